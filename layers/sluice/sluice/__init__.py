@@ -1,0 +1,1 @@
+"""Claude behind three doors of an AWS account: streams, jobs and tasks."""

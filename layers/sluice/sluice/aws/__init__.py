@@ -1,0 +1,1 @@
+"""The thin modules that speak to AWS; a ClientError never leaves them."""

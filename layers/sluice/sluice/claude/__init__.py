@@ -1,0 +1,1 @@
+"""Claude's API: what its errors and events mean, what it costs, and the one client that calls it."""

@@ -1,0 +1,135 @@
+"""Every error that Sluice raises on purpose.
+
+    SluiceError
+    ├── RequestError                 what a caller of a door sent; answered in the API's own error shape
+    │   ├── InvalidRequest           400
+    │   ├── Unauthenticated          401
+    │   ├── Forbidden                403
+    │   ├── NotFound                 404
+    │   ├── Conflict                 409
+    │   ├── RequestTooLarge          413
+    │   └── TooManyRequests          429, with the seconds to wait
+    ├── InputError                   a dropped file or its folder settings; holds or fails the job
+    ├── ClaudeError                  Claude said no, or nothing
+    │   ├── PassingFailure           the same call may work later                      retryable
+    │   │   └── OutcomeUnknown       the call may have been carried out                retryable once reconciled
+    │   ├── PermanentFailure         the same request will never work
+    │   └── SystemicFailure          no request will work until a person acts
+    └── AwsError                     an AWS service said no, or nothing
+        ├── ConditionFailed          a conditional write found another state
+        ├── ObjectNotFound           the object, or that version of it, is not there
+        └── AwsUnavailable           throttled, timed out, conflicted                  retryable
+
+``retryable`` says whether the same call may succeed later; ``status`` and ``type`` are those of the answer that
+a caller over HTTP gets (Claude API: Errors).
+"""
+
+from __future__ import annotations
+
+
+class SluiceError(Exception):
+    retryable = False
+    status = 500
+    type = "api_error"
+
+
+class RequestError(SluiceError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidRequest(RequestError):
+    pass
+
+
+class Unauthenticated(RequestError):
+    status = 401
+    type = "authentication_error"
+
+
+class Forbidden(RequestError):
+    status = 403
+    type = "permission_error"
+
+
+class NotFound(RequestError):
+    status = 404
+    type = "not_found_error"
+
+
+class Conflict(RequestError):
+    status = 409
+    type = "conflict_error"
+
+
+class RequestTooLarge(RequestError):
+    status = 413
+    type = "request_too_large"
+
+
+class TooManyRequests(RequestError):
+    retryable = True
+    status = 429
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InputError(SluiceError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class ClaudeError(SluiceError):
+    """``error_type`` is the API's word; ``http_status`` is None where no answer came; ``retry_after`` in seconds."""
+
+    status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: str = "api_error",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+
+class PassingFailure(ClaudeError):
+    retryable = True
+
+
+class OutcomeUnknown(PassingFailure):
+    pass
+
+
+class PermanentFailure(ClaudeError):
+    pass
+
+
+class SystemicFailure(ClaudeError):
+    pass
+
+
+class AwsError(SluiceError):
+    pass
+
+
+class ConditionFailed(AwsError):
+    pass
+
+
+class ObjectNotFound(AwsError):
+    pass
+
+
+class AwsUnavailable(AwsError):
+    retryable = True

@@ -1,0 +1,1 @@
+"""The batch door: from a dropped file to its results."""

@@ -1,0 +1,1 @@
+"""The streaming door: answers as Claude writes them."""

@@ -1,0 +1,1 @@
+"""The task door: one queued request, one signed callback."""
