@@ -1,0 +1,182 @@
+"""The one client of the Claude API for jobs: message batches and models.
+
+Bytes go out and come in as streams: a batch of 256 MB passes through without being held, and no result is decoded here.
+Nothing is retried here. A batch that is asked for twice is paid for twice, so whoever asks decides (Claude API: Message
+Batches). The SDK is not used for these calls: it builds a model for each result, follows ``results_url`` to any host with
+the key, and costs a second and 75 MB to import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx2
+
+from sluice.claude.failures import failure_from_response, parse_retry_after
+from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure
+from sluice.version import USER_AGENT
+
+API_VERSION = "2026-10-21"
+PAGE_LIMIT = 1000
+_CONNECT_SECONDS = 5.0
+# A batch of 256 MB is read, checked and stored before it is answered.
+_READ_SECONDS = 120.0
+_RESULT_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A message batch as listed. ``created_at`` in epoch seconds; ``count`` is the number of its requests."""
+
+    id: str
+    status: str
+    created_at: float
+    count: int
+
+    @property
+    def ended(self) -> bool:
+        return self.status == "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    batches: tuple[Batch, ...]
+    has_more: bool
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``retires_at`` as the API writes it, or None; limits in tokens, None where the API does not say."""
+
+    id: str
+    lifecycle: str
+    retires_at: str | None
+    max_tokens: int | None
+    max_input_tokens: int | None
+    takes_batches: bool
+
+
+class ClaudeApi:
+    """``key`` is asked for at each call, so that a rotated key is used at once. Raises ClaudeError of a fitting class."""
+
+    def __init__(self, base_url: str, key: Callable[[], str], *, transport: httpx2.BaseTransport | None = None) -> None:
+        timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+        self._key = key
+        self._http = httpx2.Client(
+            base_url=base_url.rstrip("/"), timeout=timeout, transport=transport, follow_redirects=False
+        )
+
+    def create_batch(self, body: Iterable[bytes], length: int, betas: str | None = None) -> Batch:
+        """Create a batch from the bytes of its body, ``length`` in all.
+
+        Raises OutcomeUnknown where the batch may exist all the same: the answer was lost, or was a 5xx.
+        """
+        headers = {"content-length": str(length), "content-type": "application/json"}
+        if betas:
+            headers["anthropic-beta"] = betas
+        try:
+            return _batch(self._json("POST", "/v1/messages/batches", content=body, headers=headers))
+        except httpx2.ConnectError as error:
+            raise PassingFailure(f"Claude could not be reached ({type(error).__name__}).") from error
+        except (httpx2.HTTPError, ValueError, KeyError) as error:
+            raise OutcomeUnknown(f"The answer to a new batch was lost ({type(error).__name__}).") from error
+        except PassingFailure as failure:
+            if (failure.http_status or 0) < 500:
+                raise
+            raise OutcomeUnknown(
+                str(failure),
+                error_type=failure.error_type,
+                http_status=failure.http_status,
+                retry_after=failure.retry_after,
+                request_id=failure.request_id,
+            ) from failure
+
+    def list_batches(self, after_id: str | None = None, limit: int = PAGE_LIMIT) -> BatchPage:
+        """Read one page of batches, newest first."""
+        query = {"limit": str(limit)} | ({"after_id": after_id} if after_id else {})
+        page = self._read("GET", "/v1/messages/batches", params=query)
+        return BatchPage(tuple(map(_batch, page["data"])), bool(page.get("has_more")), page.get("last_id"))
+
+    def retrieve_batch(self, batch_id: str) -> Batch:
+        return _batch(self._read("GET", f"/v1/messages/batches/{batch_id}"))
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        """Ask for the end of a batch. What has finished is kept; the batch ends later."""
+        return _batch(self._read("POST", f"/v1/messages/batches/{batch_id}/cancel"))
+
+    @contextmanager
+    def results(self, batch_id: str) -> Iterator[Iterator[bytes]]:
+        """Open the results of an ended batch as chunks of JSONL, in any order of lines.
+
+        The path is built here, not taken from ``results_url``: that could point, with the key, at any host. An error
+        while the chunks are read is a PassingFailure; where the connection ends early without one, the last line is cut.
+        """
+        path = f"/v1/messages/batches/{batch_id}/results"
+        try:
+            with self._http.stream("GET", path, headers=self._headers()) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    raise _failure(answer)
+                yield answer.iter_bytes(_RESULT_CHUNK)
+        except httpx2.HTTPError as error:
+            raise PassingFailure(f"The results were cut ({type(error).__name__}).") from error
+
+    def model(self, model_id: str) -> Model:
+        """Describe a model. Raises SystemicFailure with status 404 where there is no such model."""
+        answer = self._read("GET", f"/v1/models/{model_id}")
+        batch = (answer.get("capabilities") or {}).get("batch") or {}
+        return Model(
+            id=answer["id"],
+            lifecycle=answer.get("lifecycle") or "active",
+            retires_at=answer.get("retires_at"),
+            max_tokens=answer.get("max_tokens"),
+            max_input_tokens=answer.get("max_input_tokens"),
+            takes_batches=bool(batch.get("supported", True)),
+        )
+
+    def _read(self, method: str, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Make a call that is safe to make again."""
+        try:
+            return self._json(method, path, params=params)
+        except (httpx2.HTTPError, ValueError) as error:
+            raise PassingFailure(f"Claude could not be reached ({type(error).__name__}).") from error
+
+    def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> dict[str, Any]:
+        answer = self._http.request(method, path, headers=self._headers() | dict(headers or {}), **request)
+        if answer.status_code != 200:
+            raise _failure(answer)
+        decoded = answer.json()
+        if not isinstance(decoded, dict):
+            raise ValueError("The answer is not a JSON object.")
+        return decoded
+
+    def _headers(self) -> dict[str, str]:
+        return {"x-api-key": self._key(), "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
+
+
+def _failure(answer: httpx2.Response) -> ClaudeError:
+    try:
+        body: object = json.loads(answer.content)
+    except ValueError:
+        body = None
+    return failure_from_response(
+        answer.status_code,
+        body,
+        retry_after=parse_retry_after(answer.headers.get("retry-after")),
+        request_id=answer.headers.get("request-id"),
+    )
+
+
+def _batch(answer: Mapping[str, Any]) -> Batch:
+    return Batch(
+        id=answer["id"],
+        status=answer["processing_status"],
+        created_at=datetime.fromisoformat(answer["created_at"]).timestamp(),
+        count=sum(answer.get("request_counts", {}).values()),
+    )
