@@ -1,7 +1,7 @@
 """The one DynamoDB table: reads, and writes that are conditional.
 
-The doors' own tables (``jobs.table``, ``streams.table``, ``tasks.table``) build transitions from these calls. The client
-is boto3's low-level one or, in the streaming door, ``aws.light.DynamoDb``, which speaks the same words.
+The doors' own tables (``jobs.table``, ``streams.table``, ``tasks.table``) build transitions from these calls.
+The client is boto3's low-level one or, in the streaming door, ``aws.light.DynamoDb``, which speaks the same words.
 """
 
 from __future__ import annotations
@@ -154,6 +154,18 @@ class Table:
         """Apply one change and return the whole item as it is after it."""
         answer = self._call(self.client.update_item, **update.encode(), ReturnValues="ALL_NEW")
         return from_item(answer["Attributes"])
+
+    def set_entry(self, key: Key, attribute: str, entry: str, value: object, *, only_new: bool = False) -> None:
+        """Set one entry of an attribute that is a map; with ``only_new``, ConditionFailed where it has that entry."""
+        condition = "attribute_exists(pk)" + (" AND attribute_not_exists(#map.#entry)" if only_new else "")
+        self._call(
+            self.client.update_item,
+            Key=key.encode(),
+            UpdateExpression="SET #map.#entry = :value",
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#map": attribute, "#entry": entry},
+            ExpressionAttributeValues={":value": to_attribute(value)},
+        )
 
     def delete(self, key: Key) -> None:
         self._call(self.client.delete_item, Key=key.encode())

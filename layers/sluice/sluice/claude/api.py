@@ -1,9 +1,9 @@
 """The one client of the Claude API for jobs: message batches and models.
 
-Bytes go out and come in as streams: a batch of 256 MB passes through without being held, and no result is decoded here.
+Bytes go out and come in as streams: a batch of 256 MB passes through without being held, and no result is decoded.
 Nothing is retried here. A batch that is asked for twice is paid for twice, so whoever asks decides (Claude API: Message
-Batches). The SDK is not used for these calls: it builds a model for each result, follows ``results_url`` to any host with
-the key, and costs a second and 75 MB to import.
+Batches). The SDK is not used for these calls: it builds a model for each result, follows ``results_url`` to any host
+with the key, and costs a second and 75 MB to import.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Model:
 
 
 class ClaudeApi:
-    """``key`` is asked for at each call, so that a rotated key is used at once. Raises ClaudeError of a fitting class."""
+    """``key`` is asked for at each call, so that a rotated key is used at once. Raises fitting ClaudeErrors."""
 
     def __init__(self, base_url: str, key: Callable[[], str], *, transport: httpx2.BaseTransport | None = None) -> None:
         timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
@@ -114,8 +114,9 @@ class ClaudeApi:
     def results(self, batch_id: str) -> Iterator[Iterator[bytes]]:
         """Open the results of an ended batch as chunks of JSONL, in any order of lines.
 
-        The path is built here, not taken from ``results_url``: that could point, with the key, at any host. An error
-        while the chunks are read is a PassingFailure; where the connection ends early without one, the last line is cut.
+        The path is built here, not taken from ``results_url``: that could point, with the key, at any host. A
+        cut while the chunks are read is a PassingFailure; where the connection ends early without one, the last line
+        is cut.
         """
         path = f"/v1/messages/batches/{batch_id}/results"
         try:
@@ -157,7 +158,7 @@ class ClaudeApi:
         return decoded
 
     def _headers(self) -> dict[str, str]:
-        return {"x-api-key": self._key(), "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
+        return {"authorization": f"Bearer {self._key()}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
 
 
 def _failure(answer: httpx2.Response) -> ClaudeError:

@@ -1,0 +1,56 @@
+"""What the steps of a job work with: settings, and one thin module for each outside thing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from sluice.aws.objects import Objects
+from sluice.aws.queues import Queues
+from sluice.aws.table import Table
+from sluice.aws.topic import Topic
+from sluice.claude.api import ClaudeApi
+from sluice.claude.secret import SecretKey
+from sluice.jobs.settings import JobSettings
+from sluice.jobs.table import JobTable
+
+# Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
+_AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: JobSettings
+    table: JobTable
+    objects: Objects
+    queues: Queues
+    topic: Topic
+    claude: ClaudeApi
+    now: Callable[[], float] = time.time
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Services:
+        """Build them for a function. Raises as ``JobSettings.from_env`` does."""
+        settings = JobSettings.from_env(environ)
+        session = boto3.Session()
+        dynamodb: Any = session.client("dynamodb", config=_AWS)
+        secrets: Any = session.client("secretsmanager", config=_AWS)
+        key = SecretKey(secrets, settings.claude_secret)
+        return cls(
+            settings=settings,
+            table=JobTable(Table(dynamodb, settings.table)),
+            objects=Objects(session.client("s3", config=_AWS)),
+            queues=Queues(session.client("sqs", config=_AWS)),
+            topic=Topic(
+                session.client("sns", config=_AWS),
+                session.client("events", config=_AWS),
+                settings.topic_arn,
+                settings.event_bus,
+            ),
+            claude=ClaudeApi(settings.claude_base_url, key.read),
+        )
