@@ -1,0 +1,119 @@
+"""Incidents: what stops all work until a person acts, kept in the table so that exactly one function tells of it.
+
+A function that meets a systemic failure opens an incident of that kind. Only the one whose conditional write creates it
+tells a person. While it is open, work of that kind waits. It ends when a person releases it, or when a probe (one
+piece of work let through now and then) succeeds. Tasks and jobs share incidents.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sluice.aws.table import Key, Table, Update
+from sluice.errors import ConditionFailed, SystemicFailure
+
+OPEN = "INCIDENT"
+# A function that opened an incident and died before it told of it is replaced after this long.
+TELL_AGAIN_SECONDS = 60.0
+# Probes grow rarer with the age of an incident: half of its age, within these bounds.
+PROBE_SECONDS = (15.0, 600.0)
+# What concerns one model only; other models go on.
+_OF_A_MODEL = frozenset({"not_found_error", "permission_error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """``kind`` is the API's error type, with ":" and a model where it concerns one; times in epoch seconds."""
+
+    kind: str
+    message: str
+    opened_at: float
+    probe_at: float
+
+    @classmethod
+    def from_item(cls, item: dict[str, Any]) -> Incident:
+        return cls(item["kind"], item["message"], float(item["opened_at"]), float(item["probe_at"]))
+
+
+def kind_of_failure(failure: SystemicFailure, model: str) -> str:
+    """Name the incident that a failure opens: for the account, or for one model of it."""
+    return f"{failure.error_type}:{model}" if failure.error_type in _OF_A_MODEL else failure.error_type
+
+
+def probe_delay(age: float) -> float:
+    """Say how many seconds after a probe the next may be made, for an incident open for ``age`` seconds."""
+    low, high = PROBE_SECONDS
+    return min(max(age / 2, low), high)
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Each method is one or two conditional writes; raises AwsError as the table does."""
+
+    table: Table
+    now: Callable[[], float] = time.time
+
+    def open_incident(self, kind: str, message: str) -> bool:
+        """Open an incident, or find it open. True: the caller is the one who has to tell, then call ``mark_told``."""
+        now = self.now()
+        fresh = {"open": OPEN, "open_at": f"{now:017.3f}", "kind": kind, "message": message, "opened_at": now}
+        fresh |= {"telling_at": now, "probe_at": now + probe_delay(0)}
+        opening = Update(_key(kind), set=fresh, remove=("told_at", "released_at"), where={"open": None}, create=True)
+        try:
+            self.table.update(opening)
+        except ConditionFailed:
+            return self._take_over_telling(kind, now)
+        return True
+
+    def _take_over_telling(self, kind: str, now: float) -> bool:
+        return self._changed(
+            Update(
+                _key(kind),
+                set={"telling_at": now},
+                where={"open": OPEN, "told_at": None},
+                condition="#telling_at < :telling_at",
+                values={"telling_at": now - TELL_AGAIN_SECONDS},
+            )
+        )
+
+    def mark_told(self, kind: str) -> None:
+        """Note that a person was told."""
+        self._changed(Update(_key(kind), set={"told_at": self.now()}, where={"open": OPEN}))
+
+    def list_open(self) -> tuple[Incident, ...]:
+        """Read what is open, oldest first (eventually consistent)."""
+        return tuple(map(Incident.from_item, self.table.open(OPEN)))
+
+    def is_open(self, kind: str) -> bool:
+        item = self.table.get(_key(kind))
+        return item is not None and item.get("open") == OPEN
+
+    def claim_probe(self, incident: Incident) -> bool:
+        """Ask to let one piece of work through. Of all that ask, one gets True each time a probe is due."""
+        now = self.now()
+        if incident.probe_at > now:
+            return False
+        next_probe = now + probe_delay(now - incident.opened_at)
+        where = {"open": OPEN, "probe_at": incident.probe_at}
+        return self._changed(Update(_key(incident.kind), set={"probe_at": next_probe}, where=where))
+
+    def release(self, kind: str) -> bool:
+        """End an incident. False: there was none open of that kind."""
+        changes = {"released_at": self.now()}
+        return self._changed(
+            Update(_key(kind), set=changes, remove=("open", "open_at", "probe_at"), where={"open": OPEN})
+        )
+
+    def _changed(self, update: Update) -> bool:
+        try:
+            self.table.update(update)
+        except ConditionFailed:
+            return False
+        return True
+
+
+def _key(kind: str) -> Key:
+    return Key(f"INCIDENT#{kind}", "INCIDENT")
