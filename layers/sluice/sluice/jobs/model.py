@@ -187,9 +187,9 @@ class Shard:
     """The part of a job that becomes one Message Batch; in a later wave, what is left of it.
 
     ``count`` requests; ``length`` bytes of the whole body of the create call. ``ids_key`` names an object of the
-    Outbox with the ``custom_id`` of each request, a line each, in the order of the input; ``ordinals_key`` one with their places
-    in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the place is the
-    line. ``nonce`` stands in for the ``custom_id`` of the first request (``ids_key``'s first line) in the batch.
+    Outbox with the ``custom_id`` of each request, a line each, in the order of the input; ``ordinals_key`` one with
+    their places in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the
+    place is the line. ``nonce`` stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
     ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
     """
 

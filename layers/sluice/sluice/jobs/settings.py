@@ -55,7 +55,7 @@ class JobSettings:
             inbox=text("INBOX"),
             outbox=text("OUTBOX"),
             topic_arn=text("TOPIC_ARN"),
-            event_bus=text("EVENT_BUS", cls.event_bus),
+            event_bus=text("EVENT_BUS", "default"),
             plan_queue_url=text("PLAN_QUEUE_URL"),
             submit_queue_url=text("SUBMIT_QUEUE_URL"),
             collect_queue_url=text("COLLECT_QUEUE_URL"),
