@@ -1,0 +1,174 @@
+"""What tokens cost: the list that ships with Sluice, laid over by a list of one's own. Everything here is an estimate.
+
+Prices change and contracts differ, so they live in a data file with its date (``prices.json``). An object
+``prices.json`` of the same form at the top of the Inbox replaces the models that it names, for jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_MILLION = 1_000_000
+# A dated model id is priced as the alias that it belongs to: claude-haiku-4-5-20251001.
+_DATE = re.compile(r"-\d{8}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens, at the ordinary price."""
+
+    input: float
+    output: float
+    cache_write_5m: float
+    cache_write_1h: float
+    cache_read: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """``long_prompt`` is the price of each token of a request whose prompt has more than ``long_prompt_tokens``."""
+
+    price: Price
+    long_prompt_tokens: int | None = None
+    long_prompt: Price | None = None
+
+    def of_prompt(self, prompt_tokens: int) -> Price:
+        if self.long_prompt and self.long_prompt_tokens is not None and prompt_tokens > self.long_prompt_tokens:
+            return self.long_prompt
+        return self.price
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """``date`` is the day on which the prices were read; ``batch_discount`` the part of a price that a batch saves."""
+
+    date: str
+    batch_discount: float
+    models: Mapping[str, ModelPrice]
+
+    def find(self, model: str) -> ModelPrice | None:
+        """Find a model by its id, dated or not; None where the list does not have it."""
+        return self.models.get(model) or self.models.get(_DATE.sub("", model))
+
+    def estimate_cost(
+        self,
+        model: str,
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
+        cache_read_tokens: int = 0,
+        batch: bool = False,
+        prompt_tokens: int | None = None,
+    ) -> float | None:
+        """Estimate US dollars; None for a model without a price.
+
+        The counts are those of the API's usage, of one request or, where ``prompt_tokens`` says how long the prompt
+        of each was, of many. ``cache_write_tokens`` are those kept for five minutes.
+        """
+        found = self.find(model)
+        if found is None:
+            return None
+        if prompt_tokens is None:
+            prompt_tokens = input_tokens + cache_write_tokens + cache_write_1h_tokens + cache_read_tokens
+        price = found.of_prompt(prompt_tokens)
+        dollars = (
+            input_tokens * price.input
+            + output_tokens * price.output
+            + cache_write_tokens * price.cache_write_5m
+            + cache_write_1h_tokens * price.cache_write_1h
+            + cache_read_tokens * price.cache_read
+        ) / _MILLION
+        return dollars * (1 - self.batch_discount) if batch else dollars
+
+
+@cache
+def shipped_prices() -> PriceList:
+    """Read the list that ships with Sluice, once."""
+    return parse_prices((Path(__file__).with_name("prices.json")).read_bytes())
+
+
+def estimate_cost(
+    model: str,
+    *,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
+    cache_write_tokens: int = 0,
+    cache_write_1h_tokens: int = 0,
+    cache_read_tokens: int = 0,
+    batch: bool = False,
+) -> float | None:
+    """Estimate what one request costs by the shipped list, in US dollars; None for a model without a price."""
+    return shipped_prices().estimate_cost(
+        model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_write_tokens=cache_write_tokens,
+        cache_write_1h_tokens=cache_write_1h_tokens,
+        cache_read_tokens=cache_read_tokens,
+        batch=batch,
+    )
+
+
+def parse_prices(data: bytes, over: PriceList | None = None) -> PriceList:
+    """Read a list as ``prices.json`` has it, laid over another. Raises ValueError saying what is wrong with it."""
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"The price list is not JSON: {error}.") from None
+    if not isinstance(values, dict) or not isinstance(values.get("models"), dict):
+        raise ValueError('The price list has to be an object with "date" and "models".')
+    models = {str(name): _model_price(str(name), each) for name, each in values["models"].items()}
+    discount = values.get("batch_discount", over.batch_discount if over else 0.5)
+    if not isinstance(discount, int | float) or not 0 <= discount <= 1:
+        raise ValueError('The price list\'s "batch_discount" has to be a number from 0 to 1.')
+    date = str(values.get("date") or (over.date if over else "undated"))
+    return PriceList(date, float(discount), {**(over.models if over else {}), **models})
+
+
+def encode_prices(prices: PriceList) -> bytes:
+    """Write what ``parse_prices`` reads."""
+    models = {name: _model_values(each) for name, each in prices.models.items()}
+    return json.dumps({"date": prices.date, "batch_discount": prices.batch_discount, "models": models}).encode()
+
+
+def _model_price(name: str, values: Any) -> ModelPrice:
+    if not isinstance(values, dict):
+        raise ValueError(f"The price of {name} has to be an object.")
+    limit, long_prompt = values.get("long_prompt_tokens"), values.get("long_prompt")
+    if limit is None or long_prompt is None:
+        return ModelPrice(_price(name, values))
+    if not isinstance(limit, int) or not isinstance(long_prompt, dict):
+        raise ValueError(f"The price of long prompts of {name} has to be an object, with a number of tokens beside it.")
+    return ModelPrice(_price(name, values), limit, _price(name, long_prompt))
+
+
+def _price(name: str, values: Mapping[str, Any]) -> Price:
+    """Read dollars per million tokens; what a list leaves out about the cache follows from the input's price."""
+    try:
+        base, output = float(values["input"]), float(values["output"])
+        # Claude API: Pricing. A cache write costs 1.25 (five minutes) or 2 times the input, a read a tenth of it.
+        return Price(
+            base,
+            output,
+            float(values.get("cache_write_5m", base * 1.25)),
+            float(values.get("cache_write_1h", base * 2)),
+            float(values.get("cache_read", base / 10)),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f'The price of {name} needs "input" and "output" as numbers.') from None
+
+
+def _model_values(model: ModelPrice) -> dict[str, object]:
+    values: dict[str, object] = {each.name: getattr(model.price, each.name) for each in fields(Price)}
+    if model.long_prompt:
+        long_prompt = {each.name: getattr(model.long_prompt, each.name) for each in fields(Price)}
+        values |= {"long_prompt_tokens": model.long_prompt_tokens, "long_prompt": long_prompt}
+    return values
