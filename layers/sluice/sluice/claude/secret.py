@@ -1,4 +1,4 @@
-"""The key of Claude's API, out of Secrets Manager and never in an environment variable."""
+"""The key for Claude, read from Secrets Manager and kept for a while."""
 
 from __future__ import annotations
 
@@ -6,39 +6,58 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sluice.errors import SystemicFailure
+from sluice.errors import AwsUnavailable
 
-# A rotated key is picked up within this time without a new deploy.
 REFRESH_SECONDS = 300.0
+# However many calls fail with a key that Claude refuses, the secret is read again this often at most.
+_RENEW_SECONDS = 10.0
 
 
 class SecretsClient(Protocol):
-    """boto3's client, or the light one of the streaming door."""
+    """The one call that is made, in the words of boto3's client."""
 
     def get_secret_value(self, **kwargs: Any) -> Any: ...
 
 
-class SecretKey:
-    """A key that is read when it is first needed, and again when it has grown old."""
+class ClaudeKey:
+    """A key that is read at its first use, and again each ``refresh_seconds``, so that a rotated one is picked up."""
 
-    def __init__(self, client: SecretsClient, secret_id: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: SecretsClient,
+        secret_id: str,
+        refresh_seconds: float = REFRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._secret_id = secret_id
-        self._now = now
-        self._value = ""
-        self._read_at = float("-inf")
+        self._refresh_seconds = refresh_seconds
+        self._clock = clock
+        self._value: str | None = None
+        self._read_at = 0.0
 
-    def read(self) -> str:
-        """Return the key. Raises SystemicFailure where the secret is empty."""
-        if self._now() - self._read_at > REFRESH_SECONDS:
-            self._value = str(self._client.get_secret_value(SecretId=self._secret_id)["SecretString"]).strip()
-            self._read_at = self._now()
-        if not self._value:
-            raise SystemicFailure(
-                "There is no key for Claude's API: put one into the stack's secret.", error_type="authentication_error"
-            )
+    def current(self) -> str:
+        """Return the key. Raises AwsUnavailable if it was never read and cannot be; an old one is better than none."""
+        if self._value is None or self._clock() - self._read_at >= self._refresh_seconds:
+            self._read()
+        assert self._value is not None
         return self._value
 
-    def forget(self) -> None:
-        """Read the secret again at the next call, for instance after Claude refused the key."""
-        self._read_at = float("-inf")
+    def renew(self) -> bool:
+        """Read the key again because Claude has refused it; say whether it has changed."""
+        if self._clock() - self._read_at < _RENEW_SECONDS:
+            return False
+        before = self._value
+        self._read()
+        return self._value != before
+
+    def _read(self) -> None:
+        try:
+            answer = self._client.get_secret_value(SecretId=self._secret_id)
+            value = str(answer["SecretString"]).strip()
+        except Exception as error:  # noqa: BLE001  boto3's errors and the light client's have no common class
+            if self._value is None:
+                raise AwsUnavailable(f"The secret with the Claude key could not be read ({type(error).__name__}).") from None
+            self._read_at = self._clock()
+            return
+        self._value, self._read_at = value, self._clock()
