@@ -43,7 +43,9 @@ class Topic:
 
     def publish(self, notice: Notice) -> None:
         """Send the notice to the topic. Raises AwsUnavailable; sending it again makes a second message."""
-        machine = json.dumps(notice.detail, ensure_ascii=False)
+        subject = subject_line(notice.subject)
+        # The text travels with the machine's copy too: a bot that passes notices on needs no words of its own.
+        machine = json.dumps({**notice.detail, "subject": subject, "text": notice.text}, ensure_ascii=False)
         message = {"default": notice.text, "email": notice.text, "email-json": machine}
         message |= dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
         attributes: dict[str, Any] = {
@@ -52,7 +54,7 @@ class Topic:
         try:
             self.sns.publish(
                 TopicArn=self.topic_arn,
-                Subject=subject_line(notice.subject),
+                Subject=subject,
                 MessageStructure="json",
                 Message=json.dumps(message),
                 MessageAttributes=attributes,
