@@ -4,8 +4,10 @@
     ├── RequestError                 what a caller of a door sent; answered in the API's own error shape
     │   ├── InvalidRequest           400
     │   ├── Unauthenticated          401
+    │   ├── BudgetSpent              402
     │   ├── Forbidden                403
     │   ├── NotFound                 404
+    │   ├── MethodNotAllowed         405
     │   ├── Conflict                 409
     │   ├── RequestTooLarge          413
     │   └── TooManyRequests          429, with the seconds to wait
@@ -47,6 +49,11 @@ class Unauthenticated(RequestError):
     type = "authentication_error"
 
 
+class BudgetSpent(RequestError):
+    status = 402
+    type = "billing_error"
+
+
 class Forbidden(RequestError):
     status = 403
     type = "permission_error"
@@ -55,6 +62,16 @@ class Forbidden(RequestError):
 class NotFound(RequestError):
     status = 404
     type = "not_found_error"
+
+
+class MethodNotAllowed(RequestError):
+    """``allow`` is the header that lists what is allowed."""
+
+    status = 405
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class Conflict(RequestError):

@@ -185,6 +185,18 @@ class Table:
                     raise
                 self.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311  jitter, not a secret
 
+    def query_between(
+        self, pk: str, first: str, last: str, *, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of a partition with sort keys from ``first`` to ``last``, the ends included, ``limit`` a page."""
+        request: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}},
+            "ScanIndexForward": not newest_first,
+            "ConsistentRead": True,
+        }
+        return self._pages(request | ({"Limit": limit} if limit else {}))
+
     def query(
         self, pk: str, prefix: str = "", *, index: str | None = None, newest_first: bool = False
     ) -> Iterator[Item]:
@@ -196,7 +208,9 @@ class Table:
             "ExpressionAttributeValues": {":pk": {"S": pk}, **({":sk": {"S": prefix}} if prefix else {})},
             "ScanIndexForward": not newest_first,
         }
-        request |= {"IndexName": index} if index else {"ConsistentRead": True}
+        return self._pages(request | ({"IndexName": index} if index else {"ConsistentRead": True}))
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[Item]:
         while True:
             page = self._call(self.client.query, **request)
             yield from map(from_item, page["Items"])
