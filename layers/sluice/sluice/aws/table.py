@@ -198,9 +198,18 @@ class Table:
         return self._pages(request | ({"Limit": limit} if limit else {}))
 
     def query(
-        self, pk: str, prefix: str = "", *, index: str | None = None, newest_first: bool = False
+        self,
+        pk: str,
+        prefix: str = "",
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        after: str | None = None,
     ) -> Iterator[Item]:
-        """Yield the items of a partition whose sort key starts with ``prefix``, page by page, in key order."""
+        """Yield the items of a partition whose sort key starts with ``prefix``, page by page, in key order.
+
+        ``after`` is the sort key behind which to begin, in that order; the index has none.
+        """
         pk_name, sk_name = (OPEN_INDEX, "open_at") if index == OPEN_INDEX else ("pk", "sk")
         request: dict[str, Any] = {
             "KeyConditionExpression": "#pk = :pk" + (" AND begins_with(#sk, :sk)" if prefix else ""),

@@ -133,7 +133,17 @@ class Usage:
 class Progress:
     """What a stream has shown so far: has it begun, does it move, has it ended, what did it use."""
 
-    __slots__ = ("content_bytes", "content_events", "error", "events", "model", "started", "stop_reason", "stopped", "usage")
+    __slots__ = (
+        "content_bytes",
+        "content_events",
+        "error",
+        "events",
+        "model",
+        "started",
+        "stop_reason",
+        "stopped",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self.events = 0

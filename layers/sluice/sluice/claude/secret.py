@@ -57,7 +57,9 @@ class ClaudeKey:
             value = str(answer["SecretString"]).strip()
         except Exception as error:  # noqa: BLE001  boto3's errors and the light client's have no common class
             if self._value is None:
-                raise AwsUnavailable(f"The secret with the Claude key could not be read ({type(error).__name__}).") from None
+                raise AwsUnavailable(
+                    f"The secret with the Claude key could not be read ({type(error).__name__})."
+                ) from None
             self._read_at = self._clock()
             return
         self._value, self._read_at = value, self._clock()

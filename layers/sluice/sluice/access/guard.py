@@ -1,0 +1,155 @@
+"""What a door asks about a call: who makes it, whether they may, and, afterwards, what it cost.
+
+One guard lives as long as its copy of the function. What it reads it believes for a minute at most, so that a revoked
+key stops within one; what it remembers is bounded, whoever calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sluice.access.keys import KeyText, parse_key
+from sluice.access.register import KeyRecord, KeyTerms, Register
+from sluice.access.spending import Spent, add_usage, month_of, read_usage, take_turn
+from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
+
+BELIEF_SECONDS = 60.0
+_MOST_REMEMBERED = 1000
+# One address may be wrong this often in a minute before it is told to wait, longer each time.
+_WRONG_KEYS = 10
+_LONGEST_WAIT_SECONDS = 3600.0
+_HOW_TO_SEND = 'Send it as "x-api-key: sk-sluice-…" or "authorization: Bearer sk-sluice-…".'
+
+AuthMode = Literal["iam", "keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. ``owner`` is whom a stream or a task belongs to: a key, or an IAM principal. ``key_id`` None: IAM."""
+
+    owner: str
+    key_id: str | None = None
+    terms: KeyTerms | None = None
+
+
+@dataclass(slots=True)
+class _Belief:
+    value: Any
+    until: float
+
+
+class Guard:
+    """Checks callers by ``mode``: ``iam`` (Lambda has checked the signature), or ``keys`` (we check the key)."""
+
+    def __init__(self, mode: AuthMode, register: Register, clock: Callable[[], float] = time.time) -> None:
+        self._mode = mode
+        self._register = register
+        self._clock = clock
+        self._beliefs: dict[str, _Belief] = {}
+        self._wrong: dict[str, _Belief] = {}
+
+    def identify(self, headers: Mapping[str, str], request_context: Mapping[str, Any]) -> Caller:
+        """Say who calls, from lower-cased headers and a Function URL event's ``requestContext``.
+
+        Raises Unauthenticated, and TooManyRequests where an address has sent many wrong keys.
+        """
+        if self._mode == "iam":
+            return Caller(_principal(request_context))
+        source = str((request_context.get("http") or {}).get("sourceIp", ""))
+        sent = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
+        if not sent:
+            raise Unauthenticated(f"A Sluice key is missing. {_HOW_TO_SEND}")
+        record = self._find(sent)
+        if record is None:
+            self._count_wrong_key(source)
+            raise Unauthenticated(f"This is not a valid Sluice key, or it has been revoked. {_HOW_TO_SEND}")
+        return Caller(f"key:{record.id}", record.id, record.terms)
+
+    def admit(self, caller: Caller, model: str | None = None) -> None:
+        """Check what a call needs against the terms of its key. Raises Forbidden, BudgetSpent, TooManyRequests."""
+        if caller.key_id is None or caller.terms is None:
+            return
+        terms = caller.terms
+        if model is not None and not terms.allows(model):
+            raise Forbidden(
+                f"The key {terms.name!r} may not use the model {model!r}. It may use: {', '.join(terms.models)}."
+            )
+        if terms.budget is not None and self._cost_so_far(caller.key_id) >= terms.budget:
+            raise BudgetSpent(f"The monthly budget of the key {terms.name!r}, ${terms.budget:.2f}, is spent.")
+        if terms.rate is not None:
+            wait = take_turn(self._register.table, caller.key_id, terms.rate, self._clock())
+            if wait is not None:
+                raise TooManyRequests(f"The key {terms.name!r} may make {terms.rate} requests a minute.", wait)
+
+    def account(self, caller: Caller, spent: Spent) -> None:
+        """Add what an answer used to the month of its key."""
+        if caller.key_id is None:
+            return
+        usage = add_usage(self._register.table, caller.key_id, spent, self._clock())
+        self._believe(f"cost:{caller.key_id}:{usage.month}", usage.cost)
+
+    def _find(self, sent: str) -> KeyRecord | None:
+        text = parse_key(sent)
+        if text is None:
+            return None
+        pepper: bytes | None = self._recall("pepper", self._register.pepper)
+        if pepper is None or not text.is_sealed_with(pepper):
+            return None
+        return self._check(text)
+
+    def _check(self, text: KeyText) -> KeyRecord | None:
+        record: KeyRecord | None = self._recall(f"key:{text.id}", lambda: self._register.find(text.id))
+        if record is None or not text.matches(record.hash) or record.revoked_at is not None:
+            return None
+        return record
+
+    def _cost_so_far(self, key_id: str) -> float:
+        month = month_of(self._clock())
+        cost: float = self._recall(
+            f"cost:{key_id}:{month}", lambda: read_usage(self._register.table, key_id, month).cost
+        )
+        return cost
+
+    def _recall(self, what: str, read: Callable[[], Any]) -> Any:
+        belief = self._beliefs.get(what)
+        if belief is None or belief.until <= self._clock():
+            return self._believe(what, read())
+        return belief.value
+
+    def _believe(self, what: str, value: Any) -> Any:
+        _forget_oldest(self._beliefs)
+        self._beliefs.pop(what, None)
+        self._beliefs[what] = _Belief(value, self._clock() + BELIEF_SECONDS)
+        return value
+
+    def _count_wrong_key(self, source: str) -> None:
+        now = self._clock()
+        seen = self._wrong.pop(source, None)
+        _forget_oldest(self._wrong)
+        if seen is None or seen.until <= now:
+            seen = _Belief(0, now + BELIEF_SECONDS)
+        seen.value += 1
+        self._wrong[source] = seen
+        if seen.value > _WRONG_KEYS:
+            wait = min(BELIEF_SECONDS * 2 ** (seen.value - _WRONG_KEYS - 1), _LONGEST_WAIT_SECONDS)
+            seen.until = now + wait
+            raise TooManyRequests("Too many wrong keys have come from this address.", wait)
+
+
+def _forget_oldest(remembered: dict[str, _Belief]) -> None:
+    if len(remembered) >= _MOST_REMEMBERED:
+        del remembered[next(iter(remembered))]
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _principal(request_context: Mapping[str, Any]) -> str:
+    """Name the principal whose signature Lambda has checked (Lambda: Function URL request payload, ``authorizer.iam``)."""
+    iam = (request_context.get("authorizer") or {}).get("iam") or {}
+    return f"iam:{iam.get('userArn') or 'unsigned'}"
