@@ -217,7 +217,8 @@ class Table:
             "ExpressionAttributeValues": {":pk": {"S": pk}, **({":sk": {"S": prefix}} if prefix else {})},
             "ScanIndexForward": not newest_first,
         }
-        return self._pages(request | ({"IndexName": index} if index else {"ConsistentRead": True}))
+        request |= {"IndexName": index} if index else {"ConsistentRead": True}
+        return self._pages(request | ({"ExclusiveStartKey": Key(pk, after).encode()} if after else {}))
 
     def _pages(self, request: dict[str, Any]) -> Iterator[Item]:
         while True:
