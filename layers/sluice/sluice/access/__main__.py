@@ -2,10 +2,12 @@
 
 import os
 import sys
+from typing import cast
 
 import boto3
 
 from sluice.access.console import main
+from sluice.aws.table import DynamoDbClient
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ, boto3.client("dynamodb"), sys.stdout))
+    sys.exit(main(sys.argv[1:], os.environ, cast(DynamoDbClient, boto3.client("dynamodb")), sys.stdout))

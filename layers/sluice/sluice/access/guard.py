@@ -134,7 +134,8 @@ class Guard:
         seen.value += 1
         self._wrong[source] = seen
         if seen.value > _WRONG_KEYS:
-            wait = min(BELIEF_SECONDS * 2 ** (seen.value - _WRONG_KEYS - 1), _LONGEST_WAIT_SECONDS)
+            doublings = min(seen.value - _WRONG_KEYS - 1, 8)
+            wait = min(BELIEF_SECONDS * 2**doublings, _LONGEST_WAIT_SECONDS)
             seen.until = now + wait
             raise TooManyRequests("Too many wrong keys have come from this address.", wait)
 
@@ -150,6 +151,6 @@ def _bearer(authorization: str) -> str:
 
 
 def _principal(request_context: Mapping[str, Any]) -> str:
-    """Name the principal whose signature Lambda has checked (Lambda: Function URL request payload, ``authorizer.iam``)."""
+    """Name the principal whose signature Lambda has checked (Lambda: Function URL events, ``authorizer.iam``)."""
     iam = (request_context.get("authorizer") or {}).get("iam") or {}
     return f"iam:{iam.get('userArn') or 'unsigned'}"

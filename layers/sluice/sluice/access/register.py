@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sluice.access.keys import PEPPER_BYTES, KeyText, make_key
@@ -85,10 +86,8 @@ class Register:
     def _pepper_or_new(self) -> bytes:
         if (pepper := self.pepper()) is not None:
             return pepper
-        try:
+        with suppress(ConditionFailed):  # Somebody else may just have made the first key.
             self.table.put(Put({"pk": _PEPPER.pk, "sk": _PEPPER.sk, "pepper": os.urandom(PEPPER_BYTES)}))
-        except ConditionFailed:
-            pass  # Somebody else has just made the first key.
         pepper = self.pepper()
         assert pepper is not None
         return pepper

@@ -157,7 +157,7 @@ class Progress:
         self.usage = Usage()
 
     def see(self, frame: bytes) -> bool:
-        """Take note of a frame; say whether it carries the answer forward. Raises NotAnEvent on what no event can be."""
+        """Take note of a frame; say whether it carries the answer forward. Raises NotAnEvent on what is no event."""
         self.events += 1
         if frame.startswith(_DELTA):
             _check_object(frame, len(_DELTA))
