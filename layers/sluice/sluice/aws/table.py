@@ -60,6 +60,7 @@ class Key:
 class Update:
     """One conditional change of one item: ``set`` values, ``add`` to numbers, ``remove`` attributes.
 
+    ``entries`` sets entries of attributes that are maps, by the names of both.
     ``where`` holds the values that must be found (None: the attribute must be absent; a tuple: any of them).
     ``condition`` is a further expression over ``#name`` and ``:name`` of the attributes and values given in ``values``.
     An item that is not there fails the condition, unless ``create`` allows it.
@@ -69,6 +70,7 @@ class Update:
     set: Mapping[str, object] = field(default_factory=dict)
     add: Mapping[str, int | float] = field(default_factory=dict)
     remove: Sequence[str] = ()
+    entries: Mapping[tuple[str, str], object] = field(default_factory=dict)
     where: Mapping[str, object] = field(default_factory=dict)
     condition: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
@@ -98,6 +100,10 @@ class Update:
             names[f"#{name}"] = name
             values[f":{name}_add"] = to_attribute(amount)
             adds.append(f"#{name} :{name}_add")
+        for number, ((name, entry), value) in enumerate(self.entries.items()):
+            names |= {f"#{name}": name, f"#entry{number}": entry}
+            values[f":entry{number}"] = to_attribute(value)
+            sets.append(f"#{name}.#entry{number} = :entry{number}")
         names.update({f"#{name}": name for name in self.remove})
         clauses = [("SET", sets), ("ADD", adds), ("REMOVE", [f"#{name}" for name in self.remove])]
         return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
@@ -188,7 +194,7 @@ class Table:
     def query_between(
         self, pk: str, first: str, last: str, *, newest_first: bool = False, limit: int | None = None
     ) -> Iterator[Item]:
-        """Yield the items of a partition with sort keys from ``first`` to ``last``, the ends included, ``limit`` a page."""
+        """Yield the items of a partition with sort keys from ``first`` to ``last``, both included, ``limit`` a page."""
         request: dict[str, Any] = {
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": {":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}},

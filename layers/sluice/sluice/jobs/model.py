@@ -94,8 +94,33 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A job's books at its end. ``cost`` in US dollars, estimated; ``waves`` how often a request was sent at most.
+
+    ``errors`` counts by error type.
+    """
+
+    lines: int
+    succeeded: int
+    errored: int
+    rejected: int
+    cost: float = 0.0
+    waves: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each line of the file is accounted for, once."""
+        return self.lines == self.succeeded + self.errored + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending" or "sent"."""
+    """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending" or "sent".
+
+    One that came without a change of state became pending ``noticed_at``. ``nudges`` counts how often the job's messages
+    were sent again, last ``nudged_at``, since it moved.
+    """
 
     upload: Upload
     status: JobStatus
@@ -110,6 +135,10 @@ class Job:
     started_at: float | None = None
     finished_at: float | None = None
     failure: str | None = None
+    noticed_at: float | None = None
+    nudged_at: float | None = None
+    nudges: int = 0
+    tally: Tally | None = None
     notices: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -190,7 +219,8 @@ class Shard:
     Outbox with the ``custom_id`` of each request, a line each, in the order of the input; ``ordinals_key`` one with
     their places in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the
     place is the line. ``nonce`` stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
-    ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
+    ``candidates`` are batches that may be this shard's after an intent without an id, ``refuted`` those of them that are
+    not. ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
     """
 
     ref: ShardRef
@@ -209,6 +239,7 @@ class Shard:
     lease_until: float | None = None
     batch_id: str | None = None
     candidates: tuple[str, ...] = ()
+    refuted: tuple[str, ...] = ()
     submitted_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None

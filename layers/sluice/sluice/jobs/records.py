@@ -17,12 +17,15 @@ from sluice.jobs.model import (
     ShardRef,
     ShardStatus,
     Source,
+    Tally,
     Tokens,
     Upload,
 )
 
 # Jobs and shards that are open lie in one partition of the sparse index, so that an idle poll costs one query.
 OPEN_PARTITION = "JOBS"
+# How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
+KEEP_SECONDS = 90 * 86_400
 
 
 def job_key(job_id: str) -> Key:
@@ -77,6 +80,10 @@ def job_from_item(item: Item) -> Job:
         started_at=item.get("started_at"),
         finished_at=item.get("finished_at"),
         failure=item.get("failure"),
+        noticed_at=item.get("noticed_at"),
+        nudged_at=item.get("nudged_at"),
+        nudges=item.get("nudges", 0),
+        tally=Tally(**item["tally"]) if "tally" in item else None,
         notices=item.get("notices", {}),
     )
 
@@ -102,12 +109,13 @@ def shard_item(shard: Shard) -> Item:
 
 
 def shard_from_item(item: Item) -> Shard:
-    known = {each.name for each in fields(Shard)} - {"ref", "source", "status", "outcome", "candidates"}
+    known = {each.name for each in fields(Shard)} - {"ref", "source", "status", "outcome", "candidates", "refuted"}
     return Shard(
         ref=ShardRef.parse(item),
         source=Source(**{"version": None, **item["source"]}),
         status=ShardStatus(item["status"]),
         candidates=tuple(item.get("candidates", ())),
+        refuted=tuple(item.get("refuted", ())),
         outcome=_outcome(item["outcome"]) if "outcome" in item else None,
         **{name: item[name] for name in known if name in item},
     )

@@ -1,38 +1,37 @@
-"""The states of jobs and shards in the table: each method is one transition, and one conditional write.
+"""The states of jobs in the table: each method is one transition, and one conditional write.
 
 A transition that finds another state than the one it starts from raises ConditionFailed and changes nothing: somebody
-else was there first. A counter that decides that the last shard is done changes in the same transaction as the shard.
+else was there first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 
-from sluice.aws.table import Put, Table, Update
+from sluice.aws.table import Put, Update
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import Hold, Job, JobStatus, Outcome, Plan, Shard, ShardRef, ShardStatus, Upload
+from sluice.jobs.model import Hold, Job, JobStatus, Plan, Shard, ShardRef, Tally, Upload
 from sluice.jobs.records import (
+    KEEP_SECONDS,
     OPEN_PARTITION,
     batch_key,
     is_shard,
     job_from_item,
     job_item,
     job_key,
-    outcome_values,
     shard_from_item,
     shard_item,
     shard_key,
 )
+from sluice.jobs.shard_table import ShardTable
 
-# How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
-KEEP_SECONDS = 90 * 86_400
 _LIVE = (JobStatus.RECEIVED, JobStatus.PLANNED, JobStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
-class JobTable:
-    table: Table
+class JobTable(ShardTable):
+    """Jobs and, inherited, their shards."""
 
     # Reading
 
@@ -87,11 +86,17 @@ class JobTable:
         changes = {"status": JobStatus.RUNNING, "open_shards": shards, "started_at": now}
         return self._move(job_id, now, changes, JobStatus.PLANNED)
 
-    def hold(self, job: Job, hold: Hold, now: float) -> Job:
-        """received | planned | running -> held. The caller tells a person, where it was the one who held it."""
+    def hold(self, job: Job, hold: Hold, now: float, notice: str | None = None) -> Job:
+        """received | planned | running -> held; a ``notice`` is pending from the same write on."""
         if job.status not in _LIVE:
             raise ConditionFailed(f"Job {job.job_id} is {job.status}.")
-        return self._move(job.job_id, now, _held(hold, job.status), job.status)
+        update = Update(
+            job_key(job.job_id),
+            set={**_held(hold, job.status), "moved_at": now},
+            entries={("notices", notice): "pending"} if notice else {},
+            where={"status": job.status},
+        )
+        return job_from_item(self.table.update(update))
 
     def release(self, job: Job, now: float) -> Job:
         """held -> the state before."""
@@ -118,9 +123,10 @@ class JobTable:
         )
         return self.release(job, now) if job.status is JobStatus.HELD else job
 
-    def finish(self, job_id: str, status: JobStatus, notice: str, now: float) -> Job:
+    def finish(self, job_id: str, status: JobStatus, tally: Tally, notice: str, now: float) -> Job:
         """running -> a final state, when no shard is open; its notice is pending from the same write on."""
         changes: dict[str, object] = {"status": status, "finished_at": now, "expires_at": round(now) + KEEP_SECONDS}
+        changes["tally"] = asdict(tally)
         update = Update(
             job_key(job_id),
             set={**changes, "moved_at": now, "notices": {notice: "pending"}},
@@ -143,85 +149,29 @@ class JobTable:
         update = Update(job_key(job_id), set={**changes, "moved_at": now}, where={"status": found})
         return job_from_item(self.table.update(update))
 
-    # A shard's way
-
-    def begin_submission(self, shard: Shard, now: float, lease_seconds: float) -> Shard:
-        """planned -> submitting: the intent, written before the call is made."""
-        changes = {"status": ShardStatus.SUBMITTING, "intent_at": now, "lease_until": now + lease_seconds}
-        return self._move_shard(shard, now, changes, ShardStatus.PLANNED)
-
-    def give_back(self, shard: Shard, now: float, not_before: float) -> Shard:
-        """submitting | adopting -> planned: it is certain that no batch was made."""
-        update = Update(
-            shard_key(shard.ref),
-            set={"status": ShardStatus.PLANNED, "moved_at": now, "not_before": not_before},
-            remove=("intent_at", "lease_until", "candidates"),
-            where={"status": (ShardStatus.SUBMITTING, ShardStatus.ADOPTING), "intent_at": shard.intent_at},
-        )
-        return shard_from_item(self.table.update(update))
-
-    def begin_adoption(self, shard: Shard, candidates: Sequence[str], now: float, lease_seconds: float) -> Shard:
-        """submitting | adopting -> adopting, with the batches that may be the shard's."""
-        changes: dict[str, object] = {"status": ShardStatus.ADOPTING, "candidates": list(candidates)}
-        changes["lease_until"] = now + lease_seconds
-        return self._move_shard(shard, now, changes, ShardStatus.SUBMITTING, ShardStatus.ADOPTING)
-
-    def record_batch(self, shard: Shard, batch_id: str, now: float) -> Shard:
-        """submitting | adopting -> in_progress; the batch is known as this shard's from the same transaction on."""
-        key = batch_key(batch_id)
-        update = Update(
-            shard_key(shard.ref),
-            set={"status": ShardStatus.IN_PROGRESS, "batch_id": batch_id, "submitted_at": now, "moved_at": now},
-            remove=("lease_until", "candidates"),
-            where={"status": (ShardStatus.SUBMITTING, ShardStatus.ADOPTING), "intent_at": shard.intent_at},
-        )
-        owner = {"pk": key.pk, "sk": key.sk, **shard.ref.message(), "expires_at": round(now) + KEEP_SECONDS}
-        self.table.transact(update, Put(owner))
-        return replace(
-            shard, status=ShardStatus.IN_PROGRESS, batch_id=batch_id, submitted_at=now, moved_at=now, candidates=()
-        )
-
-    def end(self, shard: Shard, now: float) -> Shard:
-        """in_progress -> ended."""
-        return self._move_shard(shard, now, {"status": ShardStatus.ENDED, "ended_at": now}, ShardStatus.IN_PROGRESS)
-
-    def collect(self, shard: Shard, outcome: Outcome, next_wave: Shard | None, now: float) -> Job:
-        """ended | planned -> collected, together with the shard's next wave or the job's count of open shards.
-
-        Returns the job after it: where no shard is open, the job can be finished.
-        """
-        collected = Update(
-            shard_key(shard.ref),
-            set={
-                "status": ShardStatus.COLLECTED,
-                "outcome": outcome_values(outcome),
-                "moved_at": now,
-                "collected_at": now,
-                "expires_at": round(now) + KEEP_SECONDS,
-            },
-            remove=("open", "open_at"),
-            where={"status": shard.status},
-        )
-        job = job_key(shard.ref.job_id)
-        if next_wave:
-            self.table.transact(collected, Put(shard_item(next_wave)), Update(job, set={"moved_at": now}))
-        else:
-            self.table.transact(collected, Update(job, set={"moved_at": now}, add={"open_shards": -1}))
-        return job_from_item(self.table.get(job) or {})
-
-    def _move_shard(self, shard: Shard, now: float, changes: dict[str, object], *found: ShardStatus) -> Shard:
-        update = Update(shard_key(shard.ref), set={**changes, "moved_at": now}, where={"status": tuple(found)})
-        return shard_from_item(self.table.update(update))
-
     # Telling people, once each
 
-    def add_notice(self, job_id: str, notice: str) -> bool:
+    def add_notice(self, job_id: str, notice: str, now: float) -> bool:
         """Make a notice pending that did not come with a transition; False where there was one already."""
+        update = Update(
+            job_key(job_id),
+            set={"noticed_at": now},
+            entries={("notices", notice): "pending"},
+            condition="attribute_not_exists(#notices.#entry0)",
+        )
         try:
-            self.table.set_entry(job_key(job_id), "notices", notice, "pending", only_new=True)
+            self.table.update(update)
         except ConditionFailed:
             return False
         return True
+
+    def nudge(self, job: Job, now: float) -> Job:
+        """Note that the messages of a job that does not move were sent again."""
+        nudges = job.nudges + 1 if (job.nudged_at or 0) >= job.moved_at else 1
+        update = Update(
+            job_key(job.job_id), set={"nudged_at": now, "nudges": nudges}, where={"nudged_at": job.nudged_at}
+        )
+        return job_from_item(self.table.update(update))
 
     def notice_sent(self, job: Job, notice: str) -> None:
         """Mark a notice as sent. A job in its final state is then closed: no poll reads it again."""
