@@ -1,0 +1,57 @@
+"""Edits: what changes in the lines of a shard as they pass from the Inbox to Claude, so that no file is copied.
+
+Bad lines are dropped, missing ``custom_id``s are put in. An edits object has a line of JSON for each edit, in order:
+``[offset, removed, "inserted"]``. Offsets count the bytes of the whole object from its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from sluice.jobs.blocks import whole_lines
+
+
+class Edit(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """At ``offset``, ``removed`` bytes go and ``inserted`` takes their place."""
+
+    offset: int
+    removed: int
+    inserted: str = ""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Edit)
+
+
+def encode_edit(edit: Edit) -> bytes:
+    """Write an edit as a line of an edits object."""
+    return _ENCODER.encode(edit) + b"\n"
+
+
+def decode_edits(chunks: Iterable[bytes]) -> Iterator[Edit]:
+    """Read the edits of an edits object, whose bytes come in chunks cut anywhere."""
+    for block in whole_lines(chunks):
+        yield from _DECODER.decode_lines(block)
+
+
+def apply_edits(chunks: Iterable[bytes], edits: Iterable[Edit], start: int) -> Iterator[bytes]:
+    """Make the edits in bytes that begin at ``start`` of the object. Edits are in order and do not overlap."""
+    remaining = iter(edits)
+    edit = next(remaining, None)
+    offset = passed = start
+    for chunk in chunks:
+        end = offset + len(chunk)
+        pieces: list[bytes] = []
+        while edit is not None and edit.offset < end:
+            if edit.offset > passed:
+                pieces.append(chunk[passed - offset : edit.offset - offset])
+            pieces.append(edit.inserted.encode())
+            passed = edit.offset + edit.removed
+            edit = next(remaining, None)
+        if passed < end:
+            pieces.append(chunk[passed - offset :])
+            passed = end
+        offset = end
+        yield b"".join(pieces)
