@@ -91,6 +91,11 @@ class Incidents:
         item = self.table.get(_key(kind))
         return item is not None and item.get("open") == OPEN
 
+    def released_since(self, kind: str, moment: float) -> bool:
+        """Say whether an incident of that kind ended at or after a moment, and none is open now."""
+        item = self.table.get(_key(kind)) or {}
+        return item.get("open") != OPEN and float(item.get("released_at", 0)) >= moment
+
     def claim_probe(self, incident: Incident) -> bool:
         """Ask to let one piece of work through. Of all that ask, one gets True each time a probe is due."""
         now = self.now()

@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 
 from sluice.claude.failures import failure_from_response, parse_retry_after
-from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure
+from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure, SystemicFailure
 from sluice.version import USER_AGENT
 
 API_VERSION = "2026-10-21"
@@ -63,11 +63,23 @@ class Model:
 
 
 class ClaudeApi:
-    """``key`` is asked for at each call, so that a rotated key is used at once. Raises fitting ClaudeErrors."""
+    """``key`` is asked for at each call. Raises fitting ClaudeErrors.
 
-    def __init__(self, base_url: str, key: Callable[[], str], *, transport: httpx2.BaseTransport | None = None) -> None:
+    ``renew_key`` is called where Claude refuses the key; where it says that there is another one by now, the refusal is a
+    PassingFailure: a rotated key stops nothing.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Callable[[], str],
+        *,
+        renew_key: Callable[[], bool] = lambda: False,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
         timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
         self._key = key
+        self._renew_key = renew_key
         self._http = httpx2.Client(
             base_url=base_url.rstrip("/"), timeout=timeout, transport=transport, follow_redirects=False
         )
@@ -123,7 +135,7 @@ class ClaudeApi:
             with self._http.stream("GET", path, headers=self._headers()) as answer:
                 if answer.status_code != 200:
                     answer.read()
-                    raise _failure(answer)
+                    raise self._refusal(answer)
                 yield answer.iter_bytes(_RESULT_CHUNK)
         except httpx2.HTTPError as error:
             raise PassingFailure(f"The results were cut ({type(error).__name__}).") from error
@@ -151,14 +163,25 @@ class ClaudeApi:
     def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> dict[str, Any]:
         answer = self._http.request(method, path, headers=self._headers() | dict(headers or {}), **request)
         if answer.status_code != 200:
-            raise _failure(answer)
+            raise self._refusal(answer)
         decoded = answer.json()
         if not isinstance(decoded, dict):
             raise ValueError("The answer is not a JSON object.")
         return decoded
 
+    def _refusal(self, answer: httpx2.Response) -> ClaudeError:
+        failure = _failure(answer)
+        if answer.status_code == 401 and self._renew_key():
+            return PassingFailure("The key of Claude's API was changed.", http_status=401, retry_after=0.0)
+        return failure
+
     def _headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self._key()}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
+        key = self._key()
+        if not key:
+            raise SystemicFailure(
+                "The secret with the key of Claude's API is empty.", error_type="authentication_error"
+            )
+        return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
 
 
 def _failure(answer: httpx2.Response) -> ClaudeError:

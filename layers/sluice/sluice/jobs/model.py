@@ -118,8 +118,8 @@ class Tally:
 class Job:
     """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending" or "sent".
 
-    One that came without a change of state became pending ``noticed_at``. ``nudges`` counts how often the job's messages
-    were sent again, last ``nudged_at``, since it moved.
+    One that came without a change of state became pending ``noticed_at``. ``nudges`` counts how often the job's
+    messages were sent again, last ``nudged_at``, since it moved.
     """
 
     upload: Upload
@@ -219,8 +219,8 @@ class Shard:
     Outbox with the ``custom_id`` of each request, a line each, in the order of the input; ``ordinals_key`` one with
     their places in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the
     place is the line. ``nonce`` stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
-    ``candidates`` are batches that may be this shard's after an intent without an id, ``refuted`` those of them that are
-    not. ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
+    ``candidates`` are batches that may be this shard's after an intent without an id, ``refuted`` those of them that
+    are not. ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
     """
 
     ref: ShardRef

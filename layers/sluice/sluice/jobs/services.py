@@ -15,7 +15,8 @@ from sluice.aws.queues import Queues
 from sluice.aws.table import Table
 from sluice.aws.topic import Topic
 from sluice.claude.api import ClaudeApi
-from sluice.claude.secret import SecretKey
+from sluice.claude.secret import ClaudeKey
+from sluice.incidents import Incidents
 from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
 
@@ -33,6 +34,10 @@ class Services:
     claude: ClaudeApi
     now: Callable[[], float] = time.time
 
+    @property
+    def incidents(self) -> Incidents:
+        return Incidents(self.table.table, self.now)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Services:
         """Build them for a function. Raises as ``JobSettings.from_env`` does."""
@@ -40,7 +45,7 @@ class Services:
         session = boto3.Session()
         dynamodb: Any = session.client("dynamodb", config=_AWS)
         secrets: Any = session.client("secretsmanager", config=_AWS)
-        key = SecretKey(secrets, settings.claude_secret)
+        key = ClaudeKey(secrets, settings.claude_secret)
         return cls(
             settings=settings,
             table=JobTable(Table(dynamodb, settings.table)),
@@ -52,5 +57,5 @@ class Services:
                 settings.topic_arn,
                 settings.event_bus,
             ),
-            claude=ClaudeApi(settings.claude_base_url, key.read),
+            claude=ClaudeApi(settings.claude_base_url, key.current, renew_key=key.renew),
         )
