@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_CHARACTERS = 4_096
 MAX_STACK_FRAMES = 32
+OWN_FOLDER = __file__.rpartition("/")[0] + "/"
 
 
 class RuntimeFailure(Exception):
@@ -66,5 +67,5 @@ class Failure:
 def _stack(trace: TracebackType | None) -> list[str]:
     import traceback  # costs milliseconds that only a failure should pay
 
-    frames = [frame for frame in traceback.extract_tb(trace) if "streaming_runtime" not in frame.filename]
+    frames = [frame for frame in traceback.extract_tb(trace) if not frame.filename.startswith(OWN_FOLDER)]
     return traceback.format_list(frames[-MAX_STACK_FRAMES:])
