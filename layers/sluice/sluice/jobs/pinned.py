@@ -1,0 +1,113 @@
+"""The settings of one job, fixed when it is first planned, so that what is planned again is planned the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from sluice.aws.objects import Objects
+from sluice.claude.prices import PriceList, parse_prices, shipped_prices
+from sluice.errors import InputError, ObjectNotFound
+from sluice.jobs.folder import FILE_NAME, FolderSettings, parse_folder_settings
+from sluice.jobs.model import Job, Upload, work_key
+from sluice.jobs.settings import JobSettings
+
+PRICES_KEY = "prices.json"
+# Enough for any settings written by hand; more is some other file.
+_MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Folder settings laid over those of the stack, and the price list of the day. Limits as in ``JobSettings``.
+
+    ``folder_key`` names the ``sluice.yaml`` that was used, or is None; ``model`` is "" where none is set.
+    """
+
+    folder: FolderSettings
+    folder_key: str | None
+    model: str
+    max_cost: float
+    max_bad_share: float
+    max_waves: int
+    max_shard_requests: int
+    max_shard_bytes: int
+    prices: PriceList
+
+    @property
+    def betas(self) -> str | None:
+        return ",".join(self.folder.betas) or None
+
+
+_DECODER = msgspec.json.Decoder(Pinned)
+
+
+def pin_settings(objects: Objects, settings: JobSettings, upload: Upload) -> Pinned:
+    """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
+    folder_key, folder = _find_folder_settings(objects, upload)
+    return lay_over(settings, folder, folder_key, _find_prices(objects, upload.bucket))
+
+
+def lay_over(settings: JobSettings, folder: FolderSettings, folder_key: str | None, prices: PriceList) -> Pinned:
+    """Lay a folder's settings over the stack's. A folder may lower the stack's limits of cost and waves, not raise."""
+    limits = folder.limits
+    return Pinned(
+        folder=folder,
+        folder_key=folder_key,
+        model=folder.model or settings.default_model,
+        max_cost=min(filter(None, (limits.max_cost, settings.max_job_cost)), default=0.0),
+        max_bad_share=settings.max_bad_share if limits.max_bad_share is None else limits.max_bad_share,
+        max_waves=min(limits.max_waves or settings.max_waves, settings.max_waves),
+        max_shard_requests=settings.max_shard_requests,
+        max_shard_bytes=settings.max_shard_bytes,
+        prices=prices,
+    )
+
+
+def write_pinned(objects: Objects, outbox: str, upload: Upload, pinned: Pinned, attempt: str) -> str:
+    """Put the settings of a job into the Outbox; return their key."""
+    key = work_key(upload.job_id, f"settings-{attempt}.json")
+    objects.put(outbox, key, msgspec.json.encode(pinned), "application/json")
+    return key
+
+
+def read_pinned(objects: Objects, outbox: str, job: Job) -> Pinned:
+    """Read the settings of a planned job. Raises ValueError for one without any, otherwise as ``Objects`` does."""
+    if job.settings_key is None:
+        raise ValueError(f"Job {job.job_id} has no settings yet.")
+    return _DECODER.decode(objects.get(outbox, job.settings_key))
+
+
+def _find_folder_settings(objects: Objects, upload: Upload) -> tuple[str | None, FolderSettings]:
+    for key in _candidate_keys(upload.folder):
+        try:
+            return key, parse_folder_settings(_read_small(objects, upload.bucket, key), key)
+        except ObjectNotFound:
+            continue
+    return None, FolderSettings()
+
+
+def _candidate_keys(folder: str) -> Iterator[str]:
+    """Yield where settings may lie: the folder, then each one above it, then the top of the bucket."""
+    while folder:
+        yield f"{folder}/{FILE_NAME}"
+        folder = folder.rpartition("/")[0]
+    yield FILE_NAME
+
+
+def _find_prices(objects: Objects, inbox: str) -> PriceList:
+    try:
+        return parse_prices(_read_small(objects, inbox, PRICES_KEY), shipped_prices())
+    except ObjectNotFound:
+        return shipped_prices()
+    except ValueError as error:
+        raise InputError(f"{PRICES_KEY}: {error}") from None
+
+
+def _read_small(objects: Objects, bucket: str, key: str) -> bytes:
+    data = b"".join(objects.stream(bucket, key, end=_MAX_BYTES + 1))
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{key} is longer than {_MAX_BYTES} bytes.")
+    return data
