@@ -1,0 +1,25 @@
+"""The streaming door's function: a Function URL with ``RESPONSE_STREAM``, run by the streaming runtime layer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from sluice.aws.light import Access
+from sluice.streams.door import Context, Door
+from sluice.streams.response import Response
+from sluice.streams.settings import StreamSettings
+
+
+def _log(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+_door = Door.open(StreamSettings.from_env(os.environ), Access.from_env(os.environ), _log)
+
+
+def handler(event: Mapping[str, Any], context: Context) -> Response:
+    """Answer one call of the door."""
+    return _door.answer(event, context)

@@ -1,0 +1,60 @@
+"""How the streaming door says that something went wrong, before and after the first byte.
+
+Before it: the API's error body with its status (Claude API: Errors). After it: the API's ``error`` event (Claude API:
+Streaming), whose ``details.error_code`` says what cut the stream.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from sluice.errors import PassingFailure
+
+CutCode = Literal[
+    "connection_cut",  # the connection to Claude broke
+    "ended_early",  # it ended well, and the answer had not
+    "stalled",  # not even pings came
+    "no_content",  # pings came, and no content
+    "garbage",  # what came was no event
+    "claude_error",  # an error event of Claude's own
+    "deadline",  # the time of the Lambda is over
+    "lease_expired",  # the client did not renew its lease
+    "stream_stopped",  # DELETE /v1/streams/{id}
+    "not_continuable",  # cut where thinking or tool use cannot be taken up
+    "taken_over",  # another reader has taken the stream over
+]
+_TIMEOUTS = frozenset({"stalled", "no_content", "deadline"})
+# A repeated call may do better after these; after the others it is somebody's decision, or of no use.
+_RETRYABLE = frozenset({"connection_cut", "ended_early", "stalled", "no_content", "garbage"})
+
+
+class StreamCut(PassingFailure):
+    """An answer that has not come to its end. ``frame`` is the error event as Claude sent it, where Claude did."""
+
+    def __init__(
+        self, code: CutCode, message: str, *, error_type: str | None = None, frame: bytes = b"", retryable: bool = False
+    ) -> None:
+        super().__init__(message, error_type=error_type or ("timeout_error" if code in _TIMEOUTS else "api_error"))
+        self.code = code
+        self.frame = frame
+        self.retryable = retryable or code in _RETRYABLE
+        self.status = 504 if code in _TIMEOUTS else 502
+
+    def event(self, request_id: str) -> bytes:
+        """Return the ``error`` event that ends the stream."""
+        return self.frame or error_event(self.error_type, str(self), request_id, self.code)
+
+
+def error_body(error_type: str, message: str, request_id: str, code: str | None = None) -> bytes:
+    """Return an error in the API's shape."""
+    error: dict[str, object] = {"type": error_type, "message": message}
+    if code is not None:
+        error["details"] = {"error_code": code}
+    body = {"type": "error", "error": error, "request_id": request_id}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def error_event(error_type: str, message: str, request_id: str, code: str | None = None) -> bytes:
+    """Return an error as the API's event."""
+    return b"event: error\ndata: " + error_body(error_type, message, request_id, code) + b"\n\n"

@@ -1,0 +1,95 @@
+"""Which headers pass, and which do not: to Claude, back to the client, and for browsers. Pure.
+
+Everything passes that is not named here, so that what the API adds tomorrow works today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+# RFC 9110, section 7.6.1, and what stands for a connection's framing.
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# The client's credentials, cookies and whereabouts; and an encoding that we could not read.
+_KEPT_BACK = _HOP_BY_HOP | {
+    "accept-encoding",
+    "authorization",
+    "cookie",
+    "forwarded",
+    "origin",
+    "priority",
+    "referer",
+    "via",
+    "x-api-key",
+    "x-real-ip",
+}
+_KEPT_BACK_PREFIXES = ("x-amz-", "x-amzn-", "x-forwarded-", "cloudfront-", "sec-", "access-control-", "sluice-")
+_NOT_RETURNED = _HOP_BY_HOP | {"alt-svc", "date", "server", "set-cookie", "strict-transport-security", "via"}
+_NOT_RETURNED_PREFIXES = ("access-control-", "cf-")
+# Claude API: Versioning. From this version on, SDKs send the key as a bearer token.
+_BEARER_SINCE = "2026"
+
+
+def headers_to_claude(headers: Mapping[str, str], key: str) -> dict[str, str]:
+    """Choose from a client's headers (lower-cased) what Claude gets, with our key sent as the client sent its own."""
+    named = {each.strip().lower() for each in headers.get("connection", "").split(",")}
+    passed = {
+        name: value
+        for name, value in headers.items()
+        if name not in _KEPT_BACK and name not in named and not name.startswith(_KEPT_BACK_PREFIXES)
+    }
+    passed["accept-encoding"] = "identity"
+    if _sends_bearer(headers):
+        passed["authorization"] = f"Bearer {key}"
+    else:
+        passed["x-api-key"] = key
+    return passed
+
+
+def headers_to_client(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Choose from Claude's headers what the client gets; several of one name are joined."""
+    passed: dict[str, str] = {}
+    for name, value in headers:
+        name = name.lower()
+        if name not in _NOT_RETURNED and not name.startswith(_NOT_RETURNED_PREFIXES):
+            passed[name] = f"{passed[name]}, {value}" if name in passed else value
+    return passed
+
+
+def cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
+    """Return what lets a page of ``origin`` read the answer (Fetch: CORS protocol); nothing where it may not."""
+    if not origin or not allowed:
+        return {}
+    if origin not in allowed and "*" not in allowed:
+        return {"vary": "origin"}
+    return {"access-control-allow-origin": origin, "access-control-expose-headers": "*", "vary": "origin"}
+
+
+def preflight_headers(headers: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
+    """Return the answer to a preflight request (Fetch: CORS-preflight)."""
+    answer = cors_headers(headers.get("origin"), allowed)
+    if "access-control-allow-origin" in answer:
+        answer["access-control-allow-methods"] = "GET, POST, DELETE"
+        answer["access-control-allow-headers"] = headers.get("access-control-request-headers", "content-type")
+        answer["access-control-max-age"] = "7200"
+    return answer
+
+
+def _sends_bearer(headers: Mapping[str, str]) -> bool:
+    if headers.get("authorization", "").lower().startswith("bearer "):
+        return True
+    return "x-api-key" not in headers and headers.get("anthropic-version", "") >= _BEARER_SINCE

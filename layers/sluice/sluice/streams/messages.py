@@ -1,0 +1,125 @@
+"""Calls that go to Claude: messages, token counts and models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sluice.access.guard import Caller, Guard
+from sluice.streams.accounts import Accounts, Report
+from sluice.streams.clocks import Clocks, Deadline
+from sluice.streams.encoding import Encoder, EventEncoder, TextEncoder
+from sluice.streams.faults import StreamCut
+from sluice.streams.headers import headers_to_client
+from sluice.streams.opening import Ask, Opener
+from sluice.streams.reading import read_whole
+from sluice.streams.relay import OpenStream, open_stream, relay_stream
+from sluice.streams.request import DEFAULT_VERSION, Request, Route, complete_prompt, parse_params
+from sluice.streams.response import Response
+from sluice.streams.settings import StreamSettings
+from sluice.streams.upstream import Answer
+
+_EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a caller who has been identified."""
+
+    request: Request
+    route: Route
+    caller: Caller
+    deadline: Deadline
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer that is not a stream, read to its end. ``values`` are its JSON."""
+
+    answer: Answer
+    body: bytes
+    values: Mapping[str, Any]
+
+
+class Messages:
+    """Passes calls on to Claude, and the answers back."""
+
+    def __init__(self, settings: StreamSettings, opener: Opener, guard: Guard, accounts: Accounts) -> None:
+        self._settings = settings
+        self._opener = opener
+        self._guard = guard
+        self._accounts = accounts
+
+    def answer(self, call: Call) -> Response:
+        """Answer a call. Raises RequestError for what the caller did, Refused or PassingFailure for what Claude did."""
+        ask, streams = self._prepare(call)
+        call.report.mode = "text" if call.request.wants_text else "stream" if streams else "whole"
+        opened, call.report.tries = self._opener.open(ask, lambda answer: self._accept(answer, call.deadline))
+        call.report.status = opened.answer.status
+        call.report.claude_request_id = opened.answer.header("request-id")
+        headers = headers_to_client(opened.answer.headers)
+        if isinstance(opened, WholeAnswer):
+            return Response(opened.answer.status, headers, self._whole_body(opened, call))
+        encoder: Encoder = EventEncoder(call.report.request_id)
+        if call.report.mode == "text":
+            encoder = TextEncoder()
+            headers["content-type"] = "text/plain; charset=utf-8"
+        body = relay_stream(opened, encoder, call.report, lambda report: self._accounts.settle(report, call.caller))
+        return Response(opened.answer.status, headers, body)
+
+    def _prepare(self, call: Call) -> tuple[Ask, bool]:
+        """Check the call and build what Claude is asked; also say whether a stream is wanted."""
+        request = call.request
+        target = request.path + (f"?{request.query}" if request.query else "")
+        ask = Ask(request.method, target, request.headers, request.body, call.deadline, call.deadline.left())
+        if call.route.name == "models":
+            self._guard.admit(call.caller)
+            return ask, False
+        terms = call.caller.terms
+        params = parse_params(request.body, refuse_repeats=bool(terms and terms.models))
+        if call.route.name == "messages" and request.wants_text:
+            params = complete_prompt(params, self._settings.default_model)
+            ask = replace(ask, headers=_text_headers(request.headers), body=json.dumps(params).encode())
+        call.report.model = str(params.get("model") or "")
+        self._guard.admit(call.caller, call.report.model)
+        streams = call.route.name == "messages" and params.get("stream") is True
+        if streams:
+            ask = replace(ask, wait_seconds=self._settings.content_timeout_seconds)
+        return ask, streams
+
+    def _accept(self, answer: Answer, deadline: Deadline) -> OpenStream | WholeAnswer:
+        if (answer.header("content-type") or "").startswith(_EVENT_STREAM):
+            settings = self._settings
+            clocks = Clocks(settings.ping_timeout_seconds, settings.content_timeout_seconds, deadline)
+            return open_stream(answer, clocks)
+        body = read_whole(answer, deadline)
+        try:
+            values = json.loads(body)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise StreamCut("garbage", "What came from Claude was not an answer: it is not a JSON object.")
+        return WholeAnswer(answer, body, values)
+
+    def _whole_body(self, whole: WholeAnswer, call: Call) -> Iterator[bytes]:
+        report = call.report
+        report.note_first_byte()
+        if call.route.name == "messages":
+            report.model = str(whole.values.get("model") or report.model)
+            report.stop_reason = whole.values.get("stop_reason")
+            report.usage.take(whole.values.get("usage"))
+        report.outcome = "succeeded"
+        try:
+            yield whole.body
+        finally:
+            whole.answer.close()
+            self._accounts.settle(report, call.caller)
+
+
+def _text_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Complete the headers of a person, who sends none of the API's own."""
+    own = {"anthropic-version": DEFAULT_VERSION, **headers}
+    return own | {"content-type": "application/json", "accept": _EVENT_STREAM}

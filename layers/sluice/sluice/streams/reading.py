@@ -1,0 +1,74 @@
+"""Reading an answer of Claude's to its end, and knowing whether that was its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sluice.claude.events import FrameSplitter, NotAnEvent, Progress
+from sluice.claude.failures import kind_of
+from sluice.streams.clocks import Clocks, Deadline
+from sluice.streams.faults import StreamCut
+from sluice.streams.upstream import CONNECTION_ERRORS, Answer
+
+
+def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[list[bytes]]:
+    """Yield the frames of a stream as they come, whole ones only, up to its ``message_stop``.
+
+    Raises StreamCut where the stream ends in any other way. No frame that is none of Claude's passes: a client's parser
+    would fail on it, and say less than the error event that follows instead.
+    """
+    splitter = FrameSplitter()
+    while not progress.stopped:
+        answer.set_timeout(clocks.left())
+        piece = _read_piece(answer, clocks)
+        frames: list[bytes] = []
+        cut: StreamCut | None = None
+        try:
+            for frame in splitter.feed(piece):
+                if progress.see(frame):
+                    clocks.moved()
+                if progress.error is not None:
+                    raise _error_of(progress.error, frame)
+                frames.append(frame)
+        except NotAnEvent as error:
+            cut = StreamCut("garbage", f"What came from Claude was not an answer: {error}")
+        except StreamCut as error:
+            cut = error
+        if frames:
+            yield frames
+        if cut:
+            raise cut
+
+
+def read_whole(answer: Answer, deadline: Deadline) -> bytes:
+    """Read an answer that is not a stream. Raises StreamCut where it is cut."""
+    if deadline.left() <= 0:
+        raise deadline.cut()
+    answer.set_timeout(deadline.left())
+    try:
+        return answer.read_all()
+    except TimeoutError:
+        raise deadline.cut() from None
+    except CONNECTION_ERRORS as error:
+        raise StreamCut("connection_cut", f"The connection to Claude broke ({type(error).__name__}).") from None
+
+
+def _read_piece(answer: Answer, clocks: Clocks) -> bytes:
+    try:
+        piece = answer.read_piece()
+    except TimeoutError:
+        raise clocks.cut() from None
+    except CONNECTION_ERRORS as error:
+        raise StreamCut("connection_cut", f"The connection to Claude broke ({type(error).__name__}).") from None
+    if not piece:
+        raise StreamCut("ended_early", "Claude ended the stream before the answer was complete.")
+    return piece
+
+
+def _error_of(error: dict[str, object], frame: bytes) -> StreamCut:
+    error_type = str(error.get("type") or "api_error")
+    message = str(error.get("message") or "Claude sent an error without a message.")
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    passing = kind_of(error_type, code) == "passing"
+    return StreamCut("claude_error", message, error_type=error_type, frame=frame, retryable=passing)

@@ -1,0 +1,83 @@
+"""The body of an answer: Claude's frames on their way to the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sluice.claude.events import Progress
+from sluice.streams.accounts import Report
+from sluice.streams.clocks import Clocks
+from sluice.streams.encoding import Encoder
+from sluice.streams.faults import StreamCut
+from sluice.streams.reading import read_frames
+from sluice.streams.upstream import Answer
+
+Settle = Callable[[Report], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A stream whose first frames have come. ``rest`` yields those that follow, and raises StreamCut."""
+
+    answer: Answer
+    progress: Progress
+    first: list[bytes]
+    rest: Iterator[list[bytes]]
+
+    def frames(self) -> Iterator[list[bytes]]:
+        """Yield all frames."""
+        yield self.first
+        yield from self.rest
+
+    def close(self) -> None:
+        """End the call to Claude."""
+        if self.progress.stopped:
+            self.answer.close()
+        else:
+            self.answer.abandon()
+
+
+def open_stream(answer: Answer, clocks: Clocks) -> OpenStream:
+    """Wait for the first frames. Raises StreamCut where none come: then the call can still be made again."""
+    progress = Progress()
+    rest = read_frames(answer, progress, clocks)
+    return OpenStream(answer, progress, next(rest), rest)
+
+
+def relay_stream(stream: OpenStream, encoder: Encoder, report: Report, settle: Settle) -> Iterator[bytes]:
+    """Yield what the client gets. Closed early, it ends the call to Claude; however it ends, it is settled once."""
+    report.outcome = "client_gone"
+    try:
+        try:
+            for frames in stream.frames():
+                data = encoder.encode(frames)
+                if report.first_byte_ms is None:
+                    report.note_first_byte()
+                yield data
+            report.outcome = "succeeded"
+            yield encoder.end(None)
+        except StreamCut as cut:
+            report.note_failure(cut, "cut")
+            yield encoder.end(cut)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        report.outcome = "interrupted"
+        raise
+    finally:
+        stream.close()
+        take_progress(report, stream.progress)
+        settle(report)
+
+
+def take_progress(report: Report, progress: Progress) -> None:
+    """Take over what a stream has shown."""
+    report.events += progress.events
+    report.model = progress.model or report.model
+    report.stop_reason = progress.stop_reason
+    usage = progress.usage
+    report.usage.input_tokens += usage.input_tokens
+    report.usage.output_tokens += progress.estimated_output_tokens()
+    report.usage.cache_creation_input_tokens += usage.cache_creation_input_tokens
+    report.usage.cache_read_input_tokens += usage.cache_read_input_tokens

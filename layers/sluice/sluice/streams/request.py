@@ -1,0 +1,136 @@
+"""A call of the streaming door, read from the event of a Function URL (Lambda: payload format 2.0). Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
+
+# Lambda: Function URL quotas.
+MAX_BODY_BYTES = 6 * 1024 * 1024
+# For {"prompt": …}; the API has no default of its own.
+DEFAULT_MAX_TOKENS = 8192
+DEFAULT_VERSION = "2023-06-01"
+
+RouteName = Literal["messages", "count_tokens", "models", "stream", "lease"]
+
+_ROUTES: tuple[tuple[re.Pattern[str], tuple[str, ...], RouteName], ...] = (
+    (re.compile(r"/v1/messages"), ("POST",), "messages"),
+    (re.compile(r"/v1/messages/count_tokens"), ("POST",), "count_tokens"),
+    (re.compile(r"/v1/models(?:/[A-Za-z0-9][\w.:@-]*)?"), ("GET",), "models"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]+)"), ("GET", "DELETE"), "stream"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]+)/lease"), ("POST",), "lease"),
+)
+_KNOWN = (
+    "POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
+    "GET or DELETE /v1/streams/{id}, POST /v1/streams/{id}/lease"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``headers`` are lower-cased; ``context`` is the event's ``requestContext``."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    context: Mapping[str, Any]
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether the caller is a person: ``text/plain`` is what they would like best. (Some clients list it later.)"""
+        return self.headers.get("accept", "").lower().lstrip().startswith("text/plain")
+
+    @property
+    def is_preflight(self) -> bool:
+        return self.method == "OPTIONS" and "access-control-request-method" in self.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    name: RouteName
+    stream_id: str = ""
+
+
+def parse_event(event: Mapping[str, Any]) -> Request:
+    """Read an event. Raises InvalidRequest where it is not a Function URL's."""
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or "http" not in context:
+        raise InvalidRequest("This function answers calls of its Function URL (payload format 2.0) only.")
+    text = event.get("body") or ""
+    return Request(
+        method=str(context["http"].get("method", "GET")),
+        path=str(event.get("rawPath") or "/"),
+        query=str(event.get("rawQueryString") or ""),
+        headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
+        body=base64.b64decode(text) if event.get("isBase64Encoded") else text.encode("utf-8", "surrogatepass"),
+        context=context,
+    )
+
+
+def find_route(request: Request) -> Route:
+    """Find what is asked for. Raises NotFound, MethodNotAllowed, RequestTooLarge."""
+    if len(request.body) > MAX_BODY_BYTES:
+        raise RequestTooLarge(
+            f"The body has {len(request.body)} bytes; a Function URL takes {MAX_BODY_BYTES}. "
+            "Upload large files with the Files API and refer to them, or use the Inbox."
+        )
+    for pattern, methods, name in _ROUTES:
+        if match := pattern.fullmatch(request.path):
+            if request.method not in methods:
+                allow = ", ".join(methods)
+                raise MethodNotAllowed(f"{request.path} takes {allow}, not {request.method}.", allow)
+            return Route(name, match.groupdict().get("id") or "")
+    raise NotFound(f"There is nothing at {request.path}. This door has {_KNOWN}.")
+
+
+def parse_params(body: bytes, *, refuse_repeats: bool = False) -> dict[str, Any]:
+    """Read the body of a call about messages. Raises InvalidRequest.
+
+    With ``refuse_repeats`` a name that stands twice is refused: two readers could take two different values for it.
+    """
+    if not body.strip():
+        raise InvalidRequest("The body is empty; it has to be a JSON object, as for Claude's own API.")
+    try:
+        params = json.loads(body, object_pairs_hook=_unique if refuse_repeats else None)
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not valid JSON: {error.msg}, at line {error.lineno} column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+    if not isinstance(params, dict):
+        raise InvalidRequest("The body has to be a JSON object, as for Claude's own API.")
+    return params
+
+
+def complete_prompt(params: Mapping[str, Any], default_model: str) -> dict[str, Any]:
+    """Make whole params of what a person sends, down to ``{"prompt": …}`` alone. Raises InvalidRequest."""
+    completed = {name: value for name, value in params.items() if name != "prompt"}
+    if "messages" not in completed:
+        prompt = params.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise InvalidRequest('Send {"prompt": "…"}, or "messages" as for Claude\'s own API.')
+        completed["messages"] = [{"role": "user", "content": prompt}]
+    if not completed.get("model"):
+        if not default_model:
+            raise InvalidRequest('"model" is missing, and this stack has no default model.')
+        completed["model"] = default_model
+    completed.setdefault("max_tokens", DEFAULT_MAX_TOKENS)
+    return completed | {"stream": True}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise InvalidRequest("A name stands twice in one object of the body.")
+    return values

@@ -1,0 +1,126 @@
+"""HTTP/1.1 to Claude: one connection, kept between calls while Claude keeps it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.parse import urlsplit
+
+_CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 30.0
+_PIECE_BYTES = 65_536
+# What stands behind the last event of a stream: the chunk that ends the body. It comes with the event, or not at all.
+_END_SECONDS = 0.5
+
+# What a broken or silent connection raises, here and in ``Answer``.
+CONNECTION_ERRORS = (OSError, HTTPException)
+
+
+class Answer:
+    """An answer whose body is still to be read. Reading raises CONNECTION_ERRORS; TimeoutError is one of them."""
+
+    def __init__(
+        self, upstream: Upstream, connection: HTTPConnection, raw: socket.socket, response: HTTPResponse
+    ) -> None:
+        self._upstream = upstream
+        self._connection = connection
+        self._raw = raw
+        self._response = response
+        self.status = response.status
+        self.headers = response.getheaders()
+
+    def header(self, name: str) -> str | None:
+        """Return a header, whatever the case of its name."""
+        return self._response.getheader(name)
+
+    def set_timeout(self, seconds: float) -> None:
+        """Let reads wait for this long at most."""
+        self._raw.settimeout(seconds)
+
+    def read_piece(self) -> bytes:
+        """Return what has come, as soon as anything has; nothing at the end."""
+        return self._response.read1(_PIECE_BYTES)
+
+    def read_all(self) -> bytes:
+        """Return the whole body."""
+        return self._response.read()
+
+    def interrupt(self) -> None:
+        """End a read that waits in another thread: it raises or returns nothing."""
+        with suppress(OSError):
+            # The socket below the TLS layer, whose own state belongs to the thread that reads.
+            socket.socket.shutdown(self._raw, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the call to Claude; the connection is kept only if all that was asked for has been read."""
+        if self._ends_here():
+            self._upstream.keep(self._connection)
+        else:
+            self._response.close()
+            self._connection.close()
+
+    def _ends_here(self) -> bool:
+        if self._response.will_close:
+            return False
+        if not self._response.isclosed():
+            with suppress(*CONNECTION_ERRORS):
+                self._raw.settimeout(_END_SECONDS)
+                return not self._response.read1(1)
+        return self._response.isclosed()
+
+    def abandon(self) -> None:
+        """End the call to Claude at once, whatever is still to come."""
+        self._response.close()
+        self._connection.close()
+
+
+class Upstream:
+    """Where Claude is. ``base_url`` may have a path in front of the API's own."""
+
+    def __init__(self, base_url: str) -> None:
+        self._url = urlsplit(base_url)
+        self._prefix = self._url.path.rstrip("/")
+        self._tls: ssl.SSLContext | None = None
+        self._idle: tuple[float, HTTPConnection] | None = None
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """Send a request and wait up to ``timeout`` seconds for the head of its answer. Raises CONNECTION_ERRORS."""
+        connection = self._take_idle() or self._connect(min(_CONNECT_SECONDS, timeout))
+        raw = connection.sock
+        try:
+            raw.settimeout(timeout)
+            connection.request(method, self._prefix + target, body or None, dict(headers))
+            return Answer(self, connection, raw, connection.getresponse())
+        except BaseException:
+            connection.close()
+            raise
+
+    def keep(self, connection: HTTPConnection) -> None:
+        """Keep a connection for the next call."""
+        self._idle = (time.monotonic(), connection)
+
+    def _take_idle(self) -> HTTPConnection | None:
+        if self._idle is None:
+            return None
+        (since, connection), self._idle = self._idle, None
+        # Input between two calls is the end of the connection.
+        if time.monotonic() - since < _IDLE_SECONDS and not select.select([connection.sock], [], [], 0)[0]:
+            return connection
+        connection.close()
+        return None
+
+    def _connect(self, timeout: float) -> HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "http":
+            connection = HTTPConnection(host, port, timeout=timeout)
+        else:
+            self._tls = self._tls or ssl.create_default_context()
+            connection = HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection

@@ -1,0 +1,162 @@
+"""A whole streaming door on this machine: simulator, table, secret, and the function behind a Function URL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from local.function_url import running_function_url
+from local.simulator.client import Simulator, running_simulator
+from sluice.access.register import KeyTerms, Register
+from sluice.aws.light import Access, DynamoDb
+from sluice.aws.sigv4 import Credentials
+from sluice.aws.table import Table
+
+FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
+REGION = "us-east-1"
+TABLE = "sluice"
+SECRET = "claude-key"
+CLAUDE_KEY = "sk-ant-simulator"
+
+
+@dataclass(frozen=True)
+class Aws:
+    """An AWS with the one table and the secret in it."""
+
+    endpoint_url: str
+    access: Access
+    table: Table
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+        }
+
+    def client(self, service: str):  # type: ignore[no-untyped-def]  # boto3's own return type depends on the name
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A door, its key, and what stands behind it."""
+
+    url: str
+    key: str
+    simulator: Simulator
+    aws: Aws
+    log_dir: Path
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def log_lines(self) -> list[dict[str, object]]:
+        """Return the JSON lines that the copies of the function have logged."""
+        lines: list[dict[str, object]] = []
+        for path in sorted(self.log_dir.rglob("*")):
+            if path.is_file():
+                texts = path.read_text().splitlines()
+                lines += [json.loads(text[text.index("{") :]) for text in texts if '"message":"call"' in text]
+        return lines
+
+
+StackMaker = Callable[..., AbstractContextManager[Stack]]
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint_url = f"http://{host}:{port}"
+    access = Access(REGION, Credentials("test", "test"), endpoint_url)
+    found = Aws(endpoint_url, access, Table(DynamoDb(access), TABLE))
+    found.client("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "open", "open_at")
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "open",
+                "KeySchema": [
+                    {"AttributeName": "open", "KeyType": "HASH"},
+                    {"AttributeName": "open_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    found.client("secretsmanager").create_secret(Name=SECRET, SecretString=CLAUDE_KEY)
+    yield found
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Simulator]:
+    with running_simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(running: Simulator) -> Simulator:
+    running.reset()
+    return running
+
+
+@pytest.fixture(scope="session")
+def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> StackMaker:
+    @contextmanager
+    def make(*, copies: int = 6, timeout_seconds: float = 60.0, **settings: str) -> Iterator[Stack]:
+        log_dir = tmp_path_factory.mktemp("logs")
+        environment = {
+            **aws.environment,
+            "SLUICE_TABLE": TABLE,
+            "SLUICE_CLAUDE_SECRET": SECRET,
+            "SLUICE_CLAUDE_BASE_URL": running.base_url,
+            "SLUICE_DEFAULT_MODEL": "claude-sonnet-5",
+            "SLUICE_AUTH_MODE": "keys",
+            "SLUICE_CONNECT_RETRY_SECONDS": "3",
+            **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
+        }
+        key = Register(aws.table).create(KeyTerms("tests")).text
+        with running_function_url(
+            task_root=FUNCTION,
+            environment=environment,
+            copies=copies,
+            timeout_seconds=timeout_seconds,
+            log_dir=log_dir,
+        ) as url:
+            yield Stack(url, key, running, aws, log_dir)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_stack(make_stack: StackMaker) -> Iterator[Stack]:
+    with make_stack(
+        ping_timeout_seconds="1", content_timeout_seconds="2", allowed_origins="https://app.example"
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(shared_stack: Stack, simulator: Simulator) -> Stack:
+    assert simulator is shared_stack.simulator
+    return shared_stack
