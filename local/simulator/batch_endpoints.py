@@ -44,11 +44,11 @@ async def _take_body(call: Call, path: Path) -> Intake:
         async for chunk in call.body_chunks():
             if problem is not None:
                 continue
+            spool.write(chunk)
             try:
                 intake.feed(chunk)
             except ApiError as error:
                 problem = error
-            spool.write(chunk)
     if problem is not None:
         raise problem
     intake.finish()

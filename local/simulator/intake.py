@@ -9,30 +9,31 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from local.simulator.errors import ApiError
 from local.simulator.params import describe_decode_error
 
 MAX_BATCH_REQUESTS = 100_000
 MAX_BATCH_BYTES = 256 * 1024 * 1024
-_WINDOW = 1024 * 1024
-_OPENING = re.compile(rb'\s*\{\s*"requests"\s*:\s*\[\s*')
-_OPENING_BYTES = 64 * 1024
-_CLOSING = re.compile(rb"\s*\]\s*\}\s*")
+_WINDOW = 512 * 1024
+_COMMA, _CLOSING_BRACKET = b",]"
+_CUSTOM_ID = r"[a-zA-Z0-9_-]{1,64}"
+_CUSTOM_IDS = re.compile(rf"(?:{_CUSTOM_ID}\n)*")
+_OPENING = re.compile(rb'\s*\{\s*"requests"\s*:\s*\[')
+_CLOSING = re.compile(rb"\]\s*\}\s*")
 # Likely cuts first: requests as SDKs write them, then any object followed by an object.
-_LIKELY_CUT = re.compile(rb'\}(\s*,\s*)\{\s*"(?:custom_id|params)"\s*:')
-_ANY_CUT = re.compile(rb"\}(\s*,\s*)\{")
+_LIKELY_CUT = re.compile(rb'\}\s*(,)\s*\{\s*"(?:custom_id|params)"\s*:')
+_ANY_CUT = re.compile(rb"\}\s*(,)\s*\{")
 _MAX_TRIES = 8
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True):
     """One request of a batch; its params are checked when it runs."""
 
-    custom_id: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
+    custom_id: str
     params: Raw
 
 
@@ -63,7 +64,8 @@ class Intake:
     blocks: list[Block] = field(default_factory=list)
     custom_ids: list[str] = field(default_factory=list)
     size: int = 0
-    _pending: bytearray = field(default_factory=bytearray)
+    _pieces: list[bytes] = field(default_factory=list)
+    _pending: int = 0
     _offset: int = 0
     _opened: bool = False
     _next_try: int = _WINDOW
@@ -73,87 +75,87 @@ class Intake:
         self.size += len(data)
         if self.size > MAX_BATCH_BYTES:
             raise ApiError(413, "Request exceeds the maximum size of 256 MB")
-        self._pending += data
-        if not self._opened and len(self._pending) >= _OPENING_BYTES:
-            self._open()
-        if self._opened and len(self._pending) >= self._next_try:
-            self._take_window()
+        self._pieces.append(data)
+        self._pending += len(data)
+        if self._pending >= self._next_try:
+            self._take_window(self._join())
 
     def finish(self) -> None:
         """Take the end of the body, and check it as a whole."""
-        if not self._opened:
-            self._open()
-        closing = _last_closing(self._pending)
+        window = self._join()
+        closing = _last_closing(window)
         if closing is None:
             raise ApiError(400, "The request body is not valid JSON.")
-        rest = bytes(memoryview(self._pending)[:closing]).rstrip()
-        if rest:
-            self._add(rest, _decode(rest, len(self.custom_ids)))
+        window[closing:] = b"]"
+        if window != b"[]":
+            self._add(closing, _decode(window, len(self.custom_ids)))
         elif self.blocks:
             raise ApiError(400, "The request body is not valid JSON.")
-        self._pending = bytearray()
-        _check_custom_ids(self.custom_ids)
+        _check_all(self.custom_ids)
 
-    def _open(self) -> None:
-        found = _OPENING.match(self._pending)
-        if found is None:
-            raise ApiError(400, _why_not_open(bytes(self._pending)))
-        self._offset = found.end()
-        del self._pending[: found.end()]
-        self._opened = True
+    def _join(self) -> bytearray:
+        """What has not been taken yet, behind an opening bracket in place of what separates it from what has."""
+        window = bytearray().join(self._pieces)
+        if not self._opened:
+            found = _OPENING.match(window)
+            if found is None:
+                raise ApiError(400, _why_not_open(bytes(window)))
+            del window[: found.end() - 1]
+            self._offset = found.end() - 1
+            self._opened = True
+        return window
 
-    def _take_window(self) -> None:
-        for cut, resume in _cuts(self._pending):
-            window = bytes(memoryview(self._pending)[:cut])
+    def _take_window(self, window: bytearray) -> None:
+        for cut in _cuts(window):
+            window[cut] = _CLOSING_BRACKET
             try:
-                requests = read_block(window)
+                requests = _decoder.decode(memoryview(window)[: cut + 1])
             except msgspec.ValidationError:
-                requests = _decode(window, len(self.custom_ids))
+                requests = _decode(memoryview(window)[: cut + 1], len(self.custom_ids))
             except (msgspec.DecodeError, UnicodeDecodeError):
+                window[cut] = _COMMA
                 continue
-            self._add(window, requests)
-            self._offset += resume - cut
-            del self._pending[:resume]
+            self._add(cut, requests)
+            self._keep(b"[" + window[cut + 1 :])
             self._next_try = _WINDOW
             return
-        self._next_try = len(self._pending) * 2
+        self._keep(bytes(window))
+        self._next_try = len(window) * 2
 
-    def _add(self, data: bytes, requests: list[BatchRequest]) -> None:
-        self.blocks.append(Block(self._offset, self._offset + len(data), len(requests)))
-        self._offset += len(data)
-        self.custom_ids.extend(request.custom_id for request in requests)
+    def _keep(self, rest: bytes) -> None:
+        self._pieces, self._pending = [rest], len(rest)
+
+    def _add(self, cut: int, requests: list[BatchRequest]) -> None:
+        self.blocks.append(Block(self._offset + 1, self._offset + cut, len(requests)))
+        self._offset += cut
+        first = len(self.custom_ids)
+        self.custom_ids += [request.custom_id for request in requests]
+        _check_form(self.custom_ids, first)
         if len(self.custom_ids) > MAX_BATCH_REQUESTS:
             raise ApiError(413, f"requests: a batch may have at most {MAX_BATCH_REQUESTS} requests")
 
 
-def _cuts(window: bytearray) -> Iterator[tuple[int, int]]:
-    """Where the window may be cut, last first: the end of a request, and the start of the next."""
-    end = len(window)
-    reach = 64 * 1024
-    while True:
-        start = max(end - reach, 0)
-        likely = [found.span(1) for found in _LIKELY_CUT.finditer(window, start)]
-        if likely or start == 0:
-            break
-        reach *= 8
+def _cuts(window: bytearray) -> Iterator[int]:
+    """Where the window may be cut, last first: the commas that may be between two requests."""
+    start, reach = len(window), 64 * 1024
+    likely: list[int] = []
+    while start and not likely:
+        start, reach = max(len(window) - reach, 0), reach * 8
+        likely = [found.start(1) for found in _LIKELY_CUT.finditer(window, start)]
     yield from reversed(likely[-_MAX_TRIES:])
-    yield from reversed(deque((found.span(1) for found in _ANY_CUT.finditer(window)), _MAX_TRIES))
+    yield from reversed(deque((found.start(1) for found in _ANY_CUT.finditer(window)), _MAX_TRIES))
 
 
-def _last_closing(pending: bytearray) -> int | None:
+def _last_closing(window: bytearray) -> int | None:
     """Where the closing `]}` starts, if the body ends with it."""
-    stripped = pending.rstrip()
-    brace = len(stripped) - 1
-    bracket = stripped.rfind(b"]")
-    if bracket >= 0 and _CLOSING.fullmatch(stripped, bracket) and stripped[brace : brace + 1] == b"}":
-        return bracket
-    return None
+    bracket = window.rfind(b"]")
+    return bracket if bracket >= 0 and _CLOSING.fullmatch(window, bracket) else None
 
 
-def _decode(data: bytes, first: int) -> list[BatchRequest]:
-    """The requests of a block whose first is number `first`. Raises ApiError with the place of what is wrong."""
+def _decode(data: bytearray | memoryview, first: int) -> list[BatchRequest]:
+    """The list of requests whose first is number `first`. Raises ApiError with the place of what is wrong."""
     try:
-        return read_block(data)
+        return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         text = describe_decode_error(error)
     if found := re.match(r"(\d+)([.:].*)", text, re.DOTALL):
@@ -161,7 +163,16 @@ def _decode(data: bytes, first: int) -> list[BatchRequest]:
     raise ApiError(400, text)
 
 
-def _check_custom_ids(custom_ids: list[str]) -> None:
+def _check_form(custom_ids: list[str], first: int) -> None:
+    """Check those from number `first` on: all at once, since there may be many; one by one to say which is wrong."""
+    if _CUSTOM_IDS.fullmatch("\n".join([*custom_ids[first:], ""])):
+        return
+    for number in range(first, len(custom_ids)):
+        if not re.fullmatch(_CUSTOM_ID, custom_ids[number]):
+            raise ApiError(400, f"requests.{number}.custom_id: String should match pattern '^{_CUSTOM_ID}$'")
+
+
+def _check_all(custom_ids: list[str]) -> None:
     if not custom_ids:
         raise ApiError(400, "requests: List should have at least 1 item after validation, not 0")
     if len(set(custom_ids)) == len(custom_ids):

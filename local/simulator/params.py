@@ -192,18 +192,17 @@ def _check_max_tokens(params: MessageParams, model: Model, batched: bool) -> Non
 
 
 def _check_version(params: MessageParams, version: str) -> None:
-    if version < _NO_SAMPLING_SINCE:
+    if version < _NO_SAMPLING_SINCE or (params.temperature is params.top_p is params.top_k is UNSET):
         return
     given = {"temperature": params.temperature, "top_p": params.top_p, "top_k": params.top_k}
-    for name, value in given.items():
-        if value is not UNSET:
-            raise ApiError(400, f"{name}: Extra inputs are not permitted with anthropic-version {version}")
+    name = next(name for name, value in given.items() if value is not UNSET)
+    raise ApiError(400, f"{name}: Extra inputs are not permitted with anthropic-version {version}")
 
 
 def _check_messages(params: TokenParams, model: Model) -> None:
     for number, message in enumerate(params.messages):
-        content, last = message.content, number == len(params.messages) - 1
-        if not content and not (last and message.role == "assistant"):
+        content = message.content
+        if not content:
             raise ApiError(400, f"messages.{number}: all messages must have non-empty content")
         if isinstance(content, list) and any(block.type == "text" and not block.text for block in content):
             raise ApiError(400, f"messages.{number}: text content blocks must be non-empty")
@@ -227,6 +226,8 @@ def _check_thinking(params: MessageParams) -> None:
 
 
 def _check_tools(params: MessageParams) -> None:
+    if not params.tools and params.tool_choice is None:
+        return
     names = [tool.name for tool in params.tools]
     if len(set(names)) < len(names):
         raise ApiError(400, "tools: Tool names must be unique.")

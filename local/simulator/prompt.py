@@ -45,12 +45,13 @@ def documents(params: TokenParams) -> list[Document]:
     """The plain-text documents for which citations are enabled."""
     found = []
     number = 0
-    for block in (block for message in params.messages for block in _blocks(message)):
-        if block.type != "document":
-            continue
-        if block.source is not None and block.source.type == "text" and block.citations and block.citations.enabled:
-            found.append(Document(number, block.title, block.source.data))
-        number += 1
+    for message in params.messages:
+        for block in _blocks(message):
+            if block.type != "document":
+                continue
+            if block.source is not None and block.source.type == "text" and block.citations and block.citations.enabled:
+                found.append(Document(number, block.title, block.source.data))
+            number += 1
     return found
 
 
@@ -72,10 +73,11 @@ def _text(content: str | list[Block]) -> str:
 def _size(content: str | list[Block]) -> int:
     if isinstance(content, str):
         return count_tokens(content)
-    return sum(_block_size(block) for block in content)
+    return sum(block_tokens(block) for block in content)
 
 
-def _block_size(block: Block) -> int:
+def block_tokens(block: Block) -> int:
+    """An estimate of the size of a content block."""
     if block.type == "image":
         return 1_500
     document = block.source.data if block.source is not None else ""

@@ -30,10 +30,11 @@ from local.simulator.prompt import (
     input_tokens,
     question,
 )
+from local.simulator.prompt_cache import PromptCache
 from local.simulator.rules import Entry, Rule, Subject, matches
 from local.simulator.structured import value_for
 
-_READ_CHARACTERS = 6_000
+_READ_CHARACTERS = 400
 
 
 class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -62,19 +63,22 @@ class ReplyRule(Rule, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
 PLAIN = Reply()
 
 
-def compose(params: MessageParams, reply: Reply, *, message_id: str, tier: str = "standard") -> Message:
+def compose(
+    params: MessageParams, reply: Reply, cache: PromptCache, *, message_id: str, tier: str = "standard"
+) -> Message:
     """The answer to a request, no longer than its `max_tokens`."""
     asked = question(params)
     words = asked[:_READ_CHARACTERS].split() or ["nothing"]
     thought = _thinking(params, reply, words)
     thought_tokens = sum(count_tokens(block.thinking) for block in thought)
     budget = max(params.max_tokens - thought_tokens, 0)
-    said, stop_reason, stop_sequence = _say(params, reply, words, budget)
+    said, stop_reason, stop_sequence = _say(params, reply, asked, words, budget)
     content: list[ContentBlock] = [*thought, *said]
     if stop_reason == "end_turn" and (tool := _chosen_tool(params, reply)):
         content.append(_tool_use(tool, reply, words, message_id))
         stop_reason = "tool_use"
     usage = Usage(input_tokens(params), _output_tokens(content, params.max_tokens), service_tier=tier)
+    usage = cache.apply(params, usage)
     if thought:
         usage.output_tokens_details = OutputDetails(min(thought_tokens, usage.output_tokens))
     return Message(
@@ -83,9 +87,9 @@ def compose(params: MessageParams, reply: Reply, *, message_id: str, tier: str =
 
 
 def _say(
-    params: MessageParams, reply: Reply, words: Sequence[str], budget: int
+    params: MessageParams, reply: Reply, asked: str, words: Sequence[str], budget: int
 ) -> tuple[list[TextBlock], str, str | None]:
-    text = _wanted_text(params, reply, words)
+    text = _wanted_text(params, reply, asked, words)
     stop_reason, stop_sequence = "end_turn", None
     for sequence in params.stop_sequences:
         if sequence and (found := text.find(sequence)) >= 0:
@@ -98,24 +102,23 @@ def _say(
     return [TextBlock(text, _citations(cited) or UNSET)], stop_reason, stop_sequence
 
 
-def _wanted_text(params: MessageParams, reply: Reply, words: Sequence[str]) -> str:
+def _wanted_text(params: MessageParams, reply: Reply, asked: str, words: Sequence[str]) -> str:
     if reply.text is not None:
         return reply.text
     if reply.words is not None:
         return " ".join(islice(cycle(words), reply.words))
     if (format_ := _output_format(params)) is not None:
         return msgspec.json.encode(value_for(format_.schema, words)).decode()
-    return _summary(words)
+    return _summary(asked, words)
 
 
-def _summary(words: Sequence[str]) -> str:
-    """A few sentences that quote the prompt; how many follows from its words."""
-    seed = zlib.crc32(" ".join(words).encode())
-    parts = [f'You wrote {len(words)} words, beginning with "{" ".join(words[:8])}".']
-    for number in range(2 + seed % 7):
+def _summary(asked: str, words: Sequence[str]) -> str:
+    """A few sentences that quote the prompt; how many, and from where, follows from the whole of it."""
+    seed = zlib.crc32(asked.encode())
+    parts = [f'You wrote {len(asked)} characters, beginning with "{" ".join(words[:8])}".']
+    for number in range(1 + seed % 6):
         start = (seed >> number) % len(words)
-        parts.append(f'Word {start + 1} and what follows it: "{" ".join(words[start : start + 12])}".')
-    parts.append(f'The longest word is "{max(words, key=len)}".')
+        parts.append(f'From word {start + 1} on, you say: "{" ".join(words[start : start + 12])}".')
     return " ".join(parts)
 
 

@@ -17,6 +17,7 @@ from local.simulator.intake import BatchRequest, read_block
 from local.simulator.messages import Message
 from local.simulator.params import MessageParams, read_message
 from local.simulator.prompt import full_text
+from local.simulator.prompt_cache import PromptCache
 from local.simulator.replies import PLAIN, Reply, compose, reply_to
 from local.simulator.rules import Subject
 
@@ -68,7 +69,7 @@ class _Tally:
             counts.expired += 1
 
 
-def write_results(batch: Batch) -> Outcomes:
+def write_results(batch: Batch, cache: PromptCache) -> Outcomes:
     """Run the batch: write the file of its results, and say what it came to."""
     finished, ending = batch.ending()
     tally = _Tally(RequestCounts())
@@ -79,7 +80,7 @@ def write_results(batch: Batch) -> Outcomes:
         for requests in _shuffled_blocks(batch.body_path, batch):
             lines = []
             for request in requests:
-                line = _run(request, batch) if position < finished else _not_run(request, ending)
+                line = _run(request, batch, cache) if position < finished else _not_run(request, ending)
                 tally.add(line)
                 lines.append(line)
                 position += 1
@@ -104,7 +105,7 @@ def _not_run(request: BatchRequest, ending: Ending) -> ResultLine:
     return ResultLine(request.custom_id, Canceled() if ending == "canceled" else Expired())
 
 
-def _run(request: BatchRequest, batch: Batch) -> ResultLine:
+def _run(request: BatchRequest, batch: Batch, cache: PromptCache) -> ResultLine:
     try:
         params = read_message(request.params, batch.version, batched=True)
     except ApiError as error:
@@ -114,7 +115,8 @@ def _run(request: BatchRequest, batch: Batch) -> ResultLine:
         if fault is not None:
             params, reply = _cut_short(params, reply, fault)
         message_id = identifier("msg", batch.id, request.custom_id)
-        return ResultLine(request.custom_id, Succeeded(compose(params, reply, message_id=message_id, tier="batch")))
+        message = compose(params, reply, cache, message_id=message_id, tier="batch")
+        return ResultLine(request.custom_id, Succeeded(message))
     if fault.outcome == "errored":
         return _errored(request, batch, fault.error_type, fault.message or MESSAGE_OF_TYPE.get(fault.error_type, ""))
     return _not_run(request, "canceled" if fault.outcome == "canceled" else "expired")

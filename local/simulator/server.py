@@ -79,17 +79,20 @@ async def _serve(state: State, listener: socket.socket, port_file: Path | None, 
         http=_Protocol,
         ws="none",
         lifespan="off",
-        log_level="critical",
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=0,
+        timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         server.should_exit = True
+        for connection in list(server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from local.simulator.clock import Clock
 from local.simulator.faults import Fault
+from local.simulator.prompt_cache import PromptCache
 from local.simulator.ratelimits import RateLimits
 from local.simulator.record import Journal, Summary
 from local.simulator.replies import ReplyRule
@@ -34,6 +35,7 @@ class State:
     faults: RuleBook[Fault]
     replies: RuleBook[ReplyRule]
     limits: RateLimits
+    prompt_cache: PromptCache
 
     def reset(self) -> None:
         """Forget rules, calls and batches; settings and clock as at the start."""
@@ -43,6 +45,7 @@ class State:
         self.journal.clear()
         self.faults.clear()
         self.replies.clear()
+        self.prompt_cache.clear()
 
     def summary(self) -> Summary:
         """All calls and batches in figures."""
@@ -70,4 +73,5 @@ def new_state(folder: Path, settings: Settings, speed: float) -> State:
         faults=RuleBook("fault"),
         replies=RuleBook("reply"),
         limits=RateLimits(),
+        prompt_cache=PromptCache(),
     )

@@ -13,6 +13,7 @@ from local.simulator.errors import ApiError
 from local.simulator.faults import Fault
 from local.simulator.identifiers import identifier
 from local.simulator.intake import Intake
+from local.simulator.prompt_cache import PromptCache
 from local.simulator.replies import ReplyRule
 from local.simulator.results import write_results
 from local.simulator.rules import Entry
@@ -53,6 +54,8 @@ class BatchStore:
         self._running: dict[str, Future[Outcomes]] = {}
         self._worker = ThreadPoolExecutor(1, "batch-runner")
         self._number = 0
+        # Batches have a cache of their own: an ordinary call does not prime it.
+        self._prompt_cache = PromptCache()
 
     def close(self) -> None:
         """Stop the worker."""
@@ -65,6 +68,7 @@ class BatchStore:
             batch.body_path.unlink(missing_ok=True)
             batch.results_path.unlink(missing_ok=True)
         self._batches.clear()
+        self._prompt_cache.clear()
 
     def next_body_path(self) -> Path:
         """Where the next body that arrives shall be written."""
@@ -146,9 +150,9 @@ class BatchStore:
         if batch.ended_at is not None or self._clock.now() < batch.ends_at:
             return
         if batch.count <= _SMALL_BATCH:
-            _end(batch, write_results(batch))
+            _end(batch, write_results(batch, self._prompt_cache))
         elif batch.id not in self._running:
-            self._running[batch.id] = self._worker.submit(write_results, batch)
+            self._running[batch.id] = self._worker.submit(write_results, batch, self._prompt_cache)
         elif self._running[batch.id].done():
             _end(batch, self._running.pop(batch.id).result())
 
