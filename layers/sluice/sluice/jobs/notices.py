@@ -34,7 +34,7 @@ def announce(services: Services, job: Job, notice: str) -> None:
 
 def announce_once(services: Services, job: Job, notice: str) -> bool:
     """Tell of what came without a transition (late, stuck); False where it was told, or is being told, already."""
-    if not services.table.add_notice(job.job_id, notice):
+    if not services.table.add_notice(job.job_id, notice, services.now()):
         return False
     announce(services, job, notice)
     return True
