@@ -65,8 +65,8 @@ class Model:
 class ClaudeApi:
     """``key`` is asked for at each call. Raises fitting ClaudeErrors.
 
-    ``renew_key`` is called where Claude refuses the key; where it says that there is another one by now, the refusal is a
-    PassingFailure: a rotated key stops nothing.
+    ``renew_key`` is called where Claude refuses the key; where it says that there is another one by now, the refusal
+    is a PassingFailure: a rotated key stops nothing.
     """
 
     def __init__(

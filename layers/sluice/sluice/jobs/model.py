@@ -46,6 +46,10 @@ class ShardStatus(StrEnum):
     COLLECTED = "collected"
 
 
+# An intent without a batch id: there may be a batch.
+UNDECIDED = frozenset({ShardStatus.SUBMITTING, ShardStatus.ADOPTING})
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One object that arrived in the Inbox. ``size`` in bytes; ``version`` is None in a bucket without versions."""
@@ -81,7 +85,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What planning found. ``manifest_key`` names the object with the shards; costs in US dollars, estimated."""
+    """What planning found. ``manifest_key`` names the object with the shards; costs in US dollars, estimated.
+
+    ``worst_cost`` is what the job costs when every answer is as long as its ``max_tokens``.
+    """
 
     manifest_key: str
     lines: int
@@ -91,6 +98,7 @@ class Plan:
     estimated_cost: float
     estimated_input_tokens: int = 0
     models: tuple[str, ...] = ()
+    worst_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""Look once at all that is open; the schedule calls each minute."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sluice.jobs.poll import poll
+from sluice.jobs.services import Services
+
+logger = Logger()
+
+
+@cache
+def services() -> Services:
+    return Services.from_env(os.environ)
+
+
+@logger.inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    report = asdict(poll(services(), lambda: context.get_remaining_time_in_millis() / 1000))
+    if any(report.values()):
+        logger.info("polled", **report)
+    return report
