@@ -34,6 +34,15 @@ class Queues:
         except (ClientError, BotoCoreError) as error:
             raise AwsUnavailable(f"SQS did not take a message ({type(error).__name__}).") from error
 
+    def show_again(self, queue_url: str, receipt_handle: str, delay_seconds: float) -> None:
+        """Let a message that is being worked on reappear after ``delay_seconds``, not after its visibility timeout."""
+        try:
+            self.client.change_message_visibility(
+                QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=round(delay_seconds)
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise AwsUnavailable(f"SQS did not put a message back ({type(error).__name__}).") from error
+
     def send_all(self, queue_url: str, messages: Iterable[Mapping[str, object]]) -> None:
         """Leave many messages, ten to a call."""
         remaining = iter(messages)

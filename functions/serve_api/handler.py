@@ -1,0 +1,33 @@
+"""Serve the API: tasks and incidents, behind a Function URL."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sluice.api import build_api
+from sluice.tasks import routes as task_routes
+from sluice.tasks.services import TaskServices
+
+logger = Logger()
+
+
+@cache
+def _api() -> LambdaFunctionUrlResolver:
+    services = TaskServices.from_env(os.environ)
+    return build_api(
+        services.guard(),
+        routers=[task_routes.router],
+        services={"tasks": services.door(), "incidents": services.incidents()},
+        allowed_origins=services.settings.allowed_origins,
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return _api().resolve(event, context)

@@ -1,0 +1,119 @@
+"""The frame of the API door, in which the routes of tasks and jobs hang: who calls, errors in the API's shape, CORS."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import CORSConfig, LambdaFunctionUrlResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+
+from sluice.access.guard import Guard
+from sluice.errors import InvalidRequest, NotFound, RequestError, SluiceError, TooManyRequests
+from sluice.streams.faults import error_body
+
+_CORS_SECONDS = 7200
+
+logger = Logger(child=True)
+
+
+def build_api(
+    guard: Guard, routers: Sequence[Router], services: Mapping[str, object], allowed_origins: Sequence[str] = ()
+) -> LambdaFunctionUrlResolver:
+    """Put routers under one resolver. Routes find ``services``, and ``caller``, in ``router.context``."""
+    app = LambdaFunctionUrlResolver(cors=_cors(allowed_origins))
+
+    def authenticate(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
+        event = app.current_event
+        if event.http_method != "OPTIONS":
+            headers = {name.lower(): value for name, value in event.headers.items()}
+            caller = guard.identify(headers, event.raw_event.get("requestContext") or {})
+            app.append_context(caller=caller, headers=headers, **services)
+        return call_next(app)
+
+    app.use(middlewares=[authenticate])
+    for router in routers:
+        app.include_router(router)
+    _map_errors(app)
+    return app
+
+
+def _map_errors(app: LambdaFunctionUrlResolver) -> None:
+    def refuse(error: SluiceError) -> Response[str]:
+        if not isinstance(error, RequestError):
+            logger.warning("A call failed.", error=str(error), error_class=type(error).__name__)
+        return error_response(error, app.lambda_context.aws_request_id)
+
+    def refuse_route(_: NotFoundError) -> Response[str]:
+        path = app.current_event.path
+        return error_response(NotFound(f"There is no {path} with this method."), app.lambda_context.aws_request_id)
+
+    def admit_defect(error: Exception) -> Response[str]:
+        # Its text may hold what the caller sent; its class and place say enough.
+        logger.error("A call met a defect.", error_class=type(error).__name__, place=_place(error))
+        return error_response(SluiceError("An error inside Sluice."), app.lambda_context.aws_request_id)
+
+    app.exception_handler(SluiceError)(refuse)
+    app.exception_handler(NotFoundError)(refuse_route)
+    app.exception_handler(Exception)(admit_defect)
+
+
+def _place(error: Exception) -> str:
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else ""
+
+
+def error_response(error: SluiceError, request_id: str) -> Response[str]:
+    """Answer with an error in the API's shape (Claude API: Errors)."""
+    headers = {"request-id": request_id}
+    if isinstance(error, TooManyRequests):
+        headers["retry-after"] = str(max(round(error.retry_after), 1))
+    status = 503 if error.retryable and error.status == 500 else error.status
+    # What went wrong at AWS names tables and buckets: that is for the log.
+    message = str(error) if error.status < 500 else "Sluice could not do this now; the same call may work later."
+    return Response(status, "application/json", error_body(error.type, message, request_id).decode(), headers)
+
+
+def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
+    """Answer with a JSON object."""
+    return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
+
+
+def read_body(event: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a Function URL event's body. Raises InvalidRequest on broken base64."""
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        raise InvalidRequest("The body could not be decoded.") from None
+
+
+def base_url(event: Mapping[str, Any]) -> str:
+    """Return where this API is reached, without a slash at the end."""
+    domain = str((event.get("requestContext") or {}).get("domainName") or "")
+    host = str((event.get("headers") or {}).get("host") or "")
+    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
+    return f"http://{host}" if local else f"https://{domain or host}"
+
+
+def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
+    if not allowed_origins:
+        return None
+    first, *others = allowed_origins
+    return CORSConfig(
+        allow_origin=first,
+        extra_origins=others,
+        allow_headers=["Idempotency-Key", "anthropic-beta", "anthropic-version"],
+        expose_headers=["request-id", "retry-after"],
+        max_age=_CORS_SECONDS,
+    )

@@ -1,0 +1,77 @@
+"""A breaker for each endpoint: one that stays down is left alone, and tried by one callback at a time.
+
+Item: ENDPOINT#<host:port>/BREAKER. Failures in a row are counted across all tasks, by atomic adds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from sluice.aws.table import Key, Table, Update
+from sluice.errors import ConditionFailed
+
+# Failures in a row after which an endpoint is left alone, first for this long, then twice as long each time.
+THRESHOLD = 5
+FIRST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 1800.0
+# How long the one callback that tries a broken endpoint keeps the others waiting.
+_PROBE_SECONDS = 60.0
+_FORGET_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """``wait_seconds`` is None where a callback may go through. ``failures`` in a row so far."""
+
+    failures: int
+    wait_seconds: float | None
+
+
+def pause_after(failures: int) -> float:
+    """Return for how many seconds an endpoint is left alone after so many failures in a row."""
+    if failures < THRESHOLD:
+        return 0.0
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - THRESHOLD, 16), LONGEST_PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Breakers:
+    table: Table
+    now: Callable[[], float] = time.time
+    random: Random = field(default_factory=Random)
+
+    def check(self, endpoint: str) -> Gate:
+        """Ask whether an endpoint may be called now. When a pause is over, one caller gets through at a time."""
+        item = self.table.get(_key(endpoint)) or {}
+        failures, until, now = item.get("failures", 0), item.get("open_until"), self.now()
+        if until is None:
+            return Gate(failures, None)
+        if until > now:
+            return Gate(failures, until - now)
+        probing = Update(_key(endpoint), set={"open_until": now + _PROBE_SECONDS}, where={"open_until": until})
+        try:
+            self.table.update(probing)
+        except ConditionFailed:
+            return Gate(failures, _PROBE_SECONDS)
+        return Gate(failures, None)
+
+    def note_down(self, endpoint: str) -> None:
+        """Count a failure of the endpoint itself."""
+        expires_at = int(self.now() + _FORGET_SECONDS)
+        counted = Update(_key(endpoint), set={"expires_at": expires_at}, add={"failures": 1}, create=True)
+        pause = pause_after(self.table.update(counted)["failures"])
+        if pause:
+            until = self.now() + pause * self.random.uniform(0.8, 1.2)
+            self.table.update(Update(_key(endpoint), set={"open_until": until}))
+
+    def note_up(self, endpoint: str, gate: Gate) -> None:
+        """Note that the endpoint works. Costs nothing where it had not failed."""
+        if gate.failures:
+            self.table.update(Update(_key(endpoint), set={"failures": 0}, remove=("open_until",)))
+
+
+def _key(endpoint: str) -> Key:
+    return Key(f"ENDPOINT#{endpoint}", "BREAKER")
