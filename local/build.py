@@ -7,6 +7,7 @@ answers that `sam deploy --guided` left in samconfig.toml, else from the default
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -14,10 +15,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -119,7 +122,32 @@ def seal(template: Path, target: Target) -> None:
     body = yaml.safe_load(template.read_text())
     for name, value in target.parameters.items():
         body["Parameters"][name].update(Default=value, AllowedValues=[value])
-    template.write_text(yaml.safe_dump(body, sort_keys=False))
+    _write_template(template, body)
+
+
+def pack_layers(template: Path) -> None:
+    """Have a built template name its layers as archives, which `sam deploy` uploads as they are.
+
+    Given folders, it compresses them anew each time: most of the time that a deployment to the emulator takes.
+    """
+    body = json.loads(template.read_text())
+    for resource in body["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            folder = template.parent / resource["Properties"]["ContentUri"]
+            _archive(folder, folder.with_suffix(".zip"))
+            resource["Properties"]["ContentUri"] = f"{folder.name}.zip"
+    _write_template(template, body)
+
+
+def _archive(folder: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, path.relative_to(folder))
+
+
+def _write_template(template: Path, body: Mapping[str, Any]) -> None:
+    # JSON is YAML; SAM reads the template seven times in a deployment, and JSON in no time.
+    template.write_text(json.dumps(body, indent=1))
 
 
 def build_once(target: Target, builds: Path, log_dir: Path) -> Path:
@@ -132,6 +160,7 @@ def build_once(target: Target, builds: Path, log_dir: Path) -> Path:
         if not directory.exists():
             unfinished = builds / "unfinished" / "build"
             build(target, unfinished, log_dir)
+            pack_layers(unfinished / "template.yaml")
             unfinished.rename(directory)
             _prune(builds, keep=directory)
     return directory

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEASH = Path(__file__).with_name("leash.py")
-STOP_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 TAIL_LINES = 25
 
 
@@ -26,6 +26,7 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    grace_seconds: float = GRACE_SECONDS
 
     def is_running(self) -> bool:
         """Whether the process has not ended."""
@@ -36,10 +37,10 @@ class Child:
         return ChildFailed(f"{self.name} {what}. The end of {self.log}:\n{tail(self.log)}")
 
     def stop(self) -> None:
-        """End the process and its group: asked first, forced after some seconds."""
+        """End the process and its group: asked first, forced once its grace is over."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(self.grace_seconds)
         self._signal(signal.SIGKILL)
         self.process.wait()
 
@@ -55,7 +56,14 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (empty)"
 
 
-def start(name: str, command: Sequence[str], environ: Mapping[str, str], log_dir: Path, cwd: Path) -> Child:
+def start(
+    name: str,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    log_dir: Path,
+    cwd: Path,
+    grace_seconds: float = GRACE_SECONDS,
+) -> Child:
     """Start a process with exactly this environment; its output goes to `{log_dir}/{name}.log`.
 
     Call it from the main thread: the kernel ties a child to the thread that started it.
@@ -72,13 +80,20 @@ def start(name: str, command: Sequence[str], environ: Mapping[str, str], log_dir
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Child(name, process, log)
+    return Child(name, process, log, grace_seconds)
 
 
 @contextmanager
-def running(name: str, command: Sequence[str], environ: Mapping[str, str], log_dir: Path, cwd: Path) -> Iterator[Child]:
+def running(
+    name: str,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    log_dir: Path,
+    cwd: Path,
+    grace_seconds: float = GRACE_SECONDS,
+) -> Iterator[Child]:
     """Run a process for as long as the block; see `start`."""
-    child = start(name, command, environ, log_dir, cwd)
+    child = start(name, command, environ, log_dir, cwd, grace_seconds)
     try:
         yield child
     finally:

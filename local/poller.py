@@ -17,14 +17,12 @@ def polling(emulator: Emulator, function: str, payload: str, log_dir: Path) -> I
     """Invoke a function with a payload, again a second after it has ended, for as long as the block."""
     stopping = threading.Event()
     arguments = (emulator, function, payload, log_dir / "poller.log", stopping)
-    # A daemon: an invocation that hangs must not keep the process alive once the stack is stopped.
-    thread = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
-    thread.start()
+    # A daemon that nobody waits for: its last invocation ends with the emulator.
+    threading.Thread(target=_poll, args=arguments, name="poller", daemon=True).start()
     try:
         yield
     finally:
         stopping.set()
-        thread.join(timeout=2)
 
 
 def _poll(emulator: Emulator, function: str, payload: str, log: Path, stopping: threading.Event) -> None:
@@ -34,7 +32,8 @@ def _poll(emulator: Emulator, function: str, payload: str, log: Path, stopping: 
             try:
                 answer = client.invoke(FunctionName=function, Payload=payload.encode())
             except (BotoCoreError, ClientError) as error:
-                file.write(f"could not invoke {function}: {error}\n")
+                if not stopping.is_set():
+                    file.write(f"could not invoke {function}: {error}\n")
                 continue
             if "FunctionError" in answer:
                 file.write(f"{function} failed: {answer['Payload'].read().decode(errors='replace')}\n")

@@ -1,0 +1,81 @@
+# All that a newcomer needs: Python 3.11 or newer, git and make. Everything else is installed into this checkout:
+#   .venv  the tools and the tests     .local/sam  the SAM CLI     .local/emulator  the AWS emulator
+# Each is made again when its lock file changes, and left alone otherwise.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+STACK ?= sluice
+SOURCES := layers/sluice layers/streaming_runtime local functions tests bench
+
+VENV := .venv/.installed
+SAM := .local/sam/.installed
+EMULATOR := .local/emulator/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+RUN := PYTHONPATH=$(CURDIR):$(CURDIR)/layers/sluice:$(CURDIR)/layers/streaming_runtime .venv/bin/python
+
+# The newest Python that Lambda has as well; it runs the tools, the emulator and, in the emulator, the functions.
+# Given a whole name, a version manager's stand-in for a version that is not installed fails, and is passed over.
+IS_FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$name" -c '$(IS_FIT)' 2>/dev/null && { command -v "$$name"; break; }; done)
+
+.PHONY: help demo test local check build deploy key bench lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV) $(SAM) $(EMULATOR) ## see it work: all three doors, on real input, in about a minute
+	@$(RUN) -m local.demo
+
+test: $(VENV) $(SAM) $(EMULATOR) ## run all tests; ARGS="tests/unit -k word" runs some
+	@$(RUN) -m pytest $(or $(ARGS),tests/unit tests/integration tests/e2e)
+
+local: $(VENV) $(SAM) $(EMULATOR) ## run the stack on this machine and say how to use it
+	@$(RUN) -m local
+
+check: $(VENV) $(SAM) ## lint, check types, validate the template
+	@ruff check .
+	@ruff format --check --quiet . || { ruff format --diff --quiet .; exit 1; }
+	@mypy $(wildcard $(SOURCES))
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} SAM_CLI_TELEMETRY=0 .local/sam/bin/sam validate --lint
+
+build: $(VENV) $(SAM) ## build for AWS; PYTHON_RUNTIME=python3.13 ARCHITECTURE=arm64 choose for what
+	@$(RUN) -m local.build $(PYTHON_RUNTIME:%=--runtime %) $(ARCHITECTURE:%=--architecture %)
+
+deploy: build ## build, then deploy to AWS; asks what it has to know
+	.local/sam/bin/sam deploy --guided --template-file .aws-sam/build/template.yaml
+
+key: $(VENV) $(SAM) ## make a client key: NAME=…; ARGS="list", ARGS="revoke ID"; STACK=… names the stack
+	@test -n "$(NAME)$(ARGS)" || { echo 'Whom is the key for? make key NAME="the web shop"' >&2; exit 2; }
+	@table=$$(.local/sam/bin/sam list stack-outputs --stack-name "$(STACK)" --output json | $(RUN) -c \
+		'import json, sys; print(*(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "TableName"))') \
+		&& $(RUN) -m sluice.access --table "$$table" $(or $(ARGS),make "$(NAME)")
+
+bench: $(VENV) $(SAM) $(EMULATOR) ## measure what is claimed
+	@$(RUN) -m bench $(ARGS)
+
+lock: $(VENV) ## resolve the dependencies anew
+	@requirements/lock
+
+clean: ## remove what was built; installed tools stay
+	rm -rf .aws-sam .local/builds .local/logs .local/e2e .local/demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.local/*' -prune -exec rm -rf {} +
+
+# pip brings uv, of which the lock file knows the hash; uv brings the rest.
+$(VENV): requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 with its venv module is needed, and none was found." \
+		"On Debian and Ubuntu: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing the tools into .venv with $(PYTHON) …"
+	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@awk '/^uv==/ {found = 1} found {print; if (!/\\$$/) exit}' $< > .venv/uv.txt
+	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@uv pip sync --quiet --require-hashes --python .venv/bin/python $<
+	@touch $@
+
+.local/%/.installed: requirements/%.txt $(VENV)
+	@echo "Installing $* into .local/$* …"
+	@test -x .local/$*/bin/python || uv venv --quiet --python .venv/bin/python .local/$*
+	@uv pip sync --quiet --require-hashes --python .local/$*/bin/python $<
+	@touch $@
