@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.simulator.errors import ApiError, error_body
+from local.simulator.errors import MESSAGE_OF_TYPE, ApiError, error_body
 from local.simulator.faults import Break
 from local.simulator.stream import error_event
 
@@ -96,7 +96,7 @@ def _breach(fault: Break, request_id: str, *, of_events: bool) -> Iterator[Step]
     elif fault.how == "stall":
         yield Stall(fault.seconds, fault.ping_seconds)
     elif fault.how == "error_event":
-        body = error_body(fault.error_type, "Overloaded" if "overloaded" in fault.error_type else "Error", request_id)
+        body = error_body(fault.error_type, MESSAGE_OF_TYPE.get(fault.error_type, "Error"), request_id)
         yield error_event(body) if of_events else body + b"\n"
         yield Cut("end")
     else:

@@ -33,13 +33,13 @@ def _model(model_id: str, name: str, line: str, created: str, max_tokens: int = 
 
 CATALOGUE: tuple[Model, ...] = (
     _model("claude-fable-5-2", "Claude Fable 5.2", "fable", "2026-10-21"),
-    _model("claude-opus-5-5", "Claude Opus 5.5", "opus", "2026-09-16"),
-    _model("claude-sonnet-5-5", "Claude Sonnet 5.5", "sonnet", "2026-09-30"),
     _model("claude-haiku-5-5", "Claude Haiku 5.5", "haiku", "2026-10-07", 64_000),
+    _model("claude-sonnet-5-5", "Claude Sonnet 5.5", "sonnet", "2026-09-30"),
+    _model("claude-opus-5-5", "Claude Opus 5.5", "opus", "2026-09-16"),
     _model("claude-opus-5", "Claude Opus 5", "opus", "2026-06-03"),
     _model("claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-05-20"),
-    _model("claude-opus-4-6", "Claude Opus 4.6", "opus", "2026-02-04"),
     _model("claude-sonnet-4-6", "Claude Sonnet 4.6", "sonnet", "2026-02-17", 64_000),
+    _model("claude-opus-4-6", "Claude Opus 4.6", "opus", "2026-02-04"),
     Model(
         "claude-opus-4-5-20251101",
         "Claude Opus 4.5",

@@ -1,4 +1,4 @@
-"""The prompt cache, as far as usage shows it: what was marked and is long enough is written once, and read afterwards."""
+"""The prompt cache, as far as usage shows it: what is marked and long enough is written once, and then read."""
 
 import hashlib
 from collections.abc import Iterator
