@@ -15,11 +15,13 @@ from sluice.errors import SluiceError
 from sluice.streams.accounts import Accounts, Log, Report
 from sluice.streams.clocks import Deadline
 from sluice.streams.headers import cors_headers, preflight_headers
+from sluice.streams.keeping import Keeping
 from sluice.streams.messages import Call, Messages
 from sluice.streams.opening import Opener, Refused
 from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
 from sluice.streams.settings import StreamSettings
+from sluice.streams.table import StreamTable
 from sluice.streams.upstream import Upstream
 
 
@@ -35,10 +37,13 @@ class Context(Protocol):
 class Door:
     """One copy of the function: its connections, and what it remembers between calls."""
 
-    def __init__(self, settings: StreamSettings, guard: Guard, messages: Messages, accounts: Accounts) -> None:
+    def __init__(
+        self, settings: StreamSettings, guard: Guard, messages: Messages, keeping: Keeping, accounts: Accounts
+    ) -> None:
         self._origins = settings.allowed_origins
         self._guard = guard
         self._messages = messages
+        self._keeping = keeping
         self._accounts = accounts
 
     @classmethod
@@ -49,7 +54,10 @@ class Door:
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
         opener = Opener(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
         accounts = Accounts(guard, log)
-        return cls(settings, guard, Messages(settings, opener, guard, accounts), accounts)
+        streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
+        keeping = Keeping(settings, streams, opener, accounts)
+        messages = Messages(settings, opener, guard, accounts, keeping)
+        return cls(settings, guard, messages, keeping, accounts)
 
     def answer(self, event: Mapping[str, Any], context: Context) -> Response:
         """Answer one call. Whatever is wrong with it is said in the API's own error shape."""
@@ -72,9 +80,21 @@ class Door:
             report.route = route.name
             caller = self._guard.identify(request.headers, request.context)
             report.caller = caller.owner
-            return self._messages.answer(Call(request, route, caller, deadline, report))
+            return self._dispatch(Call(request, route, caller, deadline, report))
         except SluiceError as error:
             return self._refuse(error, report, caller)
+
+    def _dispatch(self, call: Call) -> Response:
+        route, caller = call.route, call.caller
+        if route.name not in ("stream", "lease"):
+            return self._messages.answer(call)
+        if route.name == "stream" and call.request.method == "GET":
+            return self._keeping.follow(caller, route.stream_id, call.request.headers, call.deadline, call.report)
+        act = self._keeping.stop if route.name == "stream" else self._keeping.renew_lease
+        response = act(caller, route.stream_id)
+        call.report.stream_id, call.report.status, call.report.outcome = route.stream_id, response.status, "succeeded"
+        self._accounts.settle(call.report, caller)
+        return response
 
     def _refuse(self, error: SluiceError, report: Report, caller: Caller | None) -> Response:
         if isinstance(error, Refused):

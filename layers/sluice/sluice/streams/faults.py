@@ -23,10 +23,11 @@ CutCode = Literal[
     "stream_stopped",  # DELETE /v1/streams/{id}
     "not_continuable",  # cut where thinking or tool use cannot be taken up
     "taken_over",  # another reader has taken the stream over
+    "writer_lost",  # the function that read from Claude has died
 ]
 _TIMEOUTS = frozenset({"stalled", "no_content", "deadline"})
 # A repeated call may do better after these; after the others it is somebody's decision, or of no use.
-_RETRYABLE = frozenset({"connection_cut", "ended_early", "stalled", "no_content", "garbage"})
+_RETRYABLE = frozenset({"connection_cut", "ended_early", "stalled", "no_content", "garbage", "writer_lost"})
 
 
 class StreamCut(PassingFailure):

@@ -46,6 +46,16 @@ _BEARER_SINCE = "2026"
 
 def headers_to_claude(headers: Mapping[str, str], key: str) -> dict[str, str]:
     """Choose from a client's headers (lower-cased) what Claude gets, with our key sent as the client sent its own."""
+    passed = passing_headers(headers)
+    if _sends_bearer(headers):
+        passed["authorization"] = f"Bearer {key}"
+    else:
+        passed["x-api-key"] = key
+    return passed
+
+
+def passing_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Choose from a client's headers (lower-cased) what may pass, without any credentials."""
     named = {each.strip().lower() for each in headers.get("connection", "").split(",")}
     passed = {
         name: value
@@ -53,10 +63,6 @@ def headers_to_claude(headers: Mapping[str, str], key: str) -> dict[str, str]:
         if name not in _KEPT_BACK and name not in named and not name.startswith(_KEPT_BACK_PREFIXES)
     }
     passed["accept-encoding"] = "identity"
-    if _sends_bearer(headers):
-        passed["authorization"] = f"Bearer {key}"
-    else:
-        passed["x-api-key"] = key
     return passed
 
 

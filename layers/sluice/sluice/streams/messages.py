@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,15 +13,18 @@ from sluice.streams.clocks import Clocks, Deadline
 from sluice.streams.encoding import Encoder, EventEncoder, TextEncoder
 from sluice.streams.faults import StreamCut
 from sluice.streams.headers import headers_to_client
+from sluice.streams.keeping import Keeping, read_terms
 from sluice.streams.opening import Ask, Opener
 from sluice.streams.reading import read_whole
-from sluice.streams.relay import OpenStream, open_stream, relay_stream
+from sluice.streams.relay import OpenStream, Relay, open_stream
 from sluice.streams.request import DEFAULT_VERSION, Request, Route, complete_prompt, parse_params
-from sluice.streams.response import Response
+from sluice.streams.response import Body, Response
 from sluice.streams.settings import StreamSettings
 from sluice.streams.upstream import Answer
 
 _EVENT_STREAM = "text/event-stream"
+# The stream was begun before Claude was asked; it is there by now, or the table is not.
+_CREATION_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +50,55 @@ class WholeAnswer:
 class Messages:
     """Passes calls on to Claude, and the answers back."""
 
-    def __init__(self, settings: StreamSettings, opener: Opener, guard: Guard, accounts: Accounts) -> None:
+    def __init__(
+        self, settings: StreamSettings, opener: Opener, guard: Guard, accounts: Accounts, keeping: Keeping
+    ) -> None:
         self._settings = settings
         self._opener = opener
         self._guard = guard
         self._accounts = accounts
+        self._keeping = keeping
 
     def answer(self, call: Call) -> Response:
         """Answer a call. Raises RequestError for what the caller did, Refused or PassingFailure for what Claude did."""
         ask, streams = self._prepare(call)
         call.report.mode = "text" if call.request.wants_text else "stream" if streams else "whole"
-        opened, call.report.tries = self._opener.open(ask, lambda answer: self._accept(answer, call.deadline))
+        terms = read_terms(call.request.headers, self._settings) if call.report.mode == "stream" else None
+        if terms is None:
+            return self._respond(call, self._open(call, ask))
+        keeper = self._keeping.begin(call.caller, ask, terms)
+        try:
+            opened = self._open(call, ask)
+        except BaseException:
+            keeper.close("failed")
+            raise
+        if isinstance(opened, WholeAnswer) or not keeper.wait_until_created(_CREATION_SECONDS):
+            keeper.close("failed")
+            return self._respond(call, opened)
+        body = self._keeping.relay(keeper, opened, ask, terms, call.caller, call.report)
+        headers = headers_to_client(opened.answer.headers) | {"sluice-stream-id": keeper.state.id}
+        return Response(opened.answer.status, headers, body)
+
+    def _open(self, call: Call, ask: Ask) -> OpenStream | WholeAnswer:
+        opened, tries = self._opener.open(ask, lambda answer: self._accept(answer, call.deadline))
+        call.report.tries = tries
         call.report.status = opened.answer.status
         call.report.claude_request_id = opened.answer.header("request-id")
+        return opened
+
+    def _respond(self, call: Call, opened: OpenStream | WholeAnswer) -> Response:
+        def settle() -> None:
+            self._accounts.settle(call.report, call.caller)
+
         headers = headers_to_client(opened.answer.headers)
         if isinstance(opened, WholeAnswer):
-            return Response(opened.answer.status, headers, self._whole_body(opened, call))
+            return Response(opened.answer.status, headers, Body(_whole_body(opened, call), settle))
         encoder: Encoder = EventEncoder(call.report.request_id)
         if call.report.mode == "text":
             encoder = TextEncoder()
             headers["content-type"] = "text/plain; charset=utf-8"
-        body = relay_stream(opened, encoder, call.report, lambda report: self._accounts.settle(report, call.caller))
-        return Response(opened.answer.status, headers, body)
+        relay = Relay(opened, encoder, call.report, settle)
+        return Response(opened.answer.status, headers, Body(relay.chunks(), relay.end))
 
     def _prepare(self, call: Call) -> tuple[Ask, bool]:
         """Check the call and build what Claude is asked; also say whether a stream is wanted."""
@@ -104,19 +134,17 @@ class Messages:
             raise StreamCut("garbage", "What came from Claude was not an answer: it is not a JSON object.")
         return WholeAnswer(answer, body, values)
 
-    def _whole_body(self, whole: WholeAnswer, call: Call) -> Iterator[bytes]:
-        report = call.report
-        report.note_first_byte()
-        if call.route.name == "messages":
-            report.model = str(whole.values.get("model") or report.model)
-            report.stop_reason = whole.values.get("stop_reason")
-            report.usage.take(whole.values.get("usage"))
-        report.outcome = "succeeded"
-        try:
-            yield whole.body
-        finally:
-            whole.answer.close()
-            self._accounts.settle(report, call.caller)
+
+def _whole_body(whole: WholeAnswer, call: Call) -> Generator[bytes, None, None]:
+    report = call.report
+    report.note_first_byte()
+    if call.route.name == "messages":
+        report.model = str(whole.values.get("model") or report.model)
+        report.stop_reason = whole.values.get("stop_reason")
+        report.usage.take(whole.values.get("usage"))
+    report.outcome = "succeeded"
+    whole.answer.close()
+    yield whole.body
 
 
 def _text_headers(headers: Mapping[str, str]) -> dict[str, str]:

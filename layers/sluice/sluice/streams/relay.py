@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from sluice.claude.events import Progress
@@ -12,8 +12,6 @@ from sluice.streams.encoding import Encoder
 from sluice.streams.faults import StreamCut
 from sluice.streams.reading import read_frames
 from sluice.streams.upstream import Answer
-
-Settle = Callable[[Report], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +43,41 @@ def open_stream(answer: Answer, clocks: Clocks) -> OpenStream:
     return OpenStream(answer, progress, next(rest), rest)
 
 
-def relay_stream(stream: OpenStream, encoder: Encoder, report: Report, settle: Settle) -> Iterator[bytes]:
-    """Yield what the client gets. Closed early, it ends the call to Claude; however it ends, it is settled once."""
-    report.outcome = "client_gone"
-    try:
+class Relay:
+    """A stream on its way to its client. However it ends, it is settled once, by ``end``."""
+
+    def __init__(self, stream: OpenStream, encoder: Encoder, report: Report, settle: Callable[[], None]) -> None:
+        self._stream = stream
+        self._encoder = encoder
+        self._report = report
+        self._settle = settle
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """Yield what the client gets."""
+        report = self._report
+        report.outcome = "client_gone"
         try:
-            for frames in stream.frames():
-                data = encoder.encode(frames)
+            for frames in self._stream.frames():
+                data = self._encoder.encode(frames)
                 if report.first_byte_ms is None:
                     report.note_first_byte()
                 yield data
             report.outcome = "succeeded"
-            yield encoder.end(None)
+            yield self._encoder.end(None)
         except StreamCut as cut:
             report.note_failure(cut, "cut")
-            yield encoder.end(cut)
-    except GeneratorExit:
-        raise
-    except BaseException:
-        report.outcome = "interrupted"
-        raise
-    finally:
-        stream.close()
-        take_progress(report, stream.progress)
-        settle(report)
+            yield self._encoder.end(cut)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            report.outcome = "interrupted"
+            raise
+
+    def end(self) -> None:
+        """End the call to Claude, and settle."""
+        self._stream.close()
+        take_progress(self._report, self._stream.progress)
+        self._settle()
 
 
 def take_progress(report: Report, progress: Progress) -> None:

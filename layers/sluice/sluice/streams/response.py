@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.errors import MethodNotAllowed, SluiceError, TooManyRequests
@@ -19,6 +20,46 @@ class Response:
     headers: Mapping[str, str]
     body: Iterator[bytes]
     cookies: tuple[str, ...] = ()
+
+
+class Body:
+    """A body with an end: what has to be done when the answer is out, however it got there.
+
+    The runtime calls ``close`` after the last byte, so that the client does not wait for our accounts. Where ``drains``
+    says so, a client that has gone away does not end the stream: it is read on, and kept.
+    """
+
+    def __init__(
+        self, chunks: Generator[bytes, None, None], end: Callable[[], None], drains: Callable[[], bool] | None = None
+    ) -> None:
+        self._chunks = chunks
+        self._end: Callable[[], None] | None = end
+        self._drains = drains
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Do what stands behind the answer, once."""
+        end, self._end = self._end, None
+        if end is None:
+            return
+        try:
+            if self._drains is not None and self._drains() and not _is_interrupted():
+                for _ in self._chunks:
+                    pass
+        finally:
+            self._chunks.close()
+            end()
+
+
+def _is_interrupted() -> bool:
+    """Say whether the runtime closes the body because the process has to end: then there is no time to read on."""
+    kind = sys.exc_info()[0]
+    return kind is not None and not issubclass(kind, Exception)
 
 
 def whole(status: int, headers: Mapping[str, str], body: bytes) -> Response:

@@ -1,0 +1,144 @@
+"""Reading a stream that another function writes, and writing it if that function has died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+from sluice.claude.events import FrameSplitter, Progress
+from sluice.errors import AwsError, ConditionFailed
+from sluice.streams.accounts import Report
+from sluice.streams.faults import StreamCut, error_event
+from sluice.streams.keeper import Keeper, Rhythm
+from sluice.streams.kept import Continuing, KeptRelay
+from sluice.streams.relay import take_progress
+from sluice.streams.table import StreamState
+
+_POLL_SECONDS = 0.2
+_PING_SECONDS = 5.0
+_PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+class Follower:
+    """Sends a client what it has not seen of a stream: first what is kept, then what comes."""
+
+    def __init__(
+        self,
+        continuing: Continuing,
+        state: StreamState,
+        after: int,
+        report: Report,
+        settle: Callable[[], None],
+        rhythm: Rhythm,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._continuing = continuing
+        self._state = state
+        self._after = after
+        self._report = report
+        self._settle = settle
+        self._rhythm = rhythm
+        self._sleep = sleep
+        self._relay: KeptRelay | None = None
+        self._told_error = False
+        report.outcome = "client_gone"
+
+    def writes(self) -> bool:
+        """Whether this function writes the stream by now: then it goes on when its client goes."""
+        return self._relay is not None
+
+    def end(self) -> None:
+        """Settle; where this function has become the writer, end that too."""
+        if self._relay is not None:
+            self._relay.end()
+        else:
+            self._settle()
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """Yield events until the stream has ended, or the deadline has come."""
+        self._report.note_first_byte()
+        try:
+            yield from self._follow()
+        except StreamCut as cut:
+            self._report.note_failure(cut, "cut")
+            yield cut.event(self._report.request_id)
+        except AwsError as error:
+            self._report.note_failure(error, "cut")
+            yield error_event("api_error", "The stream could not be read; ask again.", self._report.request_id)
+
+    def _follow(self) -> Iterator[bytes]:
+        silent_since = time.monotonic()
+        while True:
+            state = self._find()
+            for data in self._read_kept():
+                silent_since = time.monotonic()
+                yield data
+            if state.status != "running":
+                yield from self._finish(state)
+                return
+            if state.alive_until < time.time() and self._claim(state):
+                yield from self._write(state)
+                return
+            if self._continuing.deadline.left() <= 0:
+                raise self._continuing.deadline.cut()
+            if time.monotonic() - silent_since > _PING_SECONDS:
+                silent_since = time.monotonic()
+                yield _PING
+            self._sleep(_POLL_SECONDS)
+
+    def _find(self) -> StreamState:
+        """Read the state, before the log: what ends the stream then stands in the log already."""
+        state = self._continuing.table.find(self._state.id)
+        if state is None:
+            raise StreamCut("not_continuable", "The stream is kept no longer.")
+        return state
+
+    def _read_kept(self) -> Iterator[bytes]:
+        for entry in self._continuing.table.read_log(self._state.id, self._after):
+            frames = FrameSplitter().feed(entry.data)[max(0, self._after + 1 - entry.first) :]
+            self._after = entry.last
+            self._note(frames)
+            yield b"".join(frames)
+
+    def _note(self, frames: Sequence[bytes]) -> None:
+        self._report.events += len(frames)
+        self._told_error = self._told_error or any(b"\nevent: error\n" in frame for frame in frames)
+
+    def _finish(self, state: StreamState) -> Iterator[bytes]:
+        if state.status == "complete" or self._told_error:
+            self._report.outcome = "succeeded"
+            return
+        code = "stream_stopped" if state.status == "stopped" else "connection_cut"
+        yield error_event("api_error", f"The stream has {state.status}.", self._report.request_id, code)
+
+    def _claim(self, state: StreamState) -> bool:
+        """Become the writer, unless another reader is faster or the stream was to stop."""
+        table = self._continuing.table
+        try:
+            if state.stop:
+                table.finish(state.id, state.epoch, "stopped")
+                return False
+            self._state = table.claim(state, round(time.time() + self._rhythm.alive, 3))
+        except ConditionFailed:
+            return False
+        return True
+
+    def _write(self, lost: StreamState) -> Iterator[bytes]:
+        """Go on as the writer: what is kept is all that there is, and the next place in the log is ours."""
+        frames = self._continuing.read_frames(self._state.id)
+        if not lost.settled:
+            take_progress(self._report, _progress_of(frames))
+        keeper = Keeper(self._continuing.table, self._state, len(frames) + 1, self._rhythm)
+        keeper.take_over()
+        request = self._continuing.table.find_request(self._state.id)
+        self._relay = KeptRelay(keeper, self._report, self._settle, self._continuing, request, continues=True)
+        if unseen := frames[self._after :]:
+            yield b"".join(unseen)
+        yield from self._relay.resume()
+
+
+def _progress_of(frames: Sequence[bytes]) -> Progress:
+    progress = Progress()
+    for frame in frames:
+        progress.see(frame)
+    return progress

@@ -1,0 +1,192 @@
+"""The body of a stream that is kept or leased: every event goes to the client and to the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+from sluice.claude.events import FrameSplitter
+from sluice.errors import AwsError, PassingFailure
+from sluice.streams.accounts import Report
+from sluice.streams.clocks import Clocks, Deadline
+from sluice.streams.continuation import Partial, Splice, continued_mark, ending_frames
+from sluice.streams.faults import StreamCut
+from sluice.streams.keeper import Keeper
+from sluice.streams.opening import Ask, Opener, Refused
+from sluice.streams.relay import OpenStream, open_stream, take_progress
+from sluice.streams.request import parse_params
+from sluice.streams.settings import StreamSettings
+from sluice.streams.table import Status, StoredRequest, StreamTable
+from sluice.streams.upstream import Answer
+
+_MOST_CONTINUATIONS = 3
+# After these a stream is left to the next reader; their error events are not part of it.
+_LEFT_TO_NEXT = frozenset({"deadline", "taken_over", "lease_expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Continuing:
+    """What it takes to ask Claude for the rest of an answer."""
+
+    settings: StreamSettings
+    table: StreamTable
+    opener: Opener
+    deadline: Deadline
+
+    def clocks(self) -> Clocks:
+        """Start the clocks of a stream."""
+        return Clocks(self.settings.ping_timeout_seconds, self.settings.content_timeout_seconds, self.deadline)
+
+    def read_frames(self, stream_id: str) -> list[bytes]:
+        """Read all events that are kept of a stream."""
+        entries = self.table.read_log(stream_id, 0)
+        return [frame for entry in entries for frame in FrameSplitter().feed(entry.data)]
+
+    def ask(self, request: StoredRequest, partial: Partial) -> tuple[OpenStream, int]:
+        """Ask for the rest. Raises StreamCut where there is none to be had."""
+        body = json.dumps(partial.continued_params(parse_params(request.body))).encode()
+        wait = self.settings.content_timeout_seconds
+        ask = Ask("POST", request.target, request.headers, body, self.deadline, wait)
+        try:
+            return self.opener.open(ask, self._accept)
+        except Refused as refused:
+            failure = refused.failure
+            raise StreamCut("claude_error", str(failure), error_type=failure.error_type) from None
+        except StreamCut:
+            raise
+        except PassingFailure as failure:
+            raise StreamCut("connection_cut", str(failure)) from None
+
+    def _accept(self, answer: Answer) -> OpenStream:
+        if not (answer.header("content-type") or "").startswith("text/event-stream"):
+            raise StreamCut("garbage", "What came from Claude was not a stream.")
+        return open_stream(answer, self.clocks())
+
+
+class KeptRelay:
+    """A stream on its way to its client and its log. ``continues``: a cut answer is taken up here and now."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        report: Report,
+        settle: Callable[[], None],
+        continuing: Continuing,
+        request: StoredRequest | None,
+        *,
+        continues: bool,
+    ) -> None:
+        self._keeper = keeper
+        self._report = report
+        self._settle = settle
+        self._continuing = continuing
+        self._request = request
+        self._continues = continues
+        self._stream: OpenStream | None = None
+        self._status: Status | None = None
+        report.outcome = "client_gone"
+        report.stream_id = keeper.state.id
+
+    def relay(self, stream: OpenStream) -> Generator[bytes, None, None]:
+        """Yield the events of a stream that has been opened."""
+        self._take(stream)
+        return self._guarded(self._run(stream.frames(), None))
+
+    def resume(self) -> Generator[bytes, None, None]:
+        """Yield the rest of a stream whose writer has died."""
+        lost = StreamCut("writer_lost", "The function that wrote this stream has died.")
+        return self._guarded(self._run(iter(()), lost))
+
+    def end(self) -> None:
+        """End the call to Claude, write what is held, and settle."""
+        self._drop()
+        self._keeper.close(self._status or (None if self._keeper.state.kept else "failed"))
+        self._settle()
+
+    def _guarded(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+        try:
+            for chunk in chunks:
+                if self._report.first_byte_ms is None:
+                    self._report.note_first_byte()
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self._report.outcome = "interrupted"
+            raise
+
+    def _run(self, frames: Iterator[list[bytes]], cut: StreamCut | None) -> Iterator[bytes]:
+        while True:
+            if cut is None:
+                cut = yield from self._pass(frames)
+            if cut is None:
+                self._status = "complete"
+                self._report.outcome = "succeeded"
+                return
+            if not self._may_continue(cut):
+                yield self._last_event(cut)
+                return
+            self._report.continuations += 1
+            try:
+                frames = yield from self._reopen(cut)
+                cut = None
+            except StreamCut as refusal:
+                self._continues = False
+                cut = refusal
+
+    def _pass(self, frames: Iterator[list[bytes]]) -> Generator[bytes, None, StreamCut | None]:
+        try:
+            for each in frames:
+                yield self._keeper.append(each)
+        except StreamCut as cut:
+            self._drop()
+            return self._keeper.cut() or cut
+        self._drop()
+        return None
+
+    def _may_continue(self, cut: StreamCut) -> bool:
+        possible = self._request is not None and self._report.continuations < _MOST_CONTINUATIONS
+        return possible and self._continues and cut.retryable
+
+    def _reopen(self, cut: StreamCut) -> Generator[bytes, None, Iterator[list[bytes]]]:
+        """Mark the continuation, which also makes sure that nobody else writes, and ask for the rest."""
+        assert self._request is not None
+        try:
+            self._keeper.sync()
+            partial = Partial.of_frames(self._continuing.read_frames(self._keeper.state.id))
+            partial.check_continuable()
+            yield self._keeper.append([continued_mark(self._keeper.state.id, self._keeper.last_id, cut.code)])
+            self._keeper.sync()
+        except AwsError as error:
+            raise StreamCut("not_continuable", f"What was kept of the answer cannot be read: {error}") from None
+        if partial.ended:
+            return iter([ending_frames(partial)])
+        stream, tries = self._continuing.ask(self._request, partial)
+        self._report.tries += tries
+        self._take(stream)
+        splice = Splice(partial)
+        return (joined for joined in map(splice.join, stream.frames()) if joined)
+
+    def _last_event(self, cut: StreamCut) -> bytes:
+        self._report.note_failure(cut, "cut")
+        event = cut.event(self._report.request_id)
+        if self._keeper.state.kept and cut.code in _LEFT_TO_NEXT:
+            return event
+        self._status = "stopped" if cut.code == "stream_stopped" else "failed"
+        return self._keeper.append([event])
+
+    def _take(self, stream: OpenStream) -> None:
+        self._stream = stream
+        self._keeper.watch(stream.answer.interrupt)
+
+    def _drop(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._keeper.watch(_nothing)
+            stream.close()
+            take_progress(self._report, stream.progress)
+
+
+def _nothing() -> None:
+    return
