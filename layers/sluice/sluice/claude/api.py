@@ -84,6 +84,10 @@ class ClaudeApi:
             base_url=base_url.rstrip("/"), timeout=timeout, transport=transport, follow_redirects=False
         )
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def create_batch(self, body: Iterable[bytes], length: int, betas: str | None = None) -> Batch:
         """Create a batch from the bytes of its body, ``length`` in all.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sluice.claude.api import Batch, BatchPage, ClaudeApi
-from sluice.errors import ClaudeError, PassingFailure, SystemicFailure
+from sluice.errors import ClaudeError, PassingFailure, PermanentFailure, SystemicFailure
 
 # Between our clock and Claude's. Both are kept within milliseconds of the truth; a machine that was suspended, or a
 # clock that was stepped, is off by seconds. Five minutes cost a page more at worst.
@@ -82,11 +82,11 @@ def _pages(claude: ClaudeApi) -> Iterator[BatchPage]:
     while True:
         try:
             page = claude.list_batches(after)
-        except SystemicFailure as failure:
-            if failure.http_status != 404:
+        except (SystemicFailure, PermanentFailure) as failure:
+            if after is None or failure.http_status not in (400, 404):
                 raise
             # The batch that the page was asked for by was deleted in the meantime.
-            raise PassingFailure(str(failure), http_status=404) from failure
+            raise PassingFailure(str(failure), http_status=failure.http_status) from failure
         yield page
         if not page.has_more or page.last_id in (None, after):
             return

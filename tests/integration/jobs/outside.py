@@ -1,0 +1,109 @@
+"""Every call to the outside: seen, counted, and, where a test asks for it, the last that a function makes.
+
+AWS is watched where all of boto3's clients meet, Claude where all of httpx2's connections do, so that a call that is
+added to a function later is covered without anyone remembering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+from botocore.client import BaseClient
+
+_READS = ("Get", "Head", "List", "Query", "Describe")
+
+
+class Crash(BaseException):
+    """A function ends here, as when its machine dies: nothing that it does afterwards reaches anyone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``name`` such as "dynamodb.PutItem" or "claude.POST /v1/messages/batches"."""
+
+    name: str
+    step: str
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change anything; of a call that is not known, it is said that it may."""
+        service, _, operation = self.name.partition(".")
+        return not operation.startswith("GET " if service == "claude" else _READS)
+
+
+@dataclass
+class Outside:
+    """``step`` is the function that is running; None: nobody, and calls are the test's own."""
+
+    step: str | None = None
+    calls: list[Call] = field(default_factory=list)
+    crash_at: int | None = None
+    before: bool = False
+    crashed: bool = False
+    heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+
+    def crash(self, at: int, *, before: bool = False) -> None:
+        """Let the call with this number be the last of its function: carried out or, with ``before``, not."""
+        self.crash_at, self.before = at, before
+
+    def around(self, name: str, call: Callable[[], Any]) -> Any:
+        """Carry a call out, or crash."""
+        if self.step is None:
+            return call()
+        if self.crashed:
+            raise Crash
+        number = len(self.calls)
+        self.calls.append(Call(name, self.step))
+        if number == self.crash_at and self.before:
+            self._die()
+        answer = call()
+        if number == self.crash_at:
+            self._die()
+        return answer
+
+    @contextmanager
+    def running(self, step: str) -> Iterator[None]:
+        """Calls in this block are a function's. A crash ends it."""
+        self.step, self.crashed = step, False
+        try:
+            yield
+        finally:
+            self.step = None
+
+    def _die(self) -> None:
+        self.crashed = True
+        raise Crash
+
+
+@contextmanager
+def watched() -> Iterator[Outside]:
+    """Watch all calls to AWS and to Claude in this process."""
+    outside = Outside()
+    aws_call, claude_call = BaseClient._make_api_call, httpx2.HTTPTransport.handle_request
+
+    def call_aws(self: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+        def carry_out() -> Any:
+            answer = aws_call(self, operation, params)
+            for listener in outside.heard:
+                listener(operation, params)
+            return answer
+
+        return outside.around(f"{self.meta.service_model.service_name}.{operation}", carry_out)
+
+    def call_claude(self: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        def carry_out() -> httpx2.Response:
+            return claude_call(self, request)
+
+        if request.url.path.startswith("/_simulator"):
+            return carry_out()
+        return outside.around(f"claude.{request.method} {request.url.path}", carry_out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", call_aws)
+        patch.setattr(httpx2.HTTPTransport, "handle_request", call_claude)
+        yield outside
