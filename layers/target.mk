@@ -22,3 +22,11 @@ define compile
 		"$(SLUICE_COMPILER)" -I -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /opt "$(1)"; \
 	else echo "No $(SLUICE_PYTHON) on this machine: the layer goes without byte code, cold starts take longer." >&2; fi
 endef
+
+# The metadata of the packages (*.dist-info) stays: it holds their licences, and some read their version from it.
+define install
+	uv pip install --quiet --require-hashes --only-binary :all: --link-mode copy --no-compile-bytecode \
+		--python-version "$(SLUICE_PYTHON:python%=%)" --python-platform "$(PLATFORM)" --target "$(1)" -r requirements.txt
+	find "$(1)" -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -r {} +
+	rm -rf "$(1)/bin" "$(1)/.lock"
+endef

@@ -28,6 +28,7 @@ from local import children
 from local.template import ROOT, TEMPLATE, load_template
 
 SAM = ROOT / ".local/sam/bin/sam"
+LAYERS = ROOT / "layers"
 KEPT_BUILDS = 3
 
 
@@ -101,9 +102,17 @@ def build(target: Target, directory: Path, log_dir: Path) -> None:
         "SLUICE_ARCHITECTURE": target.architecture,
         "SLUICE_COMPILER": str(compiler or ""),
     }
-    # Not cached by SAM: its cache does not see what the makefiles of the layers include.
-    command = [str(SAM), "build", "--template-file", str(TEMPLATE), "--build-dir", str(directory), "--no-cached"]
-    command += ["--parallel", "--parameter-overrides", *(f"{k}={v}" for k, v in target.parameters.items())]
+    # SAM's cache sees a layer's own folder; what else decides a layer is in the name of the cache.
+    cache = directory.parent / f"cache-{digest([*LAYERS.glob('*.mk'), compiler or LAYERS])}"
+    command = [str(SAM), "build", "--template-file", str(TEMPLATE), "--build-dir", str(directory)]
+    command += [
+        "--cached",
+        "--cache-dir",
+        str(cache),
+        "--parallel",
+        "--parameter-overrides",
+        *(f"{k}={v}" for k, v in target.parameters.items()),
+    ]
     log_dir.mkdir(parents=True, exist_ok=True)
     children.run("build", command, environ, log_dir, ROOT)
     seal(directory / "template.yaml", target)
