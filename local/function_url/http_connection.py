@@ -8,6 +8,8 @@ from typing import cast
 
 import httptools
 
+RECEIVE_BYTES = 32_768
+
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
@@ -24,15 +26,18 @@ class RequestHead:
         return next((value for key, value in self.fields if key.lower() == name), "")
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(asyncio.BufferedProtocol):
     """Parses requests and tells of them, piece by piece, through methods that the two servers fill in.
 
-    `batch_ended` follows once all that was received together has been told of, so that it can leave together.
+    `batch_ended` follows once all that was received together has been told of, so that it can leave together. The
+    buffer is kept because a new one for each read, as asyncio's streams and plain protocols have it, costs more than
+    all the rest that happens to an event.
     """
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._received = bytearray(RECEIVE_BYTES)
         self._target = b""
         self._fields: list[tuple[str, str]] = []
         self.trailers: dict[str, str] = {}
@@ -72,10 +77,14 @@ class HttpConnection(asyncio.Protocol):
         """Called by asyncio."""
         self.ended()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _size_hint: int) -> bytearray:
+        """Called by asyncio."""
+        return self._received
+
+    def buffer_updated(self, size: int) -> None:
         """Called by asyncio."""
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(memoryview(self._received)[:size])
         except httptools.HttpParserUpgrade:
             pass  # no upgrade is offered: the request is answered like any other
         except httptools.HttpParserError:

@@ -7,7 +7,7 @@ import socket
 
 from streaming_runtime.wire import AnswerReader, WireError
 
-RECEIVE_BYTES = 262_144
+RECEIVE_BYTES = 65_536
 
 
 class Connection:
@@ -25,16 +25,26 @@ class Connection:
         self._readable = select.poll()
 
     def begin(self, data: bytes) -> None:
-        """Sends the start of a request, on a new connection if the last one cannot carry it."""
+        """Sends a request, or the start of one, on a connection that can carry it."""
+        self.make_ready()
+        self.send(data)
+
+    def make_ready(self) -> None:
+        """Opens a new connection if there is none, or the last one has ended."""
         if self._socket is None or self.has_input():  # input between two requests is the end of the connection
             self._open()
-        self.send(data)
 
     def send(self, data: bytes) -> None:
         """Sends all of `data` in one go; it is on its way when this returns."""
-        if self._socket is None:
-            raise ConnectionResetError("the connection to the Runtime API is closed")
-        self._socket.sendall(data)
+        self._opened().sendall(data)
+
+    def send_at_once(self, data: bytes) -> bytes:
+        """Sends as much of `data` as can leave without waiting, which is nearly always all; returns the rest."""
+        try:
+            sent = self._opened().send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        return data[sent:]
 
     def has_input(self) -> bool:
         """Whether the other side has said something, or has gone."""
@@ -42,11 +52,10 @@ class Connection:
 
     def read_answer(self) -> AnswerReader:
         """Waits for one whole answer."""
-        if self._socket is None:
-            raise ConnectionResetError("the connection to the Runtime API is closed")
+        opened = self._opened()
         reader = AnswerReader()
         try:
-            while not reader.feed(self._socket.recv(RECEIVE_BYTES)):
+            while not reader.feed(opened.recv(RECEIVE_BYTES)):
                 pass
         except WireError as error:
             self.close()
@@ -61,6 +70,11 @@ class Connection:
             self._readable.unregister(self._socket)
             self._socket.close()
             self._socket = None
+
+    def _opened(self) -> socket.socket:
+        if self._socket is None:
+            raise ConnectionResetError("the connection to the Runtime API is closed")
+        return self._socket
 
     def _open(self) -> None:
         self.close()

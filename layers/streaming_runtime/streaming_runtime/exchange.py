@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streaming_runtime.failures import Failure
+    from streaming_runtime.interruptions import Interruptions
     from streaming_runtime.runtime_api import RuntimeApi
 
 STREAM_FIELDS = (
@@ -35,10 +36,11 @@ class ResponseClosed(Exception):
 class Exchange:
     """Answers the invocation `request_id` once. Calls out of order are the loop's mistake and not checked for."""
 
-    __slots__ = ("_api", "_path", "_request_id", "_state", "_whole_chunks")
+    __slots__ = ("_api", "_interruptions", "_path", "_request_id", "_state", "_whole_chunks")
 
-    def __init__(self, api: RuntimeApi, request_id: str) -> None:
+    def __init__(self, api: RuntimeApi, interruptions: Interruptions, request_id: str) -> None:
         self._api = api
+        self._interruptions = interruptions
         self._request_id = request_id
         self._path = f"{ROOT}/invocation/{request_id}/response"
         self._state = NOTHING_SENT
@@ -62,28 +64,24 @@ class Exchange:
         connection = self._api.connection
         opening = chunk(prelude(status, headers, cookies)) + (chunk(first) if first else b"")
         head = request_head("POST", self._path, connection.authority, STREAM_FIELDS)
-        self._state = STREAMING
-        self._whole_chunks = False
         try:
-            connection.begin(head + opening)
+            connection.make_ready()
+            self._state = STREAMING
+            self._send(head + opening)
         except OSError as error:
             raise self._closed(str(error)) from error
-        self._whole_chunks = True
 
     def write(self, data: bytes) -> None:
         """Sends a piece of the body at once; nothing for an empty one, which would end the body."""
         if not data:
             return
-        connection = self._api.connection
-        if connection.has_input():
+        if self._api.connection.has_input():
             raise self._closed("it answered before the response was over")
         framed = chunk(data)
-        self._whole_chunks = False
         try:
-            connection.send(framed)
+            self._send(framed)
         except OSError as error:
             raise self._closed(str(error)) from error
-        self._whole_chunks = True
 
     def finish(self) -> None:
         """Ends a streamed answer well, and its connection with it, as the Runtime API asks."""
@@ -102,6 +100,20 @@ class Exchange:
             self._send_trailers(failure)
         else:
             self._api.connection.close()
+
+    def _send(self, data: bytes) -> None:
+        """Sends whole chunks. Only where that means waiting can an interruption leave one of them in pieces."""
+        connection = self._api.connection
+        self._interruptions.hold()
+        try:
+            self._whole_chunks = False
+            rest = connection.send_at_once(data)
+            self._whole_chunks = not rest
+        finally:
+            self._interruptions.release()
+        if rest:
+            connection.send(rest)
+            self._whole_chunks = True
 
     def _send_trailers(self, failure: Failure) -> None:
         body = b2a_base64(failure.document, newline=False).decode("ascii")

@@ -61,10 +61,18 @@ class Interruptions:
         """A window that only SIGTERM ends: for waiting between invocations."""
         return self
 
-    def __enter__(self) -> None:
+    def hold(self) -> None:
+        """Keeps what comes, within an open window, until `release`."""
+        self._open = False
+
+    def release(self) -> None:
+        """Opens the window again, and raises what came meanwhile."""
         self._open = True
         if self._pending is not None:
             self._raise(self._pending)
+
+    def __enter__(self) -> None:
+        self.release()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

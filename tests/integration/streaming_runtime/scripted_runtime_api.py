@@ -60,13 +60,13 @@ class Recorded:
 
 @dataclass
 class ScriptedRuntimeApi:
-    """Use as a context manager. `events` holds raw answers to `invocation/next`, in pieces that are sent apart.
+    """Use as a context manager. `events` holds answers to `invocation/next`, or raw ones in pieces that are sent apart.
 
     `on_body` is asked with every state of a POST that is not whole yet; what it returns is sent, and the connection
     closed at once. After `read_limit` bytes of a request nothing more of it is read.
     """
 
-    events: Queue[list[bytes]] = field(default_factory=Queue)
+    events: Queue[Event | list[bytes]] = field(default_factory=Queue)
     requests: list[Recorded] = field(default_factory=list)
     on_body: Callable[[Recorded], bytes | None] = lambda _recorded: None
     answer: bytes = ACCEPTED
@@ -102,7 +102,7 @@ class ScriptedRuntimeApi:
                 continue
 
     def hand_out(self, event: Event) -> None:
-        self.events.put([event.encode()])
+        self.events.put(event)
 
     def wait_until(self, condition: Callable[[list[Recorded]], bool]) -> None:
         """Waits for what has been received so far to fulfil a condition."""
@@ -163,7 +163,8 @@ class ScriptedRuntimeApi:
                 connection.sendall(early)
                 return False
         self._finish(recorded)
-        pieces = self.events.get() if recorded.line.startswith("GET") else [self.answer]
+        answer = self.events.get() if recorded.line.startswith("GET") else [self.answer]
+        pieces = [answer.encode()] if isinstance(answer, Event) else answer  # its deadline counts from now
         for piece in pieces:
             connection.sendall(piece)
         return bool(pieces)

@@ -67,7 +67,7 @@ def test_a_deadline_in_a_stream_ends_it_in_trailers_and_closes_the_body(api: Scr
 
 def test_a_deadline_within_a_chunk_cuts_the_connection(api: ScriptedRuntimeApi, start: Start) -> None:
     """Trailers in the middle of a chunk would be read as its bytes."""
-    api.hand_out(Event("id-1", seconds=1.0))
+    api.hand_out(Event("id-1", seconds=2.0))
     api.hand_out(Event("id-2"))
     api.read_limit = 100_000
     process = start("""

@@ -64,3 +64,11 @@ def test_a_deadline_that_comes_after_its_window_is_forgotten(interruptions: Inte
 def test_a_handler_that_catches_every_exception_does_not_catch_an_interruption(interruptions: Interruptions) -> None:
     with pytest.raises(DeadlineReached), interruptions.open_until(FAR_AWAY_MS), suppress(Exception):
         signal.raise_signal(signal.SIGALRM)
+
+
+def test_an_interruption_that_is_held_is_raised_on_release(interruptions: Interruptions) -> None:
+    with interruptions.open_idle():
+        interruptions.hold()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated):
+            interruptions.release()
