@@ -11,7 +11,8 @@
     │   ├── Conflict                 409
     │   ├── RequestTooLarge          413
     │   └── TooManyRequests          429, with the seconds to wait
-    ├── InputError                   a dropped file or its folder settings; holds or fails the job
+    ├── InputError                   the settings for a dropped file; holds the job
+    │   └── UnreadableInput          the file itself: nothing in it can run; fails the job
     ├── ClaudeError                  Claude said no, or nothing
     │   ├── PassingFailure           the same call may work later                      retryable
     │   │   └── OutcomeUnknown       the call may have been carried out                retryable once reconciled
@@ -97,6 +98,10 @@ class TooManyRequests(RequestError):
 class InputError(SluiceError):
     status = 400
     type = "invalid_request_error"
+
+
+class UnreadableInput(InputError):
+    pass
 
 
 class ClaudeError(SluiceError):

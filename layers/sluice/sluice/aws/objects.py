@@ -41,7 +41,7 @@ class Objects:
     client: S3Client
 
     def head(self, bucket: str, key: str, version: str | None = None) -> ObjectInfo:
-        answer = _call(self.client.head_object, Bucket=bucket, Key=key, **_version(version))
+        answer = call_s3(self.client.head_object, Bucket=bucket, Key=key, **_version(version))
         return ObjectInfo(key, answer["ContentLength"], answer["ETag"].strip('"'), answer.get("VersionId"))
 
     def get(self, bucket: str, key: str, version: str | None = None) -> bytes:
@@ -81,7 +81,7 @@ class Objects:
             return
         limits = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         try:
-            body = _call(self.client.get_object, Bucket=bucket, Key=key, **limits, **_version(version))["Body"]
+            body = call_s3(self.client.get_object, Bucket=bucket, Key=key, **limits, **_version(version))["Body"]
         except _RangeEmpty:
             return
         try:
@@ -91,12 +91,16 @@ class Objects:
             body.close()
 
     def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        _call(self.client.put_object, Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        call_s3(self.client.put_object, Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def begin(self, bucket: str, key: str, content_type: str = "application/x-ndjson") -> Writer:
+        """Begin an object that is written over a longer time; the caller finishes or aborts it."""
+        return Writer(self.client, bucket, key, content_type)
 
     @contextmanager
     def writer(self, bucket: str, key: str, content_type: str = "application/x-ndjson") -> Iterator[Writer]:
         """Open an object for writing. It appears whole when the block ends, and not at all when the block raises."""
-        writer = Writer(self.client, bucket, key, content_type)
+        writer = self.begin(bucket, key, content_type)
         try:
             yield writer
         except BaseException:
@@ -108,7 +112,7 @@ class Objects:
         """Yield the objects under a prefix, in the order of their keys."""
         request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
         while True:
-            page = _call(self.client.list_objects_v2, **request)
+            page = call_s3(self.client.list_objects_v2, **request)
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'), None)
             if not page.get("IsTruncated"):
@@ -138,14 +142,14 @@ class Writer:
         """Make the object appear. Raises as ``Objects`` does; what was sent is then dropped."""
         if self._upload_id is None:
             body = bytes(self._buffer)
-            _call(self._client.put_object, **self._target, Body=body, ContentType=self._content_type)
+            call_s3(self._client.put_object, **self._target, Body=body, ContentType=self._content_type)
             return
         try:
             if self._buffer:
                 self._send_part()
             parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._etags, 1)]
             upload = {"UploadId": self._upload_id, "MultipartUpload": {"Parts": parts}}
-            _call(self._client.complete_multipart_upload, **self._target, **upload)
+            call_s3(self._client.complete_multipart_upload, **self._target, **upload)
         except BaseException:
             self.abort()
             raise
@@ -155,17 +159,17 @@ class Writer:
         if self._upload_id is not None:
             upload_id, self._upload_id = self._upload_id, None
             try:
-                _call(self._client.abort_multipart_upload, **self._target, UploadId=upload_id)
+                call_s3(self._client.abort_multipart_upload, **self._target, UploadId=upload_id)
             except AwsError:
                 return
 
     def _send_part(self) -> None:
         if self._upload_id is None:
-            created = _call(self._client.create_multipart_upload, **self._target, ContentType=self._content_type)
+            created = call_s3(self._client.create_multipart_upload, **self._target, ContentType=self._content_type)
             self._upload_id = created["UploadId"]
         number, body = len(self._etags) + 1, bytes(self._buffer)
         part = {"PartNumber": number, "UploadId": self._upload_id, "Body": body}
-        self._etags.append(_call(self._client.upload_part, **self._target, **part)["ETag"])
+        self._etags.append(call_s3(self._client.upload_part, **self._target, **part)["ETag"])
         self._buffer.clear()
 
 
@@ -177,7 +181,8 @@ def _version(version: str | None) -> dict[str, str]:
     return {} if version is None else {"VersionId": version}
 
 
-def _call(call: Callable[..., Any], **kwargs: Any) -> Any:
+def call_s3(call: Callable[..., Any], **kwargs: Any) -> Any:
+    """Make a call of the client and map its errors as ``Objects`` says."""
     try:
         return call(**kwargs)
     except ClientError as error:

@@ -55,3 +55,40 @@ def apply_edits(chunks: Iterable[bytes], edits: Iterable[Edit], start: int) -> I
             passed = end
         offset = end
         yield b"".join(pieces)
+
+
+def edit_between(offset: int, old: bytes, new: bytes) -> Edit | None:
+    """Return the smallest single edit that makes ``new`` of ``old``, which lies at ``offset``; None where they are one.
+
+    ``new`` is UTF-8, and no character of it is cut.
+    """
+    if old == new:
+        return None
+    prefix = _common_prefix(old, new)
+    while _inside_character(new, prefix):
+        prefix -= 1
+    suffix = _common_suffix(old[prefix:], new[prefix:])
+    while suffix and _inside_character(new, len(new) - suffix):
+        suffix -= 1
+    inserted = new[prefix : len(new) - suffix].decode()
+    return Edit(offset + prefix, len(old) - prefix - suffix, inserted)
+
+
+def _common_prefix(one: bytes, other: bytes) -> int:
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_suffix(one: bytes, other: bytes) -> int:
+    return _common_prefix(one[::-1], other[::-1])
+
+
+def _inside_character(text: bytes, at: int) -> bool:
+    """Say whether a cut before this byte would part a character (UTF-8: continuation bytes are 10xxxxxx)."""
+    return 0 < at < len(text) and text[at] & 0xC0 == 0x80

@@ -77,7 +77,20 @@ def read_pinned(objects: Objects, outbox: str, job: Job) -> Pinned:
     """Read the settings of a planned job. Raises ValueError for one without any, otherwise as ``Objects`` does."""
     if job.settings_key is None:
         raise ValueError(f"Job {job.job_id} has no settings yet.")
-    return _DECODER.decode(objects.get(outbox, job.settings_key))
+    return read_pinned_at(objects, outbox, job.settings_key)
+
+
+def read_pinned_at(objects: Objects, outbox: str, settings_key: str) -> Pinned:
+    """Read settings that ``write_pinned`` wrote. Raises as ``Objects`` does."""
+    return _DECODER.decode(objects.get(outbox, settings_key))
+
+
+def check_settings_object(objects: Objects, bucket: str, key: str) -> None:
+    """Read a ``sluice.yaml`` or the price list as a job would. Raises InputError, otherwise as ``Objects`` does."""
+    if key == PRICES_KEY:
+        _find_prices(objects, bucket)
+    else:
+        parse_folder_settings(_read_small(objects, bucket, key), key)
 
 
 def _find_folder_settings(objects: Objects, upload: Upload) -> tuple[str | None, FolderSettings]:

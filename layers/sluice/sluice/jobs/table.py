@@ -66,12 +66,36 @@ class JobTable(ShardTable):
             return self.job(upload.job_id) or job
         return job
 
-    def record_plan(self, job_id: str, plan: Plan, now: float, hold: Hold | None = None) -> Job:
-        """received -> planned, or held before it is: one plan wins, however often the file was read."""
-        changes: dict[str, object] = {"plan": asdict(plan), "status": JobStatus.PLANNED}
+    def note_planning(self, job_id: str, now: float) -> None:
+        """Note that the reading of a file goes on in a new invocation, so that the job does not count as stuck."""
+        self._move(job_id, now, {}, JobStatus.RECEIVED)
+
+    def record_plan(
+        self,
+        job_id: str,
+        plan: Plan,
+        now: float,
+        hold: Hold | None = None,
+        *,
+        settings_key: str | None = None,
+        notice: str | None = None,
+    ) -> Job:
+        """received -> planned, or held as it is: one plan wins, however often the file was read, with its settings.
+
+        The ``notice`` of a hold is pending from the same write on.
+        """
+        changes: dict[str, object] = {"plan": asdict(plan), "status": JobStatus.PLANNED, "moved_at": now}
         if hold:
             changes |= _held(hold, JobStatus.PLANNED)
-        return self._move(job_id, now, changes, JobStatus.RECEIVED)
+        if settings_key:
+            changes["settings_key"] = settings_key
+        update = Update(
+            job_key(job_id),
+            set=changes,
+            entries={("notices", notice): "pending"} if notice else {},
+            where={"status": JobStatus.RECEIVED},
+        )
+        return job_from_item(self.table.update(update))
 
     def create_shards(self, shards: Iterable[Shard]) -> None:
         """Put the shards of a planned job, those that are there already left as they are."""

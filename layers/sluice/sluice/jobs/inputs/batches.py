@@ -1,0 +1,38 @@
+"""What all kinds of files are read as: batches of checked lines, each with the place where the next one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sluice.jobs.lines import BadLine, GoodLine, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How much of a file was read: bytes (unpacked; 0 where only lines are counted), and lines or rows."""
+
+    offset: int = 0
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Checked lines in their order, to be taken once; ``position`` is behind the last of them."""
+
+    items: Iterable[Run | GoodLine | BadLine]
+    position: Position
+
+
+class Input(Protocol):
+    """A file. ``in_place``: its lines lie in the upload as they are sent, but for edits."""
+
+    @property
+    def in_place(self) -> bool: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    def batches(self, start: Position) -> Iterator[Batch]:
+        """Read from a position on. Raises InputError for settings that cannot be used, UnreadableInput for a file."""

@@ -1,0 +1,55 @@
+"""Files of prompts, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from sluice.jobs.inputs.batches import Batch, Position
+from sluice.jobs.inputs.prompt import Template, match_fields
+from sluice.jobs.inputs.prompts import PromptWriter, settings_problem, template_of, unusable
+from sluice.jobs.inputs.text import MAX_LINE_CHARACTERS, TextFile, is_too_long
+from sluice.jobs.lines import BadLine, GoodLine, LineRules
+from sluice.jobs.pinned import Pinned
+from sluice.jobs.request import EMPTY, LineProblem
+
+LINE_FIELD = "line"
+_LINES = 500
+
+
+class TextInput:
+    """``chunks`` gives the bytes of the file."""
+
+    in_place = False
+
+    def __init__(self, chunks: Callable[[], Iterator[bytes]], pinned: Pinned, rules: LineRules) -> None:
+        self.notes: list[str] = []
+        self._chunks = chunks
+        self._pinned = pinned
+        self._rules = rules
+
+    def batches(self, start: Position) -> Iterator[Batch]:
+        writer, template = PromptWriter(self._pinned, self._rules), self._template()
+        file = TextFile(self._chunks())
+        self.notes.extend(filter(None, (file.note,)))
+        lines = islice(enumerate(file.lines(), 1), start.lines, None)
+        while some := list(islice(lines, _LINES)):
+            items = [self._check(number, line, writer, template) for number, line in some]
+            yield Batch(items, Position(0, some[-1][0]))
+
+    def _check(self, number: int, line: str, writer: PromptWriter, template: Template) -> GoodLine | BadLine:
+        text = line.rstrip("\r\n")
+        if is_too_long(line):
+            return unusable(number, text, LineProblem("too long", f"The line is longer than {MAX_LINE_CHARACTERS}."))
+        if not text.strip():
+            return unusable(number, text, LineProblem(EMPTY, "The line is empty."))
+        return writer.write(number, self._rules.spare_id(number), template.fill({LINE_FIELD: text}), text)
+
+    def _template(self) -> Template:
+        template = template_of(self._pinned)
+        if template is None:
+            return Template(("", LINE_FIELD, ""))
+        try:
+            return match_fields(template, (LINE_FIELD,))
+        except ValueError as error:
+            raise settings_problem(self._pinned, error) from None
