@@ -1,0 +1,118 @@
+"""What the answers of one wave used: tokens by model and kind, their estimated cost, and how long they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from sluice.claude.prices import PriceList
+from sluice.jobs.model import Tokens
+from sluice.jobs.results import CUT_OFF_REASON, SUCCEEDED, ResultLine, Usage
+from sluice.jobs.waves import Fate, fate_of
+
+_NO_LIMIT = 1 << 62
+
+
+class Lengths(msgspec.Struct):
+    """Histograms with a bucket for each power of two: bucket b counts the answers with 2**(b-1) to 2**b - 1 tokens."""
+
+    input: dict[int, int] = {}
+    output: dict[int, int] = {}
+
+    def __add__(self, other: Lengths) -> Lengths:
+        return Lengths(_sum(self.input, other.input), _sum(self.output, other.output))
+
+
+def _sum(left: Mapping[int, int], right: Mapping[int, int]) -> dict[int, int]:
+    return dict(Counter(left) + Counter(right))
+
+
+class _Used:
+    """Tokens of a model; those of requests with long prompts, which have another price, apart."""
+
+    __slots__ = ("cache_read", "cache_write", "cache_write_1h", "input", "limit", "output")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.input = self.output = self.cache_read = self.cache_write = self.cache_write_1h = 0
+
+    def add_cache(self, usage: Usage) -> None:
+        write, detail = usage.cache_creation_input_tokens or 0, usage.cache_creation
+        hour = (detail.ephemeral_1h_input_tokens or 0) if detail else 0
+        self.cache_read += usage.cache_read_input_tokens or 0
+        self.cache_write_1h += hour
+        self.cache_write += max(write - hour, 0)
+
+
+class Accounts:
+    """Adds up what answers used. ``prices`` estimate what it costs; a model without a price costs nothing there."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+        self._used: dict[str, _Used] = {}
+        self._long: dict[str, _Used] = {}
+        self._inputs: Counter[int] = Counter()
+        self._outputs: Counter[int] = Counter()
+
+    def add(self, lines: Iterable[ResultLine], places: Sequence[int], fates: bytearray) -> None:
+        """Note the fate of each line's request at its place, and what it used."""
+        inputs, outputs, known = [], [], self._used
+        succeeded, cut_off = int(Fate.SUCCEEDED), int(Fate.CUT_OFF)
+        for line, place in zip(lines, places, strict=True):
+            result = line.result
+            if result.type != SUCCEEDED or (message := result.message) is None:
+                fates[place] = fate_of(result)
+                continue
+            fates[place] = cut_off if message.stop_reason == CUT_OFF_REASON else succeeded
+            if (usage := message.usage) is None:
+                continue
+            tokens = usage.input_tokens or 0
+            inputs.append(tokens)
+            outputs.append(usage.output_tokens or 0)
+            used = known.get(message.model) or self._open(message.model)
+            if usage.cache_creation_input_tokens or usage.cache_read_input_tokens or tokens > used.limit:
+                used = self._add_cached_or_long(message.model, used, usage)
+            used.input += tokens
+            used.output += outputs[-1]
+        self._inputs.update(map(int.bit_length, inputs))
+        self._outputs.update(map(int.bit_length, outputs))
+
+    def _open(self, model: str) -> _Used:
+        price = self._prices.find(model)
+        limit = price.long_prompt_tokens if price and price.long_prompt_tokens else _NO_LIMIT
+        return self._used.setdefault(model, _Used(limit))
+
+    def _add_cached_or_long(self, model: str, used: _Used, usage: Usage) -> _Used:
+        cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+        if (usage.input_tokens or 0) + cached > used.limit:
+            used = self._long.setdefault(model, _Used(used.limit))
+        used.add_cache(usage)
+        return used
+
+    @property
+    def lengths(self) -> Lengths:
+        return Lengths(dict(self._inputs), dict(self._outputs))
+
+    def tokens(self) -> dict[str, Tokens]:
+        """Return the tokens by model, with their estimated cost at the batch price."""
+        totals: dict[str, Tokens] = {}
+        for used_by_model, is_long in ((self._used, False), (self._long, True)):
+            for model, used in used_by_model.items():
+                totals[model] = totals.get(model, Tokens()) + self._priced(model, used, is_long=is_long)
+        return totals
+
+    def _priced(self, model: str, used: _Used, *, is_long: bool) -> Tokens:
+        cost = self._prices.estimate_cost(
+            model,
+            input_tokens=used.input,
+            output_tokens=used.output,
+            cache_write_tokens=used.cache_write,
+            cache_write_1h_tokens=used.cache_write_1h,
+            cache_read_tokens=used.cache_read,
+            batch=True,
+            prompt_tokens=used.limit + 1 if is_long else 0,
+        )
+        cache_write = used.cache_write + used.cache_write_1h
+        return Tokens(used.input, used.output, cache_write, used.cache_read, cost or 0.0)
