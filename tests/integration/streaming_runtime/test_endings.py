@@ -73,7 +73,7 @@ def test_a_deadline_within_a_chunk_cuts_the_connection(api: ScriptedRuntimeApi, 
     process = start("""
         def body():
             try:
-                yield b"x" * 100_000_000
+                yield b"x" * 20_000_000
             finally:
                 print("closed")
 
