@@ -1,4 +1,4 @@
-"""Serve the API: tasks and incidents, behind a Function URL."""
+"""Serve the API: tasks, jobs and incidents, behind a Function URL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.api import build_api
+from sluice.jobs import routes as job_routes
+from sluice.jobs.services import Services as JobServices
 from sluice.tasks import routes as task_routes
 from sluice.tasks.services import TaskServices
 
@@ -22,8 +24,12 @@ def _api() -> LambdaFunctionUrlResolver:
     services = TaskServices.from_env(os.environ)
     return build_api(
         services.guard(),
-        routers=[task_routes.router],
-        services={"tasks": services.door(), "incidents": services.incidents()},
+        routers=[task_routes.router, job_routes.router],
+        services={
+            "tasks": services.door(),
+            "jobs": JobServices.from_env(os.environ),
+            "incidents": services.incidents(),
+        },
         allowed_origins=services.settings.allowed_origins,
     )
 

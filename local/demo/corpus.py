@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REQUESTS = 320
-MODEL = "claude-haiku-4-5"
+MODEL = "claude-haiku-5-5"
 # Modules that every installation of Python has, with documentation in their source.
 MODULES = (
     "argparse asyncio/tasks asyncio/streams base64 bisect calendar cmd codecs collections/__init__ configparser "
@@ -25,8 +25,8 @@ MODULES = (
 
 # Lines of the file that are wrong on purpose, by what is wrong with them.
 REJECTED_LINES = (
-    '{"custom_id": "half-a-line", "params": {"model": "claude-haiku-4-5", "max_tok',
-    '{"custom_id": "not allowed!", "params": {"model": "claude-haiku-4-5", "max_tokens": 60, '
+    '{"custom_id": "half-a-line", "params": {"model": "claude-haiku-5-5", "max_tok',
+    '{"custom_id": "not allowed!", "params": {"model": "claude-haiku-5-5", "max_tokens": 60, '
     '"messages": [{"role": "user", "content": "What is a custom_id made of?"}]}}',
 )
 

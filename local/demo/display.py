@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +30,10 @@ class Display:
         self.console.file.flush()
 
     def box(self, title: str, text: str) -> None:
-        self.console.print(Panel(Text(text), title=title, title_align="left", border_style="cyan"))
+        """Print a text as it is, line by line: an address must not be cut, nor broken by a frame."""
+        self.console.print(Text(f"\n  {title}", style="bold cyan"))
+        for line in text.splitlines():
+            self.console.print(Text(f"  | {line}"))
 
     def facts(self, rows: list[tuple[str, str]]) -> None:
         table = Table.grid(padding=(0, 2))
