@@ -7,7 +7,7 @@ Any API key is accepted that is not empty; the customary one is `sk-ant-simulato
 
 Control API (JSON)
 ------------------
-    GET    /_simulator/health                   {"status": "ready"}
+    GET    /_simulator/health                   {"status": "ready", "pid": …}
     POST   /_simulator/faults                   one rule or a list of rules -> {"ids": [...]}
     GET    /_simulator/faults                   the rules, each with how often it acted
     DELETE /_simulator/faults[/{id}]            forget all rules, or one

@@ -17,7 +17,7 @@ from typing import TypeVar
 import httpx2
 import msgspec
 
-from local.simulator.control import Added, ClockState, RuleState
+from local.simulator.control import Added, ClockState, Health, RuleState
 from local.simulator.faults import (
     Action,
     BatchTime,
@@ -102,17 +102,17 @@ class Simulator:
         rule = ReplyRule(match=match, reply=reply, times=times, skip=skip, share=share, seed=seed)
         return self._call("POST", "replies", Added, rule).ids[0]
 
-    def faults(self) -> list[RuleState]:
+    def faults(self) -> list[RuleState[Fault]]:
         """The scripted faults, and how often each acted."""
-        return self._call("GET", "faults", list[RuleState])
+        return self._call("GET", "faults", list[RuleState[Fault]])
 
     def heal(self, rule_id: str | None = None) -> None:
         """Forget all faults, or one."""
-        self._call("DELETE", f"faults/{rule_id}" if rule_id else "faults", list[RuleState])
+        self._call("DELETE", f"faults/{rule_id}" if rule_id else "faults", list[RuleState[Fault]])
 
     def forget_answers(self) -> None:
         """Forget all scripted answers."""
-        self._call("DELETE", "replies", list[RuleState])
+        self._call("DELETE", "replies", list[RuleState[ReplyRule]])
 
     def requests(self, operation: str | None = None, *, after: int = 0) -> list[Exchange]:
         """The API calls so far, oldest first; of one operation, and with a number above `after`."""
@@ -153,6 +153,10 @@ class Simulator:
             "events_per_second": events_per_second,
         }
         return self._call("POST", "settings", Settings, change)
+
+    def pid(self) -> int:
+        """The process it runs as."""
+        return self._call("GET", "health", Health).pid
 
     def reset(self) -> None:
         """Forget rules, calls and batches; settings and clock as at the start."""

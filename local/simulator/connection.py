@@ -14,6 +14,7 @@ from local.simulator.identifiers import identifier
 from local.simulator.record import Exchange, key_digest, public_headers, wall_clock
 
 TRANSPORT = "local.simulator.transport"
+_SECONDS_TO_READ = 0.1
 
 
 class ClientLeft(Exception):
@@ -136,6 +137,8 @@ class Call:
             await asyncio.sleep(0.002)
         self.record.ended_at = wall_clock()
         if reset:
+            # A reset discards what the other side has not read yet; what was sent before it is meant to arrive.
+            await self.wait_for_departure(_SECONDS_TO_READ)
             wire: socket.socket = self._transport.get_extra_info("socket")
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()

@@ -1,7 +1,8 @@
 """The control API, under `/_simulator`: what tests and the demo use to script the simulator and to look into it."""
 
 import asyncio
-from typing import TypeVar
+import os
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -30,11 +31,11 @@ class Added(Struct):
     ids: list[str]
 
 
-class RuleState(Struct):
+class RuleState(Struct, Generic[R]):
     """A rule, how many calls it matched, and on how many it acted."""
 
     id: str
-    rule: Fault | ReplyRule
+    rule: R
     matched: int
     acted: int
 
@@ -62,9 +63,10 @@ class SettingsChange(Struct, forbid_unknown_fields=True):
 
 
 class Health(Struct):
-    """That it answers."""
+    """That it answers, and as which process."""
 
-    status: str = "ready"
+    status: str
+    pid: int
 
 
 def control_application(state: State) -> Starlette:
@@ -96,7 +98,7 @@ class _Control:
 
     async def health(self, request: Request) -> Response:
         del request
-        return _json(Health())
+        return _json(_health())
 
     async def faults(self, request: Request) -> Response:
         return await _rules(request, self._state.faults, _faults)
@@ -153,7 +155,11 @@ class _Control:
     async def reset(self, request: Request) -> Response:
         del request
         self._state.reset()
-        return _json(Health())
+        return _json(_health())
+
+
+def _health() -> Health:
+    return Health("ready", os.getpid())
 
 
 async def _rules(request: Request, book: RuleBook[R], decoder: msgspec.json.Decoder[list[R]]) -> Response:
@@ -166,7 +172,7 @@ async def _rules(request: Request, book: RuleBook[R], decoder: msgspec.json.Deco
     return _json(_rule_states(book))
 
 
-def _rule_states(book: RuleBook[R]) -> list[RuleState]:
+def _rule_states(book: RuleBook[R]) -> list[RuleState[R]]:
     return [RuleState(entry.id, entry.rule, entry.matched, entry.acted) for entry in book.entries]
 
 

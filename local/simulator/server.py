@@ -103,13 +103,13 @@ async def _serve(state: State, listener: socket.socket, port_file: Path | None, 
 
 
 def _announce(listener: socket.socket, port_file: Path | None) -> None:
-    """Say where it listens; connections are accepted from here on."""
+    """Say where it listens, in the file first; connections are accepted from here on."""
     host, port = listener.getsockname()[:2]
-    print(f"http://{host}:{port}", flush=True)
     if port_file is not None:
         partial = port_file.with_name(port_file.name + ".partial")
         partial.write_text(f"{port}\n")
         partial.replace(port_file)
+    print(f"http://{host}:{port}", flush=True)
 
 
 def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
