@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import boto3
@@ -29,11 +30,17 @@ def create_table(template: Template, dynamodb: Any, name: str = STACK) -> Table:
     return Table(dynamodb, name, sleep=lambda _: None)
 
 
+@cache
+def template() -> Template:
+    """The template, which takes a second to read."""
+    return load_template()
+
+
 @contextmanager
 def moto_table() -> Iterator[Table]:
     """The table alone, in process."""
     with mock_aws():
-        yield create_table(load_template(), boto3.client("dynamodb"))
+        yield create_table(template(), boto3.client("dynamodb"))
 
 
 @dataclass(frozen=True)
@@ -70,21 +77,20 @@ class Stack:
 
 def build_stack(parameters: Mapping[str, str]) -> Stack:
     """Make the resources in the moto that is active, with parameters in place of the template's defaults."""
-    template = load_template()
-    create_table(template, boto3.client("dynamodb"))
+    create_table(template(), boto3.client("dynamodb"))
     s3, sqs = boto3.client("s3"), boto3.client("sqs")
     ids = {"Table": STACK}
-    for name, bucket in template.of_type("AWS::S3::Bucket").items():
+    for name, bucket in template().of_type("AWS::S3::Bucket").items():
         ids[name] = f"{STACK}-{name.lower()}-{ACCOUNT}-{REGION}"
         s3.create_bucket(Bucket=ids[name])
         if versioning := bucket.get("VersioningConfiguration"):
             s3.put_bucket_versioning(Bucket=ids[name], VersioningConfiguration=versioning)
-    for name in template.of_type("AWS::SQS::Queue"):
+    for name in template().of_type("AWS::SQS::Queue"):
         ids[name] = sqs.create_queue(QueueName=f"{STACK}-{name}")["QueueUrl"]
     ids["CompletionTopic"] = boto3.client("sns").create_topic(Name=STACK)["TopicArn"]
     secrets = boto3.client("secretsmanager")
     attributes = {}
-    for name in template.of_type("AWS::SecretsManager::Secret"):
+    for name in template().of_type("AWS::SecretsManager::Secret"):
         made = secrets.create_secret(Name=f"{STACK}-{name}-{uuid.uuid4().hex[:6]}", SecretString=CLAUDE_KEY)
         attributes[name, "Id"] = made["ARN"]
-    return Stack(template, parameters, ids, attributes)
+    return Stack(template(), parameters, ids, attributes)

@@ -84,9 +84,10 @@ class Outside:
 def watched() -> Iterator[Outside]:
     """Watch all calls to AWS and to Claude in this process."""
     outside = Outside()
-    aws_call, claude_call = BaseClient._make_api_call, httpx2.HTTPTransport.handle_request
+    client: Any = BaseClient
+    aws_call, claude_call = client._make_api_call, httpx2.HTTPTransport.handle_request
 
-    def call_aws(self: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+    def call_aws(self: Any, operation: str, params: dict[str, Any]) -> Any:
         def carry_out() -> Any:
             answer = aws_call(self, operation, params)
             for listener in outside.heard:
@@ -101,7 +102,8 @@ def watched() -> Iterator[Outside]:
 
         if request.url.path.startswith("/_simulator"):
             return carry_out()
-        return outside.around(f"claude.{request.method} {request.url.path}", carry_out)
+        answer: httpx2.Response = outside.around(f"claude.{request.method} {request.url.path}", carry_out)
+        return answer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", call_aws)

@@ -22,6 +22,7 @@ from unittest.mock import patch
 from urllib.parse import quote_plus
 
 import boto3
+import httpx2
 from moto import mock_aws
 
 from local.simulator.client import BatchRecord, Simulator
@@ -73,7 +74,7 @@ class Context:
 
 
 class Clock:
-    """The time here and, in step with it, at Claude. Each look at it takes a millisecond, so that no two are the same."""
+    """The time here and, in step with it, at Claude. Each look takes a millisecond, so that no two are the same."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -105,7 +106,8 @@ class World:
 
     @property
     def table(self) -> JobTable:
-        return JobTable(Table(boto3.client("dynamodb"), STACK))
+        dynamodb: Any = boto3.client("dynamodb")
+        return JobTable(Table(dynamodb, STACK))
 
     def services(self, function: str = "CollectShard") -> Services:
         """The services of a function, with its environment and the clock of this world."""
@@ -202,7 +204,7 @@ class World:
         count = 0
         while due := self.due():
             letter = shuffle.choice(due) if shuffle else due[0]
-            self.deliver(letter, keep=bool(shuffle) and letter.count == 0 and shuffle.random() < 0.3)
+            self.deliver(letter, keep=shuffle is not None and letter.count == 0 and shuffle.random() < 0.3)
             count += 1
         return count
 
@@ -227,7 +229,8 @@ class World:
         if function not in self._containers:
             path = FUNCTIONS / function / "handler.py"
             spec = importlib.util.spec_from_file_location(f"{function}_handler", path)
-            assert spec and spec.loader
+            assert spec
+            assert spec.loader
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             self._containers[function] = module
@@ -262,13 +265,17 @@ def _record(letter: Letter) -> dict[str, Any]:
     }
 
 
-_make_client = boto3.Session.client
+_make_client: Any = boto3.Session.client
 
 
 @functools.cache
 def _client(service: str) -> Any:
     """Making a client takes longer than many a test; all of them speak to the same moto."""
     return _make_client(boto3.Session(), service)
+
+
+# Reading the certificates takes longer than a cold start without it; nothing here speaks TLS.
+_ssl_context = functools.cache(httpx2.create_ssl_context)
 
 
 @contextmanager
@@ -284,7 +291,15 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         return services
 
     clients = patch("boto3.Session.client", lambda self, service, **_: _client(service))
-    with ExitStack() as closing, mock_aws(), clients, watched() as outside, patch.object(Services, "from_env", classmethod(with_clock)):
+    certificates = patch("httpx2._transports.default.create_ssl_context", _ssl_context)
+    with (
+        ExitStack() as closing,
+        mock_aws(),
+        clients,
+        certificates,
+        watched() as outside,
+        patch.object(Services, "from_env", classmethod(with_clock)),
+    ):
         stack = build_stack({"ClaudeBaseUrl": simulator.base_url, **parameters})
         world = World(stack, simulator, clock, outside)
         outside.heard.append(world.hear)

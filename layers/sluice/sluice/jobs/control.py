@@ -40,12 +40,14 @@ def cancel_job(services: Services, job_id: str) -> Job:
 
     Its batches are cancelled by the poller, within a minute. Raises NotFound, or Conflict where it has ended.
     """
-    job = _find(services, job_id)
+    before = _find(services, job_id)
     try:
         job = services.table.request_cancel(job_id, services.now())
     except ConditionFailed:
-        raise Conflict(f"Job {job_id} has ended: it is {job.status}.") from None
-    send_on(services, job)
+        raise Conflict(f"Job {job_id} has ended: it is {before.status}.") from None
+    if before.status is not JobStatus.RECEIVED:
+        # One that was just received is being read; a message would have it read once more.
+        send_on(services, job)
     return job
 
 
