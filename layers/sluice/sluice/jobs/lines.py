@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sluice.jobs.edits import Edit
+from sluice.jobs.edits import Edit, edit_between
 from sluice.jobs.request import Defaults, LineProblem, read_request
 
 # Says what is wrong with a model, or with so large a max_tokens for it; None where nothing is.
@@ -92,7 +92,7 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Params(msgspec.Struct, gc=False):
-    model: str
+    model: Annotated[str, Meta(min_length=1)]
     max_tokens: Annotated[int, Meta(ge=1)]
     messages: Annotated[list[_Message], Meta(min_length=1)]
     # Fields that have to be absent are left to the slow way.
@@ -154,7 +154,7 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
         request.custom_id,
         request.model,
         request.max_tokens,
-        request.edit_at(offset),
+        edit_between(offset, line, request.text),
     )
 
 

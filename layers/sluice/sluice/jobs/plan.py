@@ -63,6 +63,8 @@ class Planner:
         except UnreadableInput as error:
             return self._fail(job, str(error))
         except InputError as error:
+            if job.cancel_requested:
+                return self._fail(job, f"It was cancelled before it was planned. {error}")
             return self._hold(job, str(error))
         except ConditionFailed:
             # Another pass over the same file came to its end first.
@@ -89,10 +91,7 @@ class Planner:
         return decode_checkpoint(self.services.objects.get(self.services.settings.outbox, checkpoint_key))
 
     def _read(self, job: Job, pinned: Pinned, start: Checkpoint) -> tuple[Checkpoint, bool]:
-        """Read on from a checkpoint; say how far, and whether to the end.
-
-        Where ids turn out to be there more than once, the checkpoint is one at the start of the file that knows them.
-        """
+        """Read on from a checkpoint; say how far, as ``Survey.finish`` does, and whether to the end."""
         check = ModelCheck(self.catalogue, self.services.now())
         place = Workplace(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
         limits = ShardLimits(pinned.max_shard_requests, pinned.max_shard_bytes)
@@ -106,11 +105,9 @@ class Planner:
         try:
             with Survey(place, job.upload, source, rules, limits, pinned.betas, start) as survey:
                 done = survey.run(self.may_go_on)
-                end = survey.checkpoint()
+                end = survey.finish(done)
         except ObjectNotFound:
             raise UnreadableInput("The file was deleted before all of it was read.") from None
-        if done and (repeated := survey.repeated_ids()):
-            return Checkpoint(start.settings_key, repeated=tuple(sorted({*start.repeated, *repeated}))), True
         return replace(end, notes=tuple(dict.fromkeys((*end.notes, *check.notes)))), done
 
     def _hand_over(self, job: Job, checkpoint: Checkpoint) -> Job:

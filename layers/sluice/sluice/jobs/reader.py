@@ -39,8 +39,6 @@ class BlockReader:
             yield self._block(b"".join((*self._held, b"\n")))
 
     def _feed(self, chunk: bytes) -> Iterator[Block | BadLine]:
-        if self._offset == 0 and not self._held and self._long is None and chunk.startswith(_BYTE_ORDER_MARK):
-            self._offset, chunk = len(_BYTE_ORDER_MARK), chunk[len(_BYTE_ORDER_MARK) :]
         if self._long is not None:
             cut = chunk.find(b"\n")
             if cut < 0:
@@ -62,6 +60,8 @@ class BlockReader:
             self._held.clear()
 
     def _block(self, data: bytes) -> Block:
+        if self._offset == 0 and data.startswith(_BYTE_ORDER_MARK):
+            self._offset, data = len(_BYTE_ORDER_MARK), data[len(_BYTE_ORDER_MARK) :]
         block = Block(self._offset, self._number, data)
         self._offset += len(data)
         self._number += data.count(b"\n")

@@ -14,8 +14,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from sluice.jobs.edits import Edit, edit_between
-
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # White space of JSON; bytes.strip() without it would take more.
 _SPACE = b" \t\r"
@@ -43,18 +41,12 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as sent (``text``) and as ``given``, without white space around it, of which ``indent`` bytes led."""
+    """A request; ``text`` is the line as it is sent, with the white space that it had around it."""
 
     text: bytes
-    given: bytes
-    indent: int
     custom_id: str
     model: str
     max_tokens: int
-
-    def edit_at(self, offset: int) -> Edit | None:
-        """Return the edit that makes it of a line at that offset; None where it is sent as it is."""
-        return None if self.text is self.given else edit_between(offset + self.indent, self.given, self.text)
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,8 +75,7 @@ _WHERE = re.compile(r" - at `\$\.?([^`]*)`$")
 
 def read_request(line: bytes, spare_id: str, defaults: Defaults) -> Request:
     """Read one line, without its newline; ``spare_id`` is for a line without an id. Raises LineProblem."""
-    unindented = line.lstrip(_SPACE)
-    given = unindented.rstrip(_SPACE)
+    given = line.strip(_SPACE)
     parsed = _parse_line(given)
     if isinstance(parsed.params, UnsetType):
         raise LineProblem("params", 'There is no "params".')
@@ -92,8 +83,9 @@ def read_request(line: bytes, spare_id: str, defaults: Defaults) -> Request:
     custom_id = _custom_id(parsed.custom_id, spare_id)
     model, max_tokens, additions = _fill_in(params, defaults)
     changed = parsed.custom_id is None or not isinstance(parsed.result, UnsetType) or bool(additions)
-    text = _write(custom_id, bytes(parsed.params), additions) if changed else given
-    return Request(text, given, len(line) - len(unindented), custom_id, model, max_tokens)
+    # White space is kept, so that an edit stays small.
+    text = line.replace(given, _write(custom_id, bytes(parsed.params), additions), 1) if changed else line
+    return Request(text, custom_id, model, max_tokens)
 
 
 def write_request(custom_id: str, params: bytes) -> bytes:

@@ -92,9 +92,20 @@ class Survey:
                 return False
         return True
 
-    def checkpoint(self) -> Checkpoint:
-        """Close what is open, and say how far the file was read. The last call of a pass that raised nothing."""
+    def finish(self, done: bool) -> Checkpoint:
+        """Close what is open, and say how far the file was read; ``done`` is what ``run`` said.
+
+        Where all of it was read and ids are there more than once, the checkpoint is one at the start of the file that
+        knows them, in ``repeated``.
+        """
         self._close_shard()
+        end = self._checkpoint()
+        if done and (repeated := self._repeated_ids()):
+            known = tuple(sorted(repeated.union(self._start.repeated)))
+            return Checkpoint(self._start.settings_key, repeated=known)
+        return end
+
+    def _checkpoint(self) -> Checkpoint:
         rejected_keys = self._start.rejected_keys
         if self._rejected is not None:
             self._rejected.finish()
@@ -110,8 +121,7 @@ class Survey:
             used=tuple(self._first_uses.used),
         )
 
-    def repeated_ids(self) -> set[str]:
-        """Return the ids that more than one of the accepted lines has. Only after ``checkpoint``."""
+    def _repeated_ids(self) -> set[str]:
         hashes = self._hashes.repeated()
         return repeated_ids(self._place.read_ids(tuple(self._shards)), hashes) if hashes else set()
 
