@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
 from local.function_url import running_function_url
-from local.simulator.client import Simulator, running_simulator
+from local.simulator.client import API_KEY, Simulator, running_simulator
 from sluice.access.register import KeyTerms, Register
 from sluice.aws.light import Access, DynamoDb
 from sluice.aws.sigv4 import Credentials
 from sluice.aws.table import Table
+from tests.integration.streams.stack import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
 
 FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
-REGION = "us-east-1"
-TABLE = "sluice"
-SECRET = "claude-key"
-CLAUDE_KEY = "sk-ant-simulator"
-
-
-@dataclass(frozen=True)
-class Aws:
-    """An AWS with the one table and the secret in it."""
-
-    endpoint_url: str
-    access: Access
-    table: Table
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": REGION,
-        }
-
-    def client(self, service: str):  # type: ignore[no-untyped-def]  # boto3's own return type depends on the name
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A door, its key, and what stands behind it."""
-
-    url: str
-    key: str
-    simulator: Simulator
-    aws: Aws
-    log_dir: Path
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def log_lines(self) -> list[dict[str, object]]:
-        """Return the JSON lines that the copies of the function have logged."""
-        lines: list[dict[str, object]] = []
-        for path in sorted(self.log_dir.rglob("*")):
-            if path.is_file():
-                texts = path.read_text().splitlines()
-                lines += [json.loads(text[text.index("{") :]) for text in texts if '"message":"call"' in text]
-        return lines
-
-
-StackMaker = Callable[..., AbstractContextManager[Stack]]
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +46,7 @@ def aws() -> Iterator[Aws]:
             }
         ],
     )
-    found.client("secretsmanager").create_secret(Name=SECRET, SecretString=CLAUDE_KEY)
+    found.client("secretsmanager").create_secret(Name=SECRET, SecretString=API_KEY)
     yield found
     server.stop()
 
@@ -130,7 +73,7 @@ def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFa
             "SLUICE_TABLE": TABLE,
             "SLUICE_CLAUDE_SECRET": SECRET,
             "SLUICE_CLAUDE_BASE_URL": running.base_url,
-            "SLUICE_DEFAULT_MODEL": "claude-sonnet-5",
+            "SLUICE_DEFAULT_MODEL": MODEL,
             "SLUICE_AUTH_MODE": "keys",
             "SLUICE_CONNECT_RETRY_SECONDS": "3",
             **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
@@ -150,9 +93,13 @@ def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def shared_stack(make_stack: StackMaker) -> Iterator[Stack]:
-    with make_stack(
-        ping_timeout_seconds="1", content_timeout_seconds="2", allowed_origins="https://app.example"
-    ) as stack:
+    settings = {
+        "ping_timeout_seconds": "0.6",
+        "content_timeout_seconds": "1.2",
+        "connect_retry_seconds": "1.5",
+        "allowed_origins": "https://app.example",
+    }
+    with make_stack(timeout_seconds=6.0, **settings) as stack:
         yield stack
 
 

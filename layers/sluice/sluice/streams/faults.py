@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
+from sluice.claude.failures import TYPE_OF_STATUS
 from sluice.errors import PassingFailure
 
 CutCode = Literal[
@@ -25,6 +26,7 @@ CutCode = Literal[
     "taken_over",  # another reader has taken the stream over
     "writer_lost",  # the function that read from Claude has died
 ]
+_STATUS_OF_TYPE = {error_type: status for status, error_type in TYPE_OF_STATUS.items()}
 _TIMEOUTS = frozenset({"stalled", "no_content", "deadline"})
 # A repeated call may do better after these; after the others it is somebody's decision, or of no use.
 _RETRYABLE = frozenset({"connection_cut", "ended_early", "stalled", "no_content", "garbage", "writer_lost"})
@@ -40,7 +42,7 @@ class StreamCut(PassingFailure):
         self.code = code
         self.frame = frame
         self.retryable = retryable or code in _RETRYABLE
-        self.status = 504 if code in _TIMEOUTS else 502
+        self.status = 504 if code in _TIMEOUTS else _STATUS_OF_TYPE.get(self.error_type, 502) if frame else 502
 
     def event(self, request_id: str) -> bytes:
         """Return the ``error`` event that ends the stream."""

@@ -15,7 +15,7 @@ from sluice.streams.faults import StreamCut
 from sluice.streams.headers import headers_to_client
 from sluice.streams.keeping import Keeping, read_terms
 from sluice.streams.opening import Ask, Opener
-from sluice.streams.reading import read_whole
+from sluice.streams.reading import error_of, read_whole
 from sluice.streams.relay import OpenStream, Relay, open_stream
 from sluice.streams.request import DEFAULT_VERSION, Request, Route, complete_prompt, parse_params
 from sluice.streams.response import Body, Response
@@ -132,6 +132,9 @@ class Messages:
             values = None
         if not isinstance(values, dict):
             raise StreamCut("garbage", "What came from Claude was not an answer: it is not a JSON object.")
+        if values.get("type") == "error":
+            error = values.get("error")
+            raise error_of(error if isinstance(error, dict) else {}, body)
         return WholeAnswer(answer, body, values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sluice.claude.events import FrameSplitter, NotAnEvent, Progress
 from sluice.claude.failures import kind_of
@@ -28,7 +28,7 @@ def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[
                 if progress.see(frame):
                     clocks.moved()
                 if progress.error is not None:
-                    raise _error_of(progress.error, frame)
+                    raise error_of(progress.error, frame)
                 frames.append(frame)
         except NotAnEvent as error:
             cut = StreamCut("garbage", f"What came from Claude was not an answer: {error}")
@@ -42,11 +42,16 @@ def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[
 
 def read_whole(answer: Answer, deadline: Deadline) -> bytes:
     """Read an answer that is not a stream. Raises StreamCut where it is cut."""
-    if deadline.left() <= 0:
-        raise deadline.cut()
-    answer.set_timeout(deadline.left())
+    pieces: list[bytes] = []
     try:
-        return answer.read_all()
+        while True:
+            if deadline.left() <= 0:
+                raise deadline.cut()
+            answer.set_timeout(deadline.left())
+            piece = answer.read_piece()
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
     except TimeoutError:
         raise deadline.cut() from None
     except CONNECTION_ERRORS as error:
@@ -65,7 +70,8 @@ def _read_piece(answer: Answer, clocks: Clocks) -> bytes:
     return piece
 
 
-def _error_of(error: dict[str, object], frame: bytes) -> StreamCut:
+def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
+    """Return the failure that Claude itself has told of where an answer should be; ``frame`` is how it did."""
     error_type = str(error.get("type") or "api_error")
     message = str(error.get("message") or "Claude sent an error without a message.")
     details = error.get("details")

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
 _CONNECT_SECONDS = 5.0
@@ -44,11 +44,10 @@ class Answer:
 
     def read_piece(self) -> bytes:
         """Return what has come, as soon as anything has; nothing at the end."""
-        return self._response.read1(_PIECE_BYTES)
-
-    def read_all(self) -> bytes:
-        """Return the whole body."""
-        return self._response.read()
+        piece = self._response.read1(_PIECE_BYTES)
+        if not piece and self._response.length:
+            raise IncompleteRead(b"", self._response.length)  # read1 alone says nothing of it
+        return piece
 
     def interrupt(self) -> None:
         """End a read that waits in another thread: it raises or returns nothing."""

@@ -1,0 +1,131 @@
+"""A whole streaming door on this machine, and how tests look at it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx2
+
+from local.simulator.client import Simulator
+from sluice.access.register import KeyTerms, Register
+from sluice.aws.light import Access
+from sluice.aws.table import Table
+from sluice.claude.events import Event, FrameSplitter, parse_frame
+
+REGION = "us-east-1"
+TABLE = "sluice"
+SECRET = "claude-key"
+MODEL = "claude-sonnet-5"
+PARAMS: dict[str, Any] = {
+    "model": MODEL,
+    "max_tokens": 1000,
+    "messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog"}],
+}
+_LOG_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Aws:
+    """An AWS with the one table and the secret in it."""
+
+    endpoint_url: str
+    access: Access
+    table: Table
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+        }
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A door, its key, and what stands behind it."""
+
+    url: str
+    key: str
+    simulator: Simulator
+    aws: Aws
+    log_dir: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-api-key": self.key, "anthropic-version": "2023-06-01"}
+
+    def post(self, params: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> httpx2.Response:
+        """Ask for an answer and read it to its end."""
+        with httpx2.Client(timeout=60, trust_env=False) as client:
+            return client.post(
+                f"{self.url}/v1/messages", json=dict(params), headers={**self.headers, **(headers or {})}
+            )
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> httpx2.Response:
+        """Make any call."""
+        with httpx2.Client(timeout=60, trust_env=False) as client:
+            return client.request(method, self.url + path, headers={**self.headers, **(headers or {})}, **kwargs)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the calls, as the copies of the function have logged them."""
+        lines: list[dict[str, Any]] = []
+        for path in sorted(self.log_dir.rglob("*")):
+            if path.is_file():
+                texts = path.read_text().splitlines()
+                lines += [json.loads(text[text.index("{") :]) for text in texts if '"message":"call"' in text]
+        return lines
+
+    def log_line(self, response: httpx2.Response) -> dict[str, Any]:
+        """Return the line of one call; it is written after the answer is out."""
+        request_id = response.headers["x-amzn-requestid"]
+        found: list[dict[str, Any]] = []
+        wait_for(
+            lambda: bool(found or found.extend(line for line in self.log_lines() if line["request_id"] == request_id))
+        )
+        return found[0]
+
+    def new_key(self, terms: KeyTerms) -> str:
+        """Make another key."""
+        return Register(self.aws.table).create(terms).text
+
+
+StackMaker = Callable[..., AbstractContextManager[Stack]]
+
+
+def events_of(data: bytes) -> list[Event]:
+    """Read a whole event stream; comments are left out."""
+    return [event for frame in FrameSplitter().feed(data) if (event := parse_frame(frame)) is not None]
+
+
+def text_of(events: list[Event]) -> str:
+    """Put the text of the deltas together."""
+    deltas = [event.decode()["delta"] for event in events if event.name == "content_block_delta"]
+    return "".join(delta.get("text", "") for delta in deltas)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = _LOG_SECONDS) -> None:
+    """Wait until something holds. Raises AssertionError if it does not in time."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.02)
