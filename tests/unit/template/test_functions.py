@@ -1,0 +1,161 @@
+"""Functions: what runs them, what they are told, what they leave behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from local.template import ROOT, Template, load_template
+from sluice.jobs.settings import JobSettings
+from sluice.streams.settings import StreamSettings
+from sluice.tasks.settings import TaskSettings
+
+FUNCTIONS = list(load_template().functions)
+# Lambda: Quotas.
+MEMORY_MB = range(128, 10241)
+TIMEOUT_SECONDS = range(1, 901)
+DISK_MB = range(512, 10241)
+
+READERS: dict[str, Callable[[Mapping[str, str]], object]] = {
+    "StreamMessages": StreamSettings.from_env,
+    **dict.fromkeys(("PlanJob", "SubmitShard", "PollBatches", "CollectShard", "FinishJob"), JobSettings.from_env),
+    **dict.fromkeys(("RunTask", "DeliverCallback"), TaskSettings.from_env),
+}
+# The task door also releases and cancels jobs.
+READERS["ServeApi"] = lambda environ: (TaskSettings.from_env(environ), JobSettings.from_env(environ))
+
+
+class Asked(Mapping[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        if name in {"SLUICE_TABLE", "SLUICE_CLAUDE_SECRET"}:
+            return "something"
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def names_read_by(reader: Callable[[Mapping[str, str]], object]) -> set[str]:
+    asked = Asked()
+    reader(asked)
+    return {name for name in asked.names if name.startswith("SLUICE_")}
+
+
+def folder(function: str) -> str:
+    return "functions/" + re.sub(r"(?<!^)(?=[A-Z])", "_", function).lower()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_the_folder_of_its_name(template: Template, function: str) -> None:
+    assert template.functions[function]["CodeUri"] == folder(function)
+    assert (ROOT / folder(function) / "handler.py").is_file()
+
+
+def test_every_handler_is_deployed() -> None:
+    deployed = {folder(function) for function in FUNCTIONS}
+    assert {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("functions/*/handler.py")} == deployed
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_nothing_that_its_settings_do_not_read(template: Template, function: str) -> None:
+    told = {name for name in template.environment(function) if name.startswith("SLUICE_")}
+    assert told - names_read_by(READERS[function]) == set()
+
+
+@pytest.mark.parametrize("reader", [JobSettings.from_env, StreamSettings.from_env, TaskSettings.from_env])
+def test_every_setting_reaches_a_function_that_reads_it(
+    template: Template, reader: Callable[[Mapping[str, str]], object]
+) -> None:
+    readers = [function for function in FUNCTIONS if names_read_by(reader) <= names_read_by(READERS[function])]
+    told = set().union(*(template.environment(function) for function in readers))
+    assert names_read_by(reader) - told == set()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_value_that_a_parameter_gives_has_the_name_of_the_parameter(template: Template, function: str) -> None:
+    for name, value in template.environment(function).items():
+        parameter = value.get("Ref") if isinstance(value, dict) else None
+        if name.startswith("SLUICE_") and parameter in template.parameters:
+            assert parameter == "".join(word.title() for word in name.removeprefix("SLUICE_").split("_"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_secret_is_in_the_environment_of_a_function(template: Template, function: str) -> None:
+    assert "ClaudeApiKey" not in str(template.environment(function))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_stays_within_the_limits_of_lambda(template: Template, function: str) -> None:
+    properties = template.functions[function]
+    assert properties["MemorySize"] in MEMORY_MB
+    assert properties["Timeout"] in TIMEOUT_SECONDS
+    assert properties.get("EphemeralStorage", {"Size": 512})["Size"] in DISK_MB
+    assert len(template.layers(function)) <= 5
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_log_of_a_function_is_kept_for_the_days_that_were_asked_for(template: Template, function: str) -> None:
+    log_group = template.functions[function]["LoggingConfig"]["LogGroup"]["Ref"]
+    properties = template.of_type("AWS::Logs::LogGroup")[log_group]
+    assert properties["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_alarm_watches_the_errors_of_a_function(template: Template, function: str) -> None:
+    dimension = [{"Name": "FunctionName", "Value": {"Ref": function}}]
+    [alarm] = [one for one in template.of_type("AWS::CloudWatch::Alarm").values() if one["Dimensions"] == dimension]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+
+
+def test_the_streaming_function_carries_no_third_party_package(template: Template) -> None:
+    assert sorted(template.layers("StreamMessages")) == ["SluiceLayer", "StreamingRuntimeLayer"]
+
+
+def test_the_streaming_function_streams_through_the_wrapper_of_its_layer(template: Template) -> None:
+    assert template.functions["StreamMessages"]["FunctionUrlConfig"]["InvokeMode"] == "RESPONSE_STREAM"
+    wrapper = template.environment("StreamMessages")["AWS_LAMBDA_EXEC_WRAPPER"]
+    assert (ROOT / "layers/streaming_runtime" / wrapper.removeprefix("/opt/")).is_file()
+
+
+@pytest.mark.parametrize("function", ["StreamMessages", "ServeApi"])
+def test_a_door_is_signed_unless_keys_are_asked_for(template: Template, function: str) -> None:
+    assert template.functions[function]["FunctionUrlConfig"]["AuthType"] == {
+        "Fn::If": ["DoorsArePublic", "NONE", "AWS_IAM"]
+    }
+    assert template.parameters["AuthMode"]["Default"] == "iam"
+
+
+@pytest.mark.parametrize("function", ["StreamMessages", "ServeApi"])
+def test_a_public_door_has_both_permissions_and_only_then(template: Template, function: str) -> None:
+    permissions = [
+        resource
+        for resource in template.resources.values()
+        if resource["Type"] == "AWS::Lambda::Permission" and resource["Properties"]["FunctionName"] == {"Ref": function}
+    ]
+    assert {permission["Condition"] for permission in permissions} == {"DoorsArePublic"}
+    properties = {permission["Properties"]["Action"]: permission["Properties"] for permission in permissions}
+    assert properties["lambda:InvokeFunctionUrl"]["FunctionUrlAuthType"] == "NONE"
+    assert properties["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True
+
+
+def test_the_poller_runs_each_minute_and_is_not_retried(template: Template) -> None:
+    poller = template.functions["PollBatches"]
+    [event] = poller["Events"].values()
+    assert event["Properties"]["Schedule"] == "rate(1 minute)"
+    assert poller["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert template.schedule_input("PollBatches").startswith("{")
+
+
+def test_results_are_put_in_order_on_a_disk_that_holds_any_batch(template: Template) -> None:
+    assert template.functions["CollectShard"]["EphemeralStorage"] == {"Size": max(DISK_MB)}

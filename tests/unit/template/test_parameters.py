@@ -1,0 +1,51 @@
+"""Parameters and outputs: each explained, none needed to try the stack."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from local.template import Template, load_template
+
+
+@pytest.mark.parametrize("name", load_template().parameters)
+def test_a_parameter_is_described_and_has_a_default_that_it_allows(template: Template, name: str) -> None:
+    parameter = template.parameters[name]
+    default = parameter["Default"]
+    assert parameter["Description"].endswith(".")
+    if "AllowedValues" in parameter:
+        assert default in parameter["AllowedValues"]
+    if "AllowedPattern" in parameter:
+        assert re.fullmatch(parameter["AllowedPattern"], default)
+    if parameter["Type"] == "Number":
+        assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default)
+
+
+def test_every_parameter_is_in_a_group_of_the_form(template: Template) -> None:
+    groups = template.body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(template.parameters)
+
+
+def test_every_parameter_is_used(template: Template) -> None:
+    used = str({section: body for section, body in template.body.items() if section not in ("Metadata", "Parameters")})
+    for name in template.parameters:
+        assert f"'Ref': '{name}'" in used or f"${{{name}}}" in used, name
+
+
+def test_the_key_of_claude_is_never_shown(template: Template) -> None:
+    assert template.parameters["ClaudeApiKey"]["NoEcho"] is True
+
+
+def test_the_runtimes_and_processors_are_those_that_the_layers_can_be_built_for(template: Template) -> None:
+    runtimes = template.parameters["PythonRuntime"]["AllowedValues"]
+    assert runtimes == [f"python3.{minor}" for minor in (11, 12, 13, 14)]
+    assert template.parameters["Architecture"]["AllowedValues"] == ["arm64", "x86_64"]
+
+
+def test_there_is_an_output_for_every_door_bucket_and_queue(template: Template) -> None:
+    values = [output["Value"] for output in template.body["Outputs"].values()]
+    for name in ("Inbox", "Outbox", "Table", "CompletionTopic", *template.of_type("AWS::SQS::Queue")):
+        assert {"Ref": name} in values
+    for function in ("StreamMessages", "ServeApi"):
+        assert {"Fn::GetAtt": [f"{function}Url", "FunctionUrl"]} in values

@@ -1,0 +1,106 @@
+"""Least privilege: each function may do what it does, to what it does it to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.template import Template, load_template
+
+FUNCTIONS = list(load_template().functions)
+
+
+def statements(template: Template, function: str) -> Iterator[dict[str, Any]]:
+    for policy in template.functions[function]["Policies"]:
+        yield from policy["Statement"]
+
+
+def actions(template: Template, function: str) -> set[str]:
+    return {action for statement in statements(template, function) for action in statement["Action"]}
+
+
+def resources_of(template: Template, function: str, action: str) -> list[Any]:
+    found: list[Any] = []
+    for statement in statements(template, function):
+        if action in statement["Action"]:
+            resource = statement["Resource"]
+            found.extend(resource if isinstance(resource, list) else [resource])
+    return found
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_policy_allows_actions_by_a_pattern(template: Template, function: str) -> None:
+    assert not [action for action in actions(template, function) if "*" in action]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_policy_names_resources_of_the_stack(template: Template, function: str) -> None:
+    for statement in statements(template, function):
+        assert statement["Effect"] == "Allow"
+        # Text by itself would be a pattern: what belongs to the stack is referred to.
+        assert isinstance(statement["Resource"], (dict, list)), statement
+        assert "*" not in str(statement["Resource"]).replace("/*'", "'")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_that_a_queue_invokes_may_take_from_that_queue_and_no_other(
+    template: Template, function: str
+) -> None:
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    queues = [source["EventSourceArn"] for source in sources if source["FunctionName"] == {"Ref": function}]
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
+        assert resources_of(template, function, action) == queues
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_of_a_queue_if_and_only_if_it_may_send_to_it(template: Template, function: str) -> None:
+    told = {v["Ref"] for k, v in template.environment(function).items() if k.endswith("_QUEUE_URL")}
+    assert {queue["Fn::GetAtt"][0] for queue in resources_of(template, function, "sqs:SendMessage")} == told
+
+
+@pytest.mark.parametrize(
+    ("variable", "action"),
+    [
+        ("SLUICE_TOPIC_ARN", "sns:Publish"),
+        ("SLUICE_TOPIC_ARN", "kms:GenerateDataKey"),
+        ("SLUICE_TOPIC_ARN", "kms:Decrypt"),
+        ("SLUICE_EVENT_BUS", "events:PutEvents"),
+        ("SLUICE_INBOX", "s3:GetObject"),
+    ],
+)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_of_a_thing_if_and_only_if_it_may_use_it(
+    template: Template, function: str, variable: str, action: str
+) -> None:
+    bucket = {"SLUICE_INBOX": "${Inbox."}.get(variable, "")
+    allowed = [resource for resource in resources_of(template, function, action) if bucket in str(resource)]
+    assert (variable in template.environment(function)) == bool(allowed)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_that_writes_results_knows_where(template: Template, function: str) -> None:
+    # Notices name the Outbox too, so knowing it does not mean writing to it.
+    if resources_of(template, function, "s3:PutObject"):
+        assert template.environment(function)["SLUICE_OUTBOX"] == {"Ref": "Outbox"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reads_only_the_secrets_that_it_is_told_of(template: Template, function: str) -> None:
+    environment = template.environment(function)
+    told = [environment[name] for name in ("SLUICE_CLAUDE_SECRET", "SLUICE_WEBHOOK_SECRET") if name in environment]
+    assert resources_of(template, function, "secretsmanager:GetSecretValue") == told
+
+
+def test_only_the_end_of_a_job_writes_outside_the_work_files(template: Template) -> None:
+    for function in FUNCTIONS:
+        for resource in resources_of(template, function, "s3:PutObject"):
+            assert function == "FinishJob" or resource["Fn::Sub"].startswith("${Outbox.Arn}/work/")
+
+
+def test_nothing_may_delete_an_object_or_change_the_stack(template: Template) -> None:
+    for function in FUNCTIONS:
+        services = {action.split(":")[0] for action in actions(template, function)}
+        assert services <= {"dynamodb", "s3", "sqs", "sns", "kms", "events", "secretsmanager"}
+        assert "s3:DeleteObject" not in actions(template, function)
