@@ -9,8 +9,10 @@ from sluice.jobs.body import body_length
 from sluice.jobs.request import write_request
 from sluice.jobs.sharder import MAX_REQUEST_BYTES, ShardLimits, fitting_lines
 
+TEXTS = st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"")))
 
-@given(st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b""))), st.integers(0, 9), st.integers(0, 60))
+
+@given(TEXTS, st.integers(0, 9), st.integers(0, 60))
 def test_as_many_lines_fit_as_can(texts: list[bytes], max_lines: int, max_bytes: int) -> None:
     run = b"".join(text + b"\n" for text in texts)
     lines, length = fitting_lines(run, max_lines, max_bytes)

@@ -88,6 +88,8 @@ def _problem(text: str) -> str:
     where = found[1] if found else ""
     what = _WHERE.sub("", text).replace("Object contains unknown field", "there is no setting")
     what = what[:1].lower() + what[1:]
+    if "there is no setting" in what:
+        what += f"; there are: {', '.join((Limits if where else FolderSettings).__struct_fields__)}"
     return f"{where}: {what}" if where else what
 
 
@@ -95,3 +97,7 @@ def _check_schema(schema: Mapping[str, Any], key: str) -> None:
     # Claude API: Structured outputs. The answer is an object, and what is not listed may not appear in it.
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict) or not schema["properties"]:
         raise InputError(f'{key}: schema: has to be a JSON Schema with "type: object" and "properties".')
+    try:
+        msgspec.json.encode(schema)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError(f"{key}: schema: cannot be written as JSON.") from None

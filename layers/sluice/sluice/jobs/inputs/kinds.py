@@ -43,7 +43,5 @@ def kind_of_file(key: str) -> FileKind:
     packed = name.endswith(".gz")
     kind = _KINDS.get(PurePosixPath(name.removesuffix(".gz")).suffix)
     if kind is None:
-        raise UnreadableInput(
-            "This kind of file cannot be read. What can: .jsonl, .csv, .tsv and .txt, each also as .gz."
-        )
+        raise UnreadableInput("This kind of file cannot be read. What can: .jsonl, .csv, .tsv, .txt, and each as .gz.")
     return FileKind(kind, packed)

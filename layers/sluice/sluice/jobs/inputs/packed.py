@@ -14,19 +14,19 @@ _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the unpacked bytes, of one gzip member after the other. Raises UnreadableInput where they are damaged."""
-    unpacker = zlib.decompressobj(_WITH_GZIP_HEADER)
-    begun = False
+    unpacker, begun = zlib.decompressobj(_WITH_GZIP_HEADER), False
     for chunk in chunks:
-        while chunk:
+        rest = chunk
+        while rest:
             if unpacker.eof:
-                unpacker, begun = zlib.decompressobj(_WITH_GZIP_HEADER), False
                 # Writers of tapes fill up with zeros, which are no member (GNU gzip: trailing zeros).
-                chunk = chunk.lstrip(b"\0")
+                rest = rest.lstrip(b"\0")
+                unpacker = zlib.decompressobj(_WITH_GZIP_HEADER) if rest else unpacker
                 continue
             begun = True
-            if data := _unpack_some(unpacker, chunk):
+            if data := _unpack_some(unpacker, rest):
                 yield data
-            chunk = unpacker.unconsumed_tail or unpacker.unused_data
+            rest = unpacker.unconsumed_tail or unpacker.unused_data
     if begun and not unpacker.eof:
         raise UnreadableInput("The file ends in the middle: it is not a whole .gz file. Drop it again.")
 

@@ -1,0 +1,163 @@
+"""Folder settings, and how they lie over those of the stack."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from sluice.claude.prices import shipped_prices
+from sluice.errors import InputError
+from sluice.jobs.folder import FolderSettings, Limits, parse_folder_settings
+from sluice.jobs.model import Job, JobStatus, Upload
+from sluice.jobs.pinned import check_settings_object, lay_over, pin_settings, read_pinned, write_pinned
+from sluice.jobs.settings import JobSettings
+from tests.unit.jobs.memory_s3 import memory_objects
+
+KEY = "reviews/sluice.yaml"
+STACK = JobSettings(table="t", default_model="claude-sonnet-5-5", max_job_cost=100.0, max_waves=4, max_bad_share=20.0)
+
+
+def test_all_settings_are_read() -> None:
+    text = b"""
+model: claude-haiku-5-5
+max_tokens: 500
+system: You sort reviews.
+prompt: "Review: {review}"
+id_column: order
+answer_column: verdict
+schema: {type: object, properties: {mood: {type: string}}}
+betas: [one, two]
+retry_max_tokens: 2000
+limits: {max_cost: 25, max_bad_share: 10, max_waves: 3}
+"""
+    assert parse_folder_settings(text, KEY) == FolderSettings(
+        model="claude-haiku-5-5",
+        max_tokens=500,
+        system="You sort reviews.",
+        prompt="Review: {review}",
+        id_column="order",
+        answer_column="verdict",
+        schema={"type": "object", "properties": {"mood": {"type": "string"}}},
+        betas=("one", "two"),
+        retry_max_tokens=2000,
+        limits=Limits(25.0, 10.0, 3),
+    )
+
+
+def test_an_empty_file_sets_nothing() -> None:
+    assert parse_folder_settings(b"", KEY) == FolderSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"model: [", "is not YAML: .* in line 1, column 9"),
+        (b"\x00", "is not YAML"),
+        (b"- a", "expected `object`"),
+        (b"modle: x", "there is no setting `modle`; there are: model, max_tokens"),
+        (b"limits: {cost: 1}", "limits: there is no setting `cost`; there are: max_cost"),
+        (b"model: 3", "model: expected `str"),
+        (b"model: ''", "model: "),
+        (b"max_tokens: 0", "max_tokens: expected `int` >= 1"),
+        (b"limits: {max_bad_share: 101}", "limits.max_bad_share: "),
+        (b"betas: x", "betas: "),
+        (b"schema: {type: string}", "schema: has to be a JSON Schema"),
+        (b"schema: {type: object, properties: {}}", "schema: has to be a JSON Schema"),
+        (b"schema: &a {type: object, properties: {a: *a}}", "schema: cannot be written as JSON"),
+        (b"a: !!python/object:os.system {}", "is not YAML"),
+    ],
+)
+def test_settings_that_do_not_parse_say_what_and_where(text: bytes, says: str) -> None:
+    with pytest.raises(InputError, match=f"^{KEY}.*{says}"):
+        parse_folder_settings(text, KEY)
+
+
+@pytest.mark.parametrize(
+    ("limits", "cost", "share", "waves"),
+    [
+        (Limits(), 100.0, 20.0, 4),
+        (Limits(25.0, 50.0, 2), 25.0, 50.0, 2),
+        (Limits(500.0, 0.0, 9), 100.0, 0.0, 4),
+    ],
+)
+def test_a_folder_lowers_the_limits_of_the_stack(limits: Limits, cost: float, share: float, waves: int) -> None:
+    pinned = lay_over(STACK, FolderSettings(limits=limits), None, shipped_prices())
+    assert (pinned.max_cost, pinned.max_bad_share, pinned.max_waves) == (cost, share, waves)
+
+
+def test_a_folder_can_set_a_limit_of_cost_where_the_stack_has_none() -> None:
+    stack = JobSettings(table="t")
+    assert lay_over(stack, FolderSettings(), None, shipped_prices()).max_cost == 0.0
+    assert lay_over(stack, FolderSettings(limits=Limits(3.0)), None, shipped_prices()).max_cost == 3.0
+
+
+def upload(key: str) -> Upload:
+    return Upload("inbox", key, None, "etag", 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("a/b/c/x.csv", "a/b/sluice.yaml"),
+        ("a/b/x.csv", "a/b/sluice.yaml"),
+        ("a/x.csv", "sluice.yaml"),
+        ("x.csv", "sluice.yaml"),
+    ],
+)
+def test_the_nearest_settings_count(key: str, expected: str) -> None:
+    objects, s3 = memory_objects()
+    s3.objects["inbox", "a/b/sluice.yaml"] = b"model: near"
+    s3.objects["inbox", "sluice.yaml"] = b"model: far"
+    pinned = pin_settings(objects, STACK, upload(key))
+    assert pinned.folder_key == expected
+    assert pinned.model == ("near" if expected.startswith("a/") else "far")
+
+
+def test_without_settings_the_stacks_own_count() -> None:
+    pinned = pin_settings(memory_objects()[0], STACK, upload("a/x.jsonl"))
+    assert (pinned.folder_key, pinned.model, pinned.betas) == (None, "claude-sonnet-5-5", None)
+
+
+def test_settings_far_too_long_to_be_settings_are_not_read() -> None:
+    objects, s3 = memory_objects()
+    s3.objects["inbox", "sluice.yaml"] = b"#" * 2_000_000
+    with pytest.raises(InputError, match=r"sluice.yaml is longer than"):
+        pin_settings(objects, STACK, upload("x.csv"))
+
+
+def test_a_price_list_in_the_inbox_lies_over_the_shipped_one() -> None:
+    objects, s3 = memory_objects()
+    s3.objects["inbox", "prices.json"] = json.dumps({"models": {"m": {"input": 1, "output": 2}}}).encode()
+    prices = pin_settings(objects, STACK, upload("x.csv")).prices
+    assert prices.estimate_cost("m", output_tokens=1_000_000) == 2.0
+    assert prices.find("claude-opus-5") is not None
+
+
+@pytest.mark.parametrize("key", ["prices.json", "a/sluice.yaml"])
+def test_a_mistake_in_settings_can_be_seen_before_a_file_is_dropped(key: str) -> None:
+    objects, s3 = memory_objects()
+    s3.objects["inbox", key] = b"{"
+    with pytest.raises(InputError, match=f"^{key}"):
+        check_settings_object(objects, "inbox", key)
+
+
+def test_pinned_settings_read_back_as_they_were_written() -> None:
+    objects, _ = memory_objects()
+    folder = FolderSettings(betas=("one", "two"), schema={"type": "object", "properties": {"a": {}}})
+    pinned = lay_over(STACK, folder, KEY, shipped_prices())
+    key = write_pinned(objects, "outbox", upload("x.csv"), pinned, "0")
+    job = Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0, settings_key=key)
+    assert read_pinned(objects, "outbox", job) == pinned
+    assert pinned.betas == "one,two"
+
+
+def test_a_job_that_was_never_planned_has_no_settings() -> None:
+    with pytest.raises(ValueError, match="no settings yet"):
+        read_pinned(memory_objects()[0], "outbox", Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0))
+
+
+def test_pinned_settings_are_json() -> None:
+    pinned = lay_over(STACK, FolderSettings(), None, shipped_prices())
+    assert json.loads(msgspec.json.encode(pinned))["max_shard_requests"] == 100_000

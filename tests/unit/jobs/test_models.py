@@ -1,0 +1,90 @@
+"""Checking models before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sluice.claude.api import Model
+from sluice.errors import ClaudeError, PassingFailure, SystemicFailure
+from sluice.jobs.models import ModelCatalogue, ModelCheck
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
+HAIKU = Model("claude-haiku-5-5", "active", None, 64_000, 1_000_000, takes_batches=True)
+
+
+class Claude:
+    """The Models API; ``models`` by id, or the error that asking for it gives."""
+
+    def __init__(self, **models: Model | ClaudeError) -> None:
+        self.models = {name.replace("_", "-"): model for name, model in models.items()}
+        self.asked: list[str] = []
+
+    def model(self, model_id: str) -> Model:
+        self.asked.append(model_id)
+        found = self.models.get(model_id) or SystemicFailure("none", error_type="not_found_error", http_status=404)
+        if isinstance(found, ClaudeError):
+            raise found
+        return found
+
+
+def check(claude: Any, now: float = NOW) -> ModelCheck:
+    return ModelCheck(ModelCatalogue(claude, lambda: now), now)
+
+
+@pytest.mark.parametrize(
+    ("model", "max_tokens", "problem"),
+    [
+        (HAIKU, 64_000, None),
+        (HAIKU, 64_001, '"max_tokens" is 64001, but claude-haiku-5-5 gives 64000 at most.'),
+        (replace(HAIKU, max_tokens=None), 10**9, None),
+        (replace(HAIKU, lifecycle="retired"), 1, "The model claude-haiku-5-5 was retired."),
+        (replace(HAIKU, retires_at="2026-11-21T00:00:00Z"), 1, "The model claude-haiku-5-5 was retired on 2026-11-21."),
+        (replace(HAIKU, retires_at="2026-11-30T00:00:00Z"), 1, None),
+        (replace(HAIKU, retires_at="2026-11-21"), 1, "The model claude-haiku-5-5 was retired on 2026-11-21."),
+        (replace(HAIKU, retires_at="some day"), 1, None),
+        (replace(HAIKU, takes_batches=False), 1, "The model claude-haiku-5-5 does not take batches."),
+        (None, 1, "There is no model 'claude-haiku-5-5'."),
+    ],
+)
+def test_a_model_has_to_be_able_to_do_the_work(model: Model | None, max_tokens: int, problem: str | None) -> None:
+    claude = Claude(claude_haiku_5_5=model) if model else Claude()
+    assert check(claude).problem("claude-haiku-5-5", max_tokens) == problem
+
+
+def test_a_model_that_will_end_is_told_of() -> None:
+    ending = replace(HAIKU, lifecycle="deprecated", retires_at="2026-11-30T00:00:00Z")
+    found = check(Claude(claude_haiku_5_5=ending))
+    assert found.problem("claude-haiku-5-5", 1) is None
+    assert found.notes == ["The model claude-haiku-5-5 is deprecated and retires on 2026-11-30."]
+
+
+def test_where_nobody_can_say_work_goes_on_and_says_so() -> None:
+    claude = Claude(a=PassingFailure("cut"), b=PassingFailure("cut"))
+    found = check(claude)
+    assert [found.problem(name, 1) for name in ("a", "b", "a")] == [None, None, None]
+    assert found.notes == ["The model a could not be checked with the Models API (api_error)."]
+    assert claude.asked == ["a"]
+
+
+def test_a_model_is_asked_about_once_in_hours() -> None:
+    claude, time = Claude(m=HAIKU), [NOW]
+    catalogue = ModelCatalogue(claude, lambda: time[0])  # type: ignore[arg-type]  # all of it that is called
+    for seconds in (0, 3600, 6 * 3600):
+        time[0] = NOW + seconds
+        assert catalogue.find("m") == HAIKU
+    assert claude.asked == ["m"]
+    time[0] += 1
+    assert catalogue.find("m") == HAIKU
+    assert claude.asked == ["m", "m"]
+
+
+def test_a_file_that_names_no_end_of_models_does_not_become_so_many_calls() -> None:
+    claude = Claude()
+    found = check(claude)
+    problems = [found.problem(f"m{number}", 1) for number in range(60)]
+    assert len(claude.asked) == 50
+    assert problems[49:51] == ["There is no model 'm49'.", None]
