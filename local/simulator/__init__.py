@@ -13,7 +13,8 @@ Control API (JSON)
     DELETE /_simulator/faults[/{id}]            forget all rules, or one
     POST   /_simulator/replies                  as faults, but a rule has a `reply` in place of an `action`
     GET, DELETE /_simulator/replies[/{id}]
-    GET    /_simulator/requests                 every API call: `record.Exchange`; ?operation=… &path=… &after=<number>
+    GET    /_simulator/requests                 every API call: `record.Exchange`; ?operation=… &path=… &after=<number>;
+                                                also when a client left (`disconnected_at`), and calls still open
     GET    /_simulator/batches                  every batch made, that is, paid for: `record.BatchRecord`
     POST   /_simulator/batches/{id}/end         the batch ends now, as if its time had come
     GET    /_simulator/summary                  calls by operation and status, open calls, batches, requests, tokens
@@ -49,7 +50,7 @@ calls it acts on, picked by `seed`, the same in each run.
     pace        event_seconds=0: between the events of a stream (lines of results);
                 chunk_bytes=0, chunk_seconds=0: dribble the body in pieces of that size
     break       how, after_events=null (lines, in results), after_bytes=null (of the body); neither: before the headers
-                how: "reset"        TCP reset
+                how: "reset"        TCP reset, 0.1 s after what was sent before it
                      "close"        the connection is closed in the middle of the body
                      "end"          the body ends early, but cleanly
                      "stall"        silence for `seconds` (null: until the client leaves), with pings every

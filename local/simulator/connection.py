@@ -139,6 +139,8 @@ class Call:
         if reset:
             # A reset discards what the other side has not read yet; what was sent before it is meant to arrive.
             await self.wait_for_departure(_SECONDS_TO_READ)
+            if self.gone.is_set():
+                return
             wire: socket.socket = self._transport.get_extra_info("socket")
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()

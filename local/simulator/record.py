@@ -16,7 +16,8 @@ _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie"})
 class Exchange(Struct, kw_only=True):
     """One call. Times are seconds since the epoch, real ones; `monotonic` is `time.monotonic()` at the start.
 
-    `disconnected_at` is set when the client left before the end of the answer; `body` is kept of small requests only.
+    `disconnected_at` is set when the client left before the end of the answer; `body` is kept of small
+    requests only, and not of batches.
     """
 
     number: int

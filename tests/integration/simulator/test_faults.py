@@ -1,6 +1,7 @@
 """Each fault once, over real HTTP, as a client meets it."""
 
 import json
+import socket
 import time
 from typing import Any
 
@@ -263,6 +264,19 @@ def test_a_batch_can_be_made_and_answered_with_an_error(simulator: Simulator, ht
     response = http.post("/v1/messages/batches", json=batch_body(3))
     assert (response.status_code, response.json()["error"]["type"]) == (529, "overloaded_error")
     assert [batch.count for batch in simulator.batches()] == [3]
+
+
+def test_an_upload_that_breaks_off_makes_no_batch(simulator: Simulator) -> None:
+    url = httpx2.URL(simulator.base_url)
+    with socket.create_connection((url.host, url.port or 0)) as wire:
+        wire.sendall(b"POST /v1/messages/batches HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        wire.sendall(b'{"requests":[')
+        while not simulator.requests("batches.create"):
+            time.sleep(0.01)
+    wait_until_closed(simulator)
+    (call,) = simulator.requests("batches.create")
+    assert call.disconnected_at is not None
+    assert (call.status, simulator.batches()) == (None, [])
 
 
 def test_a_refused_batch_is_not_made(simulator: Simulator, http: httpx2.Client) -> None:
