@@ -99,7 +99,7 @@ def _settle(services: Services, job: Job, harvest: Harvest, pinned: Pinned) -> C
         errored=settlement.errored,
         retried=settlement.retried,
         tokens=harvest.accounts.tokens(),
-        errors=settlement.counts,
+        errors=dict(settlement.counts),
     )
     if settlement.refusal:
         # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
