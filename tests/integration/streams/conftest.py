@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -66,7 +67,9 @@ def simulator(running: Simulator) -> Simulator:
 @pytest.fixture(scope="session")
 def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> StackMaker:
     @contextmanager
-    def make(*, copies: int = 6, timeout_seconds: float = 60.0, **settings: str) -> Iterator[Stack]:
+    def make(
+        *, copies: int = 6, timeout_seconds: float = 60.0, stop_on_disconnect: bool = False, **settings: str
+    ) -> Iterator[Stack]:
         log_dir = tmp_path_factory.mktemp("logs")
         environment = {
             **aws.environment,
@@ -79,14 +82,18 @@ def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFa
             **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
         }
         key = Register(aws.table).create(KeyTerms("tests")).text
-        with running_function_url(
-            task_root=FUNCTION,
-            environment=environment,
-            copies=copies,
-            timeout_seconds=timeout_seconds,
-            log_dir=log_dir,
-        ) as url:
-            yield Stack(url, key, running, aws, log_dir)
+        with (
+            running_function_url(
+                task_root=FUNCTION,
+                environment=environment,
+                copies=copies,
+                timeout_seconds=timeout_seconds,
+                log_dir=log_dir,
+                stop_on_disconnect=stop_on_disconnect,
+            ) as url,
+            httpx2.Client(timeout=60, trust_env=False, verify=False) as client,
+        ):
+            yield Stack(url, key, running, aws, log_dir, client)
 
     return make
 

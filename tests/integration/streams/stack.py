@@ -67,6 +67,7 @@ class Stack:
     simulator: Simulator
     aws: Aws
     log_dir: Path
+    client: httpx2.Client
 
     @property
     def headers(self) -> dict[str, str]:
@@ -74,17 +75,13 @@ class Stack:
 
     def post(self, params: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Ask for an answer and read it to its end."""
-        with httpx2.Client(timeout=60, trust_env=False) as client:
-            return client.post(
-                f"{self.url}/v1/messages", json=dict(params), headers={**self.headers, **(headers or {})}
-            )
+        return self.request("POST", "/v1/messages", headers, json=dict(params))
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> httpx2.Response:
         """Make any call."""
-        with httpx2.Client(timeout=60, trust_env=False) as client:
-            return client.request(method, self.url + path, headers={**self.headers, **(headers or {})}, **kwargs)
+        return self.client.request(method, self.url + path, headers={**self.headers, **(headers or {})}, **kwargs)
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return the lines of the calls, as the copies of the function have logged them."""

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
 
-# Lambda: Function URL quotas.
-MAX_BODY_BYTES = 6 * 1024 * 1024
+# Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
+# itself, in words of its own.
+MAX_BODY_BYTES = 6_000_000
 # For {"prompt": …}; the API has no default of its own.
 DEFAULT_MAX_TOKENS = 8192
 DEFAULT_VERSION = "2023-06-01"
@@ -79,7 +80,7 @@ def find_route(request: Request) -> Route:
     """Find what is asked for. Raises NotFound, MethodNotAllowed, RequestTooLarge."""
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestTooLarge(
-            f"The body has {len(request.body)} bytes; a Function URL takes {MAX_BODY_BYTES}. "
+            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. "
             "Upload large files with the Files API and refer to them, or use the Inbox."
         )
     for pattern, methods, name in _ROUTES:

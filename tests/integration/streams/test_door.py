@@ -1,0 +1,306 @@
+"""The door as its clients meet it: what passes, what does not, who may call, and what is said of a wrong call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from local.simulator.client import API_KEY, Delay, Match, Refuse, Reply
+from sluice.access.register import KeyTerms
+from sluice.access.spending import month_of, read_usage
+from tests.integration.streams.stack import MODEL, PARAMS, SECRET, Stack, StackMaker, events_of, wait_for
+
+STREAM = {**PARAMS, "stream": True}
+ORIGIN = "https://app.example"
+KEY_SHA256 = hashlib.sha256(API_KEY.encode()).hexdigest()
+
+
+def straight(stack: Stack, params: dict[str, Any]) -> bytes:
+    """Ask the simulator itself."""
+    url = f"{stack.simulator.base_url}/v1/messages"
+    headers = {"x-api-key": API_KEY, "anthropic-version": "2023-06-01"}
+    return stack.client.post(url, json=params, headers=headers).content
+
+
+def without_ids(data: bytes) -> bytes:
+    """The ids of messages and tool calls differ from call to call."""
+    return re.sub(rb'"(msg|toolu)_\w+"', b'"id"', data)
+
+
+REPLIES = {
+    "text": Reply(),
+    "unknown events and deltas": Reply(unknown_events=True),
+    "pings": Reply(pings=2),
+    "thinking": Reply(thinking="Let me think about it."),
+    "tool use": Reply(tool="look_up", input={"q": "fox", "n": [1, 2, {"deep": True}]}),
+    "citations": Reply(citations=True),
+    "refusal": Reply(stop_reason="refusal"),
+    "letters of all the world": Reply(text="naïve 東京 🦊 \\u0000 \\n"),
+}
+
+
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("name", REPLIES)
+def test_an_answer_passes_byte_for_byte(stack: Stack, name: str, streams: bool) -> None:
+    stack.simulator.answer(REPLIES[name])
+    params = {**PARAMS, "stream": streams}
+
+    response = stack.post(params)
+
+    assert without_ids(response.content) == without_ids(straight(stack, params))
+    assert response.headers["content-type"].startswith("text/event-stream" if streams else "application/json")
+
+
+def test_counting_and_models_pass(stack: Stack) -> None:
+    count = stack.request("POST", "/v1/messages/count_tokens", json={key: PARAMS[key] for key in ("model", "messages")})
+    models = stack.request("GET", "/v1/models?limit=2")
+    model = stack.request("GET", f"/v1/models/{MODEL}")
+
+    assert count.json()["input_tokens"] > 0
+    assert len(models.json()["data"]) == 2
+    assert model.json()["id"] == MODEL
+
+
+def test_claudes_headers_pass_both_ways(stack: Stack) -> None:
+    sent = {
+        "anthropic-beta": "one-2026-01-01,two-2026-01-01",
+        "x-stainless-lang": "python",
+        "user-agent": "someone/1.0",
+        "x-of-tomorrow": "yes",
+    }
+
+    response = stack.post(STREAM, sent)
+
+    got = stack.simulator.requests("messages")[-1].headers
+    assert {name: got[name] for name in sent} == sent
+    assert got["anthropic-version"] == "2023-06-01"
+    assert response.headers["request-id"] == stack.simulator.requests("messages")[-1].request_id
+    assert {"anthropic-organization-id", "anthropic-ratelimit-requests-remaining"} <= set(response.headers)
+
+
+def test_credentials_cookies_and_hops_do_not_pass(stack: Stack) -> None:
+    kept_back = {
+        "cookie": "session=1",
+        "x-amz-date": "20261122T000000Z",
+        "x-amz-security-token": "token",
+        "x-forwarded-for": "10.0.0.1",
+        "origin": ORIGIN,
+        "te": "trailers",
+        "sluice-keep": "false",
+    }
+
+    stack.post(STREAM, kept_back)
+
+    got = stack.simulator.requests("messages")[-1]
+    assert not set(kept_back) & set(got.headers)
+    assert stack.key not in json.dumps(got.headers)
+    assert got.key_sha256 == KEY_SHA256
+
+
+@pytest.mark.parametrize(("header", "sent_as"), [("x-api-key", "x-api-key"), ("authorization", "bearer")])
+def test_the_key_is_passed_the_way_the_client_sent_its_own(stack: Stack, header: str, sent_as: str) -> None:
+    value = f"Bearer {stack.key}" if header == "authorization" else stack.key
+    headers = {header: value, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+
+    response = stack.client.post(f"{stack.url}/v1/messages", content=json.dumps(PARAMS), headers=headers)
+
+    assert response.status_code == 200
+    assert stack.simulator.requests("messages")[-1].key_sent_as == sent_as
+
+
+def test_a_person_needs_nothing_but_a_prompt(stack: Stack) -> None:
+    stack.simulator.answer(Reply(text="Hello, you."))
+    headers = {"x-api-key": stack.key, "accept": "text/plain"}
+
+    response = stack.client.post(f"{stack.url}/v1/messages", content='{"prompt": "Say hello"}', headers=headers)
+
+    assert response.text == "Hello, you.\n"
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert json.loads(stack.simulator.requests("messages")[-1].body or "")["model"] == MODEL
+
+
+def test_a_person_is_told_when_an_answer_stops_short(stack: Stack) -> None:
+    response = stack.post({**PARAMS, "max_tokens": 3}, {"accept": "text/plain"})
+
+    assert response.text.endswith("\n[stop_reason: max_tokens]\n")
+
+
+def test_a_client_that_takes_text_last_gets_json(stack: Stack) -> None:
+    response = stack.post(PARAMS, {"accept": "application/json, text/plain, */*"})
+
+    assert response.json()["type"] == "message"
+
+
+WRONG_CALLS: dict[str, tuple[str, str, dict[str, Any], int, str, str]] = {
+    "no JSON": ("POST", "/v1/messages", {"content": '{"model": '}, 400, "invalid_request_error", "line 1 column"),
+    "no object": ("POST", "/v1/messages", {"content": "[1]"}, 400, "invalid_request_error", "object"),
+    "nothing": ("POST", "/v1/messages", {"content": ""}, 400, "invalid_request_error", "empty"),
+    "not UTF-8": ("POST", "/v1/messages", {"content": b'{"a": "\xff"}'}, 400, "invalid_request_error", "UTF-8"),
+    "no prompt": (
+        "POST",
+        "/v1/messages",
+        {"content": "{}", "headers": {"accept": "text/plain"}},
+        400,
+        "invalid_request_error",
+        "prompt",
+    ),
+    "unknown path": ("POST", "/v1/complete", {"content": "{}"}, 404, "not_found_error", "POST /v1/messages"),
+    "a way out": ("GET", "/v1/models/..%2forganizations", {}, 404, "not_found_error", "/v1/models"),
+    "wrong method": ("PUT", "/v1/messages", {"content": "{}"}, 405, "invalid_request_error", "POST"),
+    "too large": ("POST", "/v1/messages", {"content": b" " * 6_000_001}, 413, "request_too_large", "6000000"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CALLS)
+def test_a_wrong_call_is_answered_in_the_apis_own_shape(stack: Stack, name: str) -> None:
+    method, path, extra, status, error_type, hint = WRONG_CALLS[name]
+
+    response = stack.request(method, path, **extra)
+
+    assert response.status_code == status
+    assert response.json()["type"] == "error"
+    assert response.json()["error"]["type"] == error_type
+    assert hint in response.json()["error"]["message"]
+    assert not stack.simulator.requests()
+
+
+def test_a_body_in_base64_is_read(stack: Stack) -> None:
+    response = stack.request(
+        "POST", "/v1/messages", {"content-type": "application/octet-stream"}, content=json.dumps(PARAMS)
+    )
+
+    assert response.status_code == 200
+
+
+class TestBrowsers:
+    def test_a_preflight_is_answered_without_a_key(self, stack: Stack) -> None:
+        headers = {
+            "origin": ORIGIN,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type,anthropic-version",
+        }
+
+        response = stack.client.request("OPTIONS", f"{stack.url}/v1/messages", headers=headers)
+
+        assert response.status_code == 204
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert "POST" in response.headers["access-control-allow-methods"]
+        assert "authorization" in response.headers["access-control-allow-headers"]
+        assert response.headers["vary"] == "origin"
+
+    def test_another_origin_is_not_allowed(self, stack: Stack) -> None:
+        headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+
+        response = stack.client.request("OPTIONS", f"{stack.url}/v1/messages", headers=headers)
+
+        assert "access-control-allow-origin" not in response.headers
+
+    @pytest.mark.parametrize("key", ["right", "wrong"])
+    def test_every_answer_can_be_read_by_the_page(self, stack: Stack, key: str) -> None:
+        response = stack.post(STREAM, {"origin": ORIGIN} | ({} if key == "right" else {"x-api-key": "wrong"}))
+
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert response.headers["access-control-expose-headers"] == "*"
+
+
+class TestKeys:
+    @pytest.mark.parametrize("key", ["", "sk-ant-something", "sk-sluice-abcdefgh-" + "A" * 43])
+    def test_a_key_that_nobody_made_is_refused(self, stack: Stack, key: str) -> None:
+        response = stack.post(PARAMS, {"x-api-key": key})
+
+        assert response.status_code in (401, 429)
+        assert response.json()["error"]["type"] in ("authentication_error", "rate_limit_error")
+        assert not stack.simulator.requests()
+
+    def test_a_key_is_held_to_its_models(self, stack: Stack) -> None:
+        key = stack.new_key(KeyTerms("haiku only", models=("claude-haiku-*",)))
+
+        refused = stack.post(PARAMS, {"x-api-key": key})
+        doubled = stack.request(
+            "POST", "/v1/messages", {"x-api-key": key}, content='{"model":"claude-haiku-4-5","model":"claude-opus-5"}'
+        )
+        allowed = stack.post({**PARAMS, "model": "claude-haiku-4-5"}, {"x-api-key": key})
+
+        assert (refused.status_code, refused.json()["error"]["type"]) == (403, "permission_error")
+        assert doubled.status_code == 400
+        assert allowed.status_code == 200
+
+    def test_a_key_is_held_to_its_rate(self, stack: Stack) -> None:
+        key = stack.new_key(KeyTerms("two a minute", rate=2))
+        if time.time() % 60 > 50:
+            time.sleep(61 - time.time() % 60)  # The window is the minute of the clock.
+
+        answers = [stack.post(PARAMS, {"x-api-key": key}) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+    def test_a_key_is_held_to_its_budget(self, stack: Stack) -> None:
+        key = stack.new_key(KeyTerms("a cent", budget=0.000_001))
+
+        first = stack.post(PARAMS, {"x-api-key": key})
+        stack.log_line(first)
+        wait_for(lambda: usage_of(stack, key).cost > 0)
+        answers = [stack.post(PARAMS, {"x-api-key": key}) for _ in range(8)]
+
+        assert first.status_code == 200
+        assert 402 in {answer.status_code for answer in answers}
+
+    def test_what_a_key_uses_is_accounted(self, stack: Stack) -> None:
+        key = stack.new_key(KeyTerms("accounted"))
+
+        for params in (PARAMS, STREAM):
+            stack.log_line(stack.post(params, {"x-api-key": key}))
+
+        usage = usage_of(stack, key)
+        assert (usage.succeeded, usage.failed) == (2, 0)
+        assert usage.input_tokens > 0
+        assert usage.output_tokens > 0
+        assert usage.cost > 0
+
+    def test_no_secret_stands_in_the_log(self, stack: Stack) -> None:
+        stack.log_line(stack.post({**PARAMS, "metadata": {"user_id": "a-secret-user"}}))
+
+        text = "".join(path.read_text() for path in stack.log_dir.rglob("*") if path.is_file())
+        assert stack.key not in text
+        assert API_KEY not in text
+        assert "quick brown fox" not in text
+        assert "a-secret-user" not in text
+
+
+def usage_of(stack: Stack, key: str) -> Any:
+    return read_usage(stack.aws.table, key.removeprefix("sk-sluice-")[:8], month_of(time.time()))
+
+
+def test_a_key_of_claudes_that_was_rotated_is_picked_up_at_once(make_stack: StackMaker, simulator: Any) -> None:
+    with make_stack(copies=1) as stack:
+        secrets = stack.aws.client("secretsmanager")
+        assert stack.post(PARAMS).status_code == 200
+        simulator.fail(Refuse(status=401), Match(key=API_KEY))
+        try:
+            secrets.put_secret_value(SecretId=SECRET, SecretString="sk-ant-rotated")
+            wait_for(lambda: stack.post(PARAMS).status_code == 200, seconds=20)
+        finally:
+            secrets.put_secret_value(SecretId=SECRET, SecretString=API_KEY)
+
+
+def test_an_answer_signed_for_by_iam_needs_no_key(make_stack: StackMaker, simulator: Any) -> None:
+    with make_stack(auth_mode="iam") as stack:
+        headers = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20261122", "x-amz-date": "20261122T000000Z"}
+        response = stack.client.post(
+            f"{stack.url}/v1/messages", json=PARAMS, headers={**headers, "anthropic-version": "2026-10-21"}
+        )
+
+    assert response.status_code == 200
+    assert simulator.requests("messages")[-1].key_sha256 == KEY_SHA256
+
+
+def test_a_slow_beginning_is_waited_for(stack: Stack) -> None:
+    stack.simulator.fail(Delay(seconds=0.8))
+
+    assert events_of(stack.post(STREAM).content)[-1].name == "message_stop"
