@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+from local.simulator.faults import Refuse
+from local.simulator.rules import Match
 from sluice.jobs.body import batch_body
-from sluice.jobs.manifest import read_manifest
+from sluice.jobs.manifest import Manifest, read_manifest
 from sluice.jobs.model import Job, JobStatus, Upload
+from sluice.jobs.models import ModelCatalogue
+from sluice.jobs.plan import Planner
+from sluice.jobs.settings import JobSettings
 from sluice.jobs.source import read_lines
 from tests.integration.jobs.planting import MODEL, request_line
-from tests.integration.jobs.world import Letter, World, notification
+from tests.integration.jobs.world import Context, Letter, World, notification
 
 
 def plan(world: World, key: str, data: bytes) -> Job:
@@ -43,13 +54,26 @@ def bodies(world: World, job: Job) -> list[Any]:
     return decoded
 
 
-def rejected(world: World, job: Job) -> list[Any]:
+def manifest_of(world: World, job: Job) -> Manifest:
     services = world.services("FinishJob")
-    outbox = services.settings.outbox
     assert job.plan is not None
-    manifest = read_manifest(services.objects, outbox, job.plan.manifest_key)
-    lines = b"".join(services.objects.get(outbox, key) for key in manifest.rejected_keys)
-    return [json.loads(line) for line in lines.splitlines()]
+    return read_manifest(services.objects, services.settings.outbox, job.plan.manifest_key)
+
+
+def rejected(world: World, job: Job) -> list[Any]:
+    keys = manifest_of(world, job).rejected_keys
+    return [json.loads(line) for key in keys for line in world.read("Outbox", key).splitlines()]
+
+
+def shards_of(monkeypatch: pytest.MonkeyPatch, requests: int) -> None:
+    """Let no shard have more requests than this."""
+    from_env = JobSettings.from_env.__func__  # type: ignore[attr-defined]  # the function beneath a class method
+
+    def small(cls: type[JobSettings], environ: dict[str, str]) -> JobSettings:
+        stack: JobSettings = from_env(cls, environ)
+        return replace(stack, max_shard_requests=requests)
+
+    monkeypatch.setattr(JobSettings, "from_env", classmethod(small))
 
 
 def test_an_upload_becomes_shards_and_messages(world: World) -> None:
@@ -96,3 +120,222 @@ def test_the_same_file_dropped_again_is_another_job(world: World) -> None:
     second = plan(world, "rivers.jsonl", request_line("r-0"))
     assert first.job_id != second.job_id
     assert notification(first.upload) != notification(second.upload)
+
+
+def held(world: World, job: Job) -> tuple[str, str]:
+    assert job.status is JobStatus.HELD
+    assert job.hold is not None
+    assert [(each["event"], each["job_id"], each["key"]) for each in world.notices] == [
+        ("job.held", job.job_id, job.upload.key)
+    ]
+    return job.hold.kind, job.hold.reason
+
+
+def failed(world: World, job: Job) -> str:
+    assert job.status is JobStatus.FAILED
+    assert [(each["event"], each["key"]) for each in world.notices] == [("job.failed", job.upload.key)]
+    return str(job.failure)
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "says"),
+    [
+        ("x.xlsx", b"PK", "This kind of file cannot be read"),
+        ("x.jsonl", b"", "The file is empty."),
+        ("x.jsonl", b"\n \n", "The file is empty."),
+        ("x.jsonl", b"Dear Claude,\nhow are you?\n", "No line of the file is JSON."),
+        ("x.jsonl.gz", b"Dear Claude", "cannot be unpacked"),
+        ("x.jsonl.gz", gzip.compress(request_line("a"))[:-3], "ends in the middle"),
+        ("x.csv", b"", "The file is empty."),
+        ("x.txt", b"\n", "The file is empty."),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_read_fails_and_says_why(world: World, key: str, data: bytes, says: str) -> None:
+    assert says in failed(world, plan(world, key, data))
+
+
+def test_a_file_that_was_deleted_fails(world: World) -> None:
+    upload = world.upload("x.jsonl", request_line("a"))
+    boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
+    assert "was deleted" in failed(world, plan_on(world, upload))
+
+
+def test_a_file_without_a_good_line_finishes_with_its_lines_rejected(world: World) -> None:
+    job = plan(world, "x.jsonl", b'{"custom_id":"a"}\n{"custom_id":"b"}\n')
+    assert (job.status, job.open_shards) == (JobStatus.RUNNING, 0)
+    assert [each["line"] for each in rejected(world, job)] == [1, 2]
+    assert [(letter.queue, json.loads(letter.body)) for letter in world.letters] == [
+        ("FinishQueue", {"job_id": job.job_id})
+    ]
+
+
+def test_the_wrong_file_is_held_and_runs_when_it_is_released(world: World) -> None:
+    job = plan(world, "x.jsonl", request_line("a") + b"oops\n")
+    assert held(world, job)[0] == "bad_lines"
+    assert not world.shards(job.job_id)
+    world.upload(f"{job.job_id}.release", b"")
+    job = plan_on(world, job.upload)
+    assert job.status is JobStatus.RUNNING
+    assert len(bodies(world, job)) == 1
+    assert len(world.notices) == 1
+
+
+def test_a_job_that_may_cost_too_much_is_held(world: World) -> None:
+    world.upload("dear/sluice.yaml", b"limits: {max_cost: 0.000001}")
+    job = plan(world, "dear/x.jsonl", request_line("a"))
+    kind, reason = held(world, job)
+    assert kind == "cost"
+    assert "the limit is" in reason
+    assert job.plan is not None
+    assert job.plan.worst_cost > job.plan.estimated_cost > 0
+
+
+def test_a_held_job_can_be_cancelled(world: World) -> None:
+    job = plan(world, "x.jsonl", request_line("a") + b"oops\n")
+    world.upload(f"some/folder/{job.job_id}.cancel", b"")
+    job = plan_on(world, job.upload)
+    assert job.cancel_requested
+    assert {letter.queue for letter in world.letters} == {"CollectQueue"}
+
+
+def test_a_command_for_no_job_is_forgotten(world: World) -> None:
+    world.upload("who-0a1b.release", b"")
+    assert world.deliver(world.letters[0])
+    assert not world.letters
+
+
+def test_settings_that_cannot_be_used_hold_the_file_until_they_are_corrected(world: World) -> None:
+    world.upload("reviews/sluice.yaml", b"prompt: 'Sort: {reveiw}'")
+    job = plan(world, "reviews/x.csv", b"id,review\n1,Good\n2,Bad\n")
+    kind, reason = held(world, job)
+    assert kind == "settings"
+    assert reason.startswith('reviews/sluice.yaml: the prompt names the column "reveiw", which is not there.')
+    world.upload("reviews/sluice.yaml", b"prompt: 'Sort: {review}'")
+    world.upload(f"{job.job_id}.release", b"")
+    job = plan_on(world, job.upload)
+    assert [each["params"]["messages"][0]["content"] for each in bodies(world, job)] == ["Sort: Good", "Sort: Bad"]
+    assert job.settings_key is not None
+
+
+def test_a_job_whose_settings_cannot_be_used_can_be_cancelled(world: World) -> None:
+    world.upload("x/sluice.yaml", b"modle: m")
+    job = plan(world, "x/x.jsonl", request_line("a"))
+    held(world, job)
+    world.notices.clear()
+    world.upload(f"{job.job_id}.cancel", b"")
+    job = plan_on(world, job.upload)
+    assert "cancelled before it was planned" in failed(world, job)
+
+
+def test_a_table_runs_by_its_folders_settings(world: World) -> None:
+    world.upload("reviews/sluice.yaml", b"model: claude-sonnet-5-5\nmax_tokens: 9\nprompt: '{review}'\nbetas: [b1]")
+    job = plan(world, "reviews/deep/x.csv", "review;stars\nGut;5\n".encode("utf-8-sig"))
+    assert bodies(world, job) == [
+        {
+            "custom_id": "row-1",
+            "params": {
+                "model": "claude-sonnet-5-5",
+                "max_tokens": 9,
+                "messages": [{"role": "user", "content": "Gut"}],
+            },
+        }
+    ]
+    assert [shard.betas for shard in world.shards(job.job_id)] == ["b1"]
+
+
+def test_a_line_of_text_runs_with_the_stacks_model(world: World) -> None:
+    job = plan(world, "x.txt", b"One river\nAnother river\n")
+    assert [each["custom_id"] for each in bodies(world, job)] == ["line-1", "line-2"]
+    assert job.plan is not None
+    assert job.plan.models == ("claude-haiku-5-5",)
+
+
+def test_requests_to_a_retired_model_are_put_aside(world: World) -> None:
+    retired = request_line("old").replace(MODEL.encode(), b"claude-sonnet-4-20250514")
+    greedy = request_line("much").replace(b'"max_tokens": 50', b'"max_tokens": 64001')
+    good = [request_line(f"r-{number}") for number in range(8)]
+    job = plan(world, "x.jsonl", b"".join([retired, *good, greedy]))
+    reasons = [each["reason"] for each in rejected(world, job)]
+    assert reasons == [
+        "The model claude-sonnet-4-20250514 was retired on 2026-06-15.",
+        '"max_tokens" is 64001, but claude-haiku-5-5 gives 64000 at most.',
+    ]
+
+
+def test_where_models_cannot_be_checked_the_plan_goes_on_and_says_so(world: World) -> None:
+    world.simulator.fail(Refuse(status=529), Match(operation="models.retrieve"))
+    job = plan(world, "x.jsonl", request_line("a"))
+    assert job.status is JobStatus.RUNNING
+    assert "could not be checked" in manifest_of(world, job).notes[0]
+
+
+def test_repeated_ids_are_put_aside_across_shards(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards_of(monkeypatch, 2)
+    names = ["a", "b", "c", "d", "e", "a", "f", "g", "h", "c"]
+    job = plan(world, "x.jsonl", b"".join(map(request_line, names)))
+    assert [each["custom_id"] for each in bodies(world, job)] == ["a", "b", "c", "d", "e", "f", "g", "h"]
+    assert [each["line"] for each in rejected(world, job)] == [6, 10]
+    assert len(world.shards(job.job_id)) == 4
+
+
+@pytest.mark.parametrize("key", ["x.jsonl", "x.jsonl.gz", "x.txt"])
+def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.jobs.inputs.upload._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.inputs.packed._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.inputs.plain._LINES", 2)
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda self: 1)
+    lines = [request_line(f"r-{number}") for number in range(8)]
+    data = b"One\nTwo\n\nThree\nFour\n" if key == "x.txt" else b"".join((*lines[:4], b"oops\n", *lines[4:]))
+    upload = world.upload(key, gzip.compress(data) if key.endswith("gz") else data)
+    invocations = 0
+    while letters := [letter for letter in world.due() if letter.queue == "PlanQueue"]:
+        assert world.deliver(letters[0])
+        invocations += 1
+    job = world.job(upload.job_id)
+    assert job.status is JobStatus.RUNNING
+    assert invocations > 2
+    assert len(bodies(world, job)) == (4 if key == "x.txt" else 8)
+    assert [each["line"] for each in rejected(world, job)] == [3 if key == "x.txt" else 5]
+
+
+def test_two_passes_over_the_same_file_make_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards_of(monkeypatch, 2)
+    upload = world.upload("x.jsonl", b"".join(request_line(f"r-{number}") for number in range(5)))
+    planner = Planner(world.services("PlanJob"), ModelCatalogue(world.services("PlanJob").claude), lambda: True)
+    received = world.table.claim(upload, world.clock.now())
+    first, second = planner.advance(received), planner.advance(received)
+    assert first.plan == second.plan
+    assert (first.status, second.status) == (JobStatus.RUNNING, JobStatus.RUNNING)
+    assert len(world.shards(upload.job_id)) == 3
+    assert len(bodies(world, second)) == 5
+
+
+def test_a_crash_at_any_line_of_planning_leads_to_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards_of(monkeypatch, 2)
+    lines = [request_line(f"r-{number}") for number in range(5)]
+    data = b"".join((*lines, b"oops\n"))
+    plan(world, "x.jsonl", data)
+    planning = len(world.outside.calls)
+    assert planning > 10
+    for number, before in product(range(planning), (True, False)):
+        world.letters.clear()
+        upload = world.upload("x.jsonl", data)
+        world.outside.crash((len(world.outside.calls) + number, before))
+        world.deliver(world.letters[0])
+        world.outside.crash()
+        world.clock.leap(3600)
+        job = plan_on(world, upload)
+        assert job.status is JobStatus.RUNNING
+        assert bodies(world, job) == [json.loads(line) for line in lines]
+        sent = {letter.body for letter in world.letters if letter.queue == "SubmitQueue"}
+        assert sent == {json.dumps(shard.ref.message()) for shard in world.shards(job.job_id)}
+    assert not world.notices
+
+
+def test_a_message_that_means_nothing_is_left_to_the_dead_letter_queue(world: World) -> None:
+    world.letters.append(Letter("PlanQueue", "{}", world.clock.now()))
+    with pytest.raises(BatchProcessingError):
+        world.deliver(world.letters[0])
+    assert world.letters
