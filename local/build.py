@@ -17,7 +17,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from local.template import ROOT, TEMPLATE, load_template
 
 SAM = ROOT / ".local/sam/bin/sam"
 LAYERS = ROOT / "layers"
+BUILDS = ROOT / ".local/builds"
 KEPT_BUILDS = 3
 
 
@@ -159,26 +160,31 @@ def _write_template(template: Path, body: Mapping[str, Any]) -> None:
     template.write_text(json.dumps(body, indent=1))
 
 
-def build_once(target: Target, builds: Path, log_dir: Path) -> Path:
-    """Build into a folder of its own for the sources as they are, unless that is there; return the folder.
+@contextmanager
+def built(target: Target, builds: Path, log_dir: Path) -> Iterator[Path]:
+    """Build into a folder of its own for the sources as they are, unless that is there; give the folder to the block.
 
-    Two processes may call it at the same time. A folder is never written to again, so a stack can run from it.
+    Two processes may do so at the same time. A folder is never written to again, and stays while a block uses it.
     """
     directory = builds / f"{target.runtime}-{target.architecture}-{digest(_sources())}"
-    with _locked(builds / "lock"):
-        if not directory.exists():
-            unfinished = builds / "unfinished" / "build"
-            build(target, unfinished, log_dir)
-            pack_layers(unfinished / "template.yaml")
-            unfinished.rename(directory)
-            _prune(builds, keep=directory)
-    return directory
+    with ExitStack() as use:
+        with _locked(builds / "lock"):
+            if not directory.exists():
+                unfinished = builds / "unfinished" / "build"
+                build(target, unfinished, log_dir)
+                pack_layers(unfinished / "template.yaml")
+                unfinished.rename(directory)
+            file = use.enter_context((directory / "template.yaml").open())
+            fcntl.flock(file, fcntl.LOCK_SH)
+            _prune(builds)
+        yield directory
 
 
-def _prune(builds: Path, keep: Path) -> None:
+def _prune(builds: Path) -> None:
     done = sorted(builds.glob("python*-*-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in done[KEPT_BUILDS:]:
-        if old != keep:
+        with (old / "template.yaml").open() as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old)
 
 

@@ -40,6 +40,22 @@ def _sam_environ(emulator: Emulator) -> dict[str, str]:
     return {**inherited, **emulator.environ, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.5"}
 
 
+def without_tls_rules(build: Path, folder: Path) -> Path:
+    """Write a build's template anew into a folder, without the rules that the buckets are reached over TLS only.
+
+    The emulator is reached over plain HTTP; where it enforces policies, these would refuse everything.
+    """
+    body = json.loads((build / "template.yaml").read_text())
+    resources = body["Resources"]
+    body["Resources"] = {name: one for name, one in resources.items() if one["Type"] != "AWS::S3::BucketPolicy"}
+    for resource in body["Resources"].values():
+        for content in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][content] = str(build / resource["Properties"][content])
+    folder.mkdir()
+    (folder / "template.yaml").write_text(json.dumps(body))
+    return folder
+
+
 def read_deployment(emulator: Emulator) -> Deployment:
     """Outputs and names of the stack that is deployed."""
     client = emulator.client("cloudformation")

@@ -51,6 +51,16 @@ class Emulator:
             config=Config(signature_version="s3v4", read_timeout=900, retries={"max_attempts": 0}),
         )
 
+    def environ_of_role(self, role_arn: str) -> dict[str, str]:
+        """The same with the credentials of a role, which last for an hour."""
+        given = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="local")["Credentials"]
+        return {
+            **self.environ,
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
     def function_url(self, output: str) -> str:
         """Where the emulator answers for a Function URL, whose name it gives as if it were on AWS."""
         name = (urlsplit(output).hostname or "").split(".")[0]
@@ -65,8 +75,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_emulator(port: int, scratch: Path, log_dir: Path) -> Iterator[Emulator]:
-    """Run the emulator, ready to be used, for as long as the block; port 0 takes a free one. Raises ChildFailed."""
+def running_emulator(port: int, scratch: Path, log_dir: Path, enforces_policies: bool = False) -> Iterator[Emulator]:
+    """Run the emulator, ready to be used, for as long as the block; port 0 takes a free one. Raises ChildFailed.
+
+    With ``enforces_policies``, the functions get the credentials of their roles, and are refused what these may not do.
+    """
     port = port or free_port()
     environ = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -78,6 +91,7 @@ def running_emulator(port: int, scratch: Path, log_dir: Path) -> Iterator[Emulat
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "AUTH": "true" if enforces_policies else "false",
     }
     # Asked to stop, it waits for functions that run. All that it knows is in memory, so there is nothing to wait for.
     with children.running("emulator", [str(MINISTACK)], environ, log_dir, scratch, grace_seconds=0) as child:

@@ -20,7 +20,8 @@ class Options:
 
     `port_base` is the first of three ports in a row; None takes free ones. `claude_base_url` None starts a simulator.
     `parameters` are values for the template's parameters, over those that a local stack has anyway.
-    `state_dir` holds stack.json, logs and builds.
+    `state_dir` holds stack.json and logs. `enforces_policies` has the emulator refuse what a role may not do, as AWS
+    does; that takes longer.
     """
 
     port_base: int | None = None
@@ -28,6 +29,7 @@ class Options:
     claude_api_key: str | None = None
     parameters: Mapping[str, str] | None = None
     state_dir: Path = ROOT / ".local"
+    enforces_policies: bool = False
 
     def port(self, number: int) -> int:
         """The port of the stack's nth server; 0 for any free one."""

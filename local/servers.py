@@ -26,13 +26,17 @@ def running_simulator(port: int, scratch: Path, log_dir: Path) -> Iterator[tuple
 
 @contextmanager
 def running_stream_host(
-    port: int, build: Path, emulator: Emulator, deployment: Deployment, run_dir: Path
+    port: int, build: Path, emulator: Emulator, deployment: Deployment, run_dir: Path, has_role: bool = False
 ) -> Iterator[tuple[Child, int]]:
-    """Run the streaming function as it is deployed: with its environment, built code and built layers."""
+    """Run the streaming function as it is deployed: with its environment, built code and built layers.
+
+    ``has_role`` gives it the credentials of its role, which matter where the emulator enforces policies.
+    """
     name = deployment.names["StreamMessages"]
     function = emulator.client("lambda").get_function_configuration(FunctionName=name)
     environment_file, port_file = run_dir / "scratch/stream_environment.json", run_dir / "scratch/stream.port"
-    environment_file.write_text(json.dumps({**function["Environment"]["Variables"], **emulator.environ}))
+    environ = emulator.environ_of_role(function["Role"]) if has_role else emulator.environ
+    environment_file.write_text(json.dumps({**function["Environment"]["Variables"], **environ}))
     command = [sys.executable, "-m", "local.function_url", "--task-root", str(build / "StreamMessages")]
     for layer in reversed(load_template().layers("StreamMessages")):
         command += ["--layer", str(build / layer)]

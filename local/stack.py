@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.build import build_once, target_of_this_machine
+from local.build import BUILDS, built, target_of_this_machine
 from local.children import Child, ChildFailed
-from local.deployment import Deployment, deploy
+from local.deployment import Deployment, deploy, without_tls_rules
 from local.emulator import REGION, Emulator, running_emulator
 from local.facts import StackFacts, remove_facts, write_facts
 from local.options import Options
@@ -69,8 +69,8 @@ def running_stack(options: Options | None = None) -> Iterator[Stack]:
 
 def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
     log_dir, scratch = run_dir, run_dir / "scratch"
-    build = build_once(target_of_this_machine(), options.state_dir / "builds", log_dir)
-    emulator = resources.enter_context(running_emulator(options.port(0), scratch, log_dir))
+    build = resources.enter_context(built(target_of_this_machine(), BUILDS, log_dir))
+    emulator = resources.enter_context(running_emulator(options.port(0), scratch, log_dir, options.enforces_policies))
     processes = [emulator.child]
     claude_url, claude_key = options.claude_base_url, options.claude_api_key or SIMULATOR_KEY
     if claude_url is None:
@@ -78,9 +78,10 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         processes.append(simulator)
         claude_url = f"http://127.0.0.1:{port}"
     parameters = local_parameters(claude_url, claude_key, options.parameters or {})
-    deployment = deploy(build, parameters, emulator, log_dir)
+    template = without_tls_rules(build, scratch / "template") if options.enforces_policies else build
+    deployment = deploy(template, parameters, emulator, log_dir)
     host, stream_port = resources.enter_context(
-        running_stream_host(options.port(2), build, emulator, deployment, run_dir)
+        running_stream_host(options.port(2), build, emulator, deployment, run_dir, options.enforces_policies)
     )
     processes.append(host)
     function = deployment.names["PollBatches"]

@@ -1,0 +1,49 @@
+"""One stack for all tests of this folder: the template as it is built and deployed, with the simulator behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from local.options import Options
+from local.simulator.client import Simulator
+from local.stack import Stack, running_stack
+from local.template import ROOT
+from tests.e2e.doors import Doors
+
+STATE_DIR = ROOT / ".local/e2e"
+
+# Small enough that a file of some thousand lines has several shards, and that each limit is met.
+PARAMETERS = {
+    "MaxShardRequests": "1500",
+    "MaxShardBytes": "1000000",
+    "MaxWaves": "3",
+    "StuckAfterMinutes": "1",
+    "ConnectRetrySeconds": "3",
+}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The deployed stack."""
+    with running_stack(Options(state_dir=STATE_DIR, parameters=PARAMETERS)) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def doors(stack: Stack) -> Iterator[Doors]:
+    """The doors of the stack, and the simulator, whose batches take a second."""
+    with closing(Simulator(stack.facts.claude_base_url)) as simulator:
+        simulator.set(batch_seconds=1)
+        with closing(Doors(stack, simulator)) as doors:
+            yield doors
+
+
+@pytest.fixture
+def simulator(doors: Doors) -> Iterator[Simulator]:
+    """The simulator, without a fault or an answer that another test has scripted."""
+    yield doors.simulator
+    doors.simulator.heal()
+    doors.simulator.forget_answers()
