@@ -12,7 +12,7 @@ from local.simulator.client import Match, Reply, Result, Simulator
 from sluice.jobs.books import balance
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
-from tests.integration.jobs.planting import MODEL, plant_job, request_line
+from tests.integration.jobs.planting import MODEL, plant_job
 from tests.integration.jobs.world import World, new_world
 
 

@@ -12,6 +12,14 @@ def count(number: int, noun: str = "") -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def compact(number: int) -> str:
+    """Write a large count in about three digits: ``13.8 M``."""
+    for unit, one, least in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**3, 10**4)):
+        if number >= least:
+            return f"{number / one:.0f} {unit}" if number >= 100 * one else f"{number / one:.1f} {unit}"
+    return f"{number:,}"
+
+
 def dollars(amount: float) -> str:
     """Write US dollars, with as many digits as matter."""
     if 0 < amount < 0.01:
@@ -44,12 +52,3 @@ def share(part: int, whole: int) -> str:
     if not part:
         return "0 %"
     return f"{min(max(100 * part / whole, 0.1), 99.9):.1f} %"
-
-
-def size(number: float) -> str:
-    """Write bytes: ``1.5 MB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
