@@ -152,7 +152,14 @@ WRONG_CALLS: dict[str, tuple[str, str, dict[str, Any], int, str, str]] = {
     "unknown path": ("POST", "/v1/complete", {"content": "{}"}, 404, "not_found_error", "POST /v1/messages"),
     "a way out": ("GET", "/v1/models/..%2forganizations", {}, 404, "not_found_error", "/v1/models"),
     "wrong method": ("PUT", "/v1/messages", {"content": "{}"}, 405, "invalid_request_error", "POST"),
-    "too large": ("POST", "/v1/messages", {"content": b" " * 6_000_001}, 413, "request_too_large", "6000000"),
+    "too large": (
+        "POST",
+        "/v1/messages",
+        {"content": b" " * 6_000_001, "headers": {"content-type": "application/json"}},
+        413,
+        "request_too_large",
+        "6000000",
+    ),
 }
 
 

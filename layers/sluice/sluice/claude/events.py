@@ -16,7 +16,7 @@ from typing import Any
 # One event of a web search or a document can take megabytes; no end after this many bytes is no event stream.
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _DELTA = b"event: content_block_delta\ndata: "
 _FIELDS = frozenset({b"event", b"data", b"id", b"retry"})
@@ -47,7 +47,7 @@ class FrameSplitter:
         """Return the frames that ``chunk`` completes. Raises NotAnEvent where no frame ends for too long."""
         self._carriage_returns = self._carriage_returns or b"\r" in chunk
         if not self._rest:
-            if chunk.find(b"\n\n") == len(chunk) - 2 and not self._carriage_returns:
+            if 0 <= chunk.find(b"\n\n") == len(chunk) - 2 and not self._carriage_returns:
                 return [chunk]  # What Claude sends is one whole frame nearly always.
             return self._cut(chunk, 0)
         searched = max(0, len(self._rest) - 3)

@@ -1,0 +1,221 @@
+"""Who may call, and how much: what the guard reads, believes and counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluice.access.guard import BELIEF_SECONDS, Caller, Guard
+from sluice.access.keys import make_key
+from sluice.access.register import KeyTerms, Register
+from sluice.access.spending import Spent, read_usage
+from sluice.aws.table import Table
+from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
+
+HTTP = {"http": {"sourceIp": "192.0.2.1"}}
+
+
+class Clock:
+    now = 1_795_374_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class CountingClient:
+    """A client that counts its calls."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls += 1
+        return getattr(self._client, name)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(table: Table) -> CountingClient:
+    return CountingClient(table.client)
+
+
+@pytest.fixture
+def register(client: CountingClient) -> Register:
+    return Register(Table(client, "sluice"))
+
+
+@pytest.fixture
+def guard(register: Register, clock: Clock) -> Guard:
+    return Guard("keys", register, clock)
+
+
+def sent(text: str) -> dict[str, str]:
+    return {"x-api-key": text}
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+def test_a_key_is_taken_from_either_header(guard: Guard, register: Register, header: str) -> None:
+    key = register.create(KeyTerms("someone"))
+    headers = {header: key.text if header == "x-api-key" else f"Bearer {key.text}"}
+
+    caller = guard.identify(headers, HTTP)
+
+    assert caller == Caller(f"key:{key.id}", key.id, KeyTerms("someone"))
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Basic abc"}, {"x-api-key": "sk-ant-x"}])
+def test_a_call_without_a_good_key_is_refused_with_a_hint(guard: Guard, headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthenticated, match="x-api-key: sk-sluice-"):
+        guard.identify(headers, HTTP)
+
+
+def test_a_revoked_key_stops_within_a_minute(guard: Guard, register: Register, clock: Clock) -> None:
+    key = register.create(KeyTerms("someone"))
+    guard.identify(sent(key.text), HTTP)
+    register.revoke(key.id)
+
+    guard.identify(sent(key.text), HTTP)
+    clock.now += BELIEF_SECONDS
+
+    assert BELIEF_SECONDS <= 60
+    with pytest.raises(Unauthenticated):
+        guard.identify(sent(key.text), HTTP)
+
+
+def test_a_key_that_is_known_is_not_read_again(guard: Guard, register: Register, client: CountingClient) -> None:
+    key = register.create(KeyTerms("someone"))
+    guard.identify(sent(key.text), HTTP)
+    before = client.calls
+
+    guard.identify(sent(key.text), HTTP)
+
+    assert client.calls == before
+
+
+def test_keys_that_nobody_made_are_never_looked_up(guard: Guard, register: Register, client: CountingClient) -> None:
+    guard.identify(sent(register.create(KeyTerms("someone")).text), HTTP)
+    before = client.calls
+
+    for number in range(500):
+        with pytest.raises((Unauthenticated, TooManyRequests)):
+            guard.identify(sent(make_key(b"guessed pepper").text), {"http": {"sourceIp": f"198.51.100.{number}"}})
+
+    assert client.calls == before
+
+
+def test_many_wrong_keys_from_one_address_wait_longer_and_longer(guard: Guard, register: Register) -> None:
+    register.create(KeyTerms("someone"))
+    waits = []
+    for _ in range(20):
+        try:
+            guard.identify(sent("sk-ant-wrong"), HTTP)
+        except TooManyRequests as error:
+            waits.append(error.retry_after)
+        except Unauthenticated:
+            assert not waits
+
+    assert waits[:3] == [60, 120, 240]
+    assert max(waits) <= 3600
+
+
+def test_an_address_that_sent_wrong_keys_can_still_send_the_right_one(guard: Guard, register: Register) -> None:
+    key = register.create(KeyTerms("someone"))
+    for _ in range(20):
+        with pytest.raises((Unauthenticated, TooManyRequests)):
+            guard.identify(sent("sk-ant-wrong"), HTTP)
+
+    assert guard.identify(sent(key.text), HTTP).key_id == key.id
+
+
+def test_what_is_remembered_of_addresses_is_bounded(guard: Guard) -> None:
+    for number in range(3000):
+        with pytest.raises(Unauthenticated):
+            guard.identify(sent("wrong"), {"http": {"sourceIp": str(number)}})
+
+    assert len(guard._wrong) <= 1000
+
+
+def test_a_signed_caller_is_its_principal(register: Register) -> None:
+    context = {"authorizer": {"iam": {"userArn": "arn:aws:sts::1:assumed-role/app/session"}}}
+
+    caller = Guard("iam", register).identify({}, context)
+
+    assert caller == Caller("iam:arn:aws:sts::1:assumed-role/app/session")
+
+
+def test_a_key_is_held_to_its_models(guard: Guard) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone", models=("claude-haiku-*", "claude-sonnet-5")))
+
+    guard.admit(caller, "claude-haiku-4-5")
+    guard.admit(caller, "claude-sonnet-5")
+    guard.admit(caller)
+    for model in ("claude-sonnet-5-5", "claude-opus-5", ""):
+        with pytest.raises(Forbidden, match="may not use"):
+            guard.admit(caller, model)
+
+
+def test_a_rate_is_shared_by_all_copies_and_begins_anew_each_minute(register: Register, clock: Clock) -> None:
+    clock.now = 60_000_000.0
+    copies = [Guard("keys", register, clock) for _ in range(2)]
+    caller = Caller("key:a", "a", KeyTerms("someone", rate=4))
+    for number in range(4):
+        copies[number % 2].admit(caller)
+    clock.now += 20
+
+    with pytest.raises(TooManyRequests) as refused:
+        copies[0].admit(caller)
+    assert refused.value.retry_after == 40
+    clock.now += 40
+    copies[0].admit(caller)
+
+
+def test_a_budget_ends_with_its_month(guard: Guard, clock: Clock) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone", budget=1.0))
+    guard.account(caller, Spent(True, 10, 10, cost=0.6))
+    guard.admit(caller)
+    guard.account(caller, Spent(True, 10, 10, cost=0.6))
+
+    with pytest.raises(BudgetSpent, match=r"\$1\.00"):
+        guard.admit(caller)
+    clock.now += 31 * 86_400
+    guard.admit(caller)
+
+
+def test_what_another_copy_spent_is_known_within_a_minute(register: Register, clock: Clock) -> None:
+    one, other = Guard("keys", register, clock), Guard("keys", register, clock)
+    caller = Caller("key:a", "a", KeyTerms("someone", budget=1.0))
+    one.admit(caller)
+    other.account(caller, Spent(True, cost=2.0))
+
+    clock.now += BELIEF_SECONDS
+
+    with pytest.raises(BudgetSpent):
+        one.admit(caller)
+
+
+def test_usage_adds_up(guard: Guard, register: Register, clock: Clock) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone"))
+    guard.account(caller, Spent(True, 10, 20, 3, 4, 0.25))
+    guard.account(caller, Spent(False, 1, 2, cost=0.5))
+
+    usage = read_usage(register.table, "a", "2026-11")
+
+    assert (usage.succeeded, usage.failed) == (1, 1)
+    assert (usage.input_tokens, usage.output_tokens) == (11, 22)
+    assert (usage.cache_write_tokens, usage.cache_read_tokens) == (3, 4)
+    assert usage.cost == pytest.approx(0.75)
+
+
+def test_a_signed_caller_has_no_terms_and_no_account(register: Register, client: CountingClient) -> None:
+    guard = Guard("iam", register)
+
+    guard.admit(Caller("iam:x"), "any model")
+    guard.account(Caller("iam:x"), Spent(True, 1, 1))
+
+    assert client.calls == 0
