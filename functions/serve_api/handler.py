@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.api import build_api
-from sluice.jobs import routes as job_routes
+from sluice.jobs.routes import JobRoutes
 from sluice.jobs.services import Services as JobServices
-from sluice.tasks import routes as task_routes
+from sluice.tasks.routes import TaskRoutes
 from sluice.tasks.services import TaskServices
 
 logger = Logger()
@@ -22,16 +22,9 @@ logger = Logger()
 @cache
 def _api() -> LambdaFunctionUrlResolver:
     services = TaskServices.from_env(os.environ)
-    return build_api(
-        services.guard(),
-        routers=[task_routes.router, job_routes.router],
-        services={
-            "tasks": services.door(),
-            "jobs": JobServices.from_env(os.environ),
-            "incidents": services.incidents(),
-        },
-        allowed_origins=services.settings.allowed_origins,
-    )
+    tasks = TaskRoutes(services.door(), services.incidents())
+    jobs = JobRoutes(JobServices.from_env(os.environ))
+    return build_api(services.guard(), [tasks.router, jobs.router], services.settings.allowed_origins)
 
 
 @logger.inject_lambda_context

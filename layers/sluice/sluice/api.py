@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import CORSConfig, LambdaFunctionUrlResolver, Response
@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-from sluice.access.guard import Guard
+from sluice.access.guard import Caller, Guard
 from sluice.errors import InvalidRequest, NotFound, RequestError, SluiceError, TooManyRequests
 from sluice.streams.faults import error_body
 
@@ -24,9 +24,9 @@ logger = Logger(child=True)
 
 
 def build_api(
-    guard: Guard, routers: Sequence[Router], services: Mapping[str, object], allowed_origins: Sequence[str] = ()
+    guard: Guard, routers: Sequence[Router], allowed_origins: Sequence[str] = ()
 ) -> LambdaFunctionUrlResolver:
-    """Put routers under one resolver. Routes find ``services``, and ``caller``, in ``router.context``."""
+    """Put routers under one resolver. Their routes ask ``caller_of`` who calls."""
     app = LambdaFunctionUrlResolver(cors=_cors(allowed_origins))
 
     def authenticate(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
@@ -34,7 +34,7 @@ def build_api(
         if event.http_method != "OPTIONS":
             headers = {name.lower(): value for name, value in event.headers.items()}
             caller = guard.identify(headers, event.raw_event.get("requestContext") or {})
-            app.append_context(caller=caller, headers=headers, **services)
+            app.append_context(caller=caller, headers=headers)
         return call_next(app)
 
     app.use(middlewares=[authenticate])
@@ -42,6 +42,16 @@ def build_api(
         app.include_router(router)
     _map_errors(app)
     return app
+
+
+def caller_of(router: Router) -> Caller:
+    """Return who makes the call that a route is answering."""
+    return cast(Caller, router.context["caller"])
+
+
+def headers_of(router: Router) -> Mapping[str, str]:
+    """Return the headers of the call that a route is answering, their names in lower case."""
+    return cast(Mapping[str, str], router.context["headers"])
 
 
 def _map_errors(app: LambdaFunctionUrlResolver) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from sluice.access.guard import Caller
-from sluice.api import base_url, json_response, read_body
+from sluice.api import base_url, caller_of, headers_of, json_response, read_body
 from sluice.errors import InvalidRequest, NotFound
 from sluice.incidents import Incidents
 from sluice.tasks.door import TaskDoor
@@ -17,62 +15,55 @@ from sluice.tasks.views import iso_time, task_view
 
 DEFAULT_PAGE = 20
 
-router = Router()
 
+class TaskRoutes:
+    """Hang ``router`` into the API."""
 
-def _door() -> TaskDoor:
-    return cast(TaskDoor, router.context["tasks"])
+    def __init__(self, door: TaskDoor, incidents: Incidents) -> None:
+        self.router = Router()
+        self._door = door
+        self._incidents = incidents
+        self.router.post("/v1/tasks")(self.create)
+        self.router.get("/v1/tasks")(self.list)
+        self.router.get("/v1/tasks/<task_id>")(self.read)
+        self.router.delete("/v1/tasks/<task_id>")(self.cancel)
+        self.router.post("/v1/tasks/<task_id>/redeliver")(self.redeliver)
+        self.router.get("/v1/incidents")(self.list_incidents)
+        self.router.post("/v1/incidents/<kind>/release")(self.release_incident)
 
+    def create(self) -> Response[str]:
+        event = self.router.current_event.raw_event
+        task = self._door.submit(caller_of(self.router), read_body(event), headers_of(self.router), base_url(event))
+        return json_response(202, task_view(task), {"location": task.status_url})
 
-def _caller() -> Caller:
-    return cast(Caller, router.context["caller"])
+    def list(self) -> Response[str]:
+        query = self.router.current_event.query_string_parameters or {}
+        limit, after_id = _limit(query.get("limit")), query.get("after_id")
+        page = self._door.list_tasks(caller_of(self.router), query.get("status"), limit, after_id)
+        data = [task_view(task) for task in page.tasks]
+        return json_response(200, {"data": data, "has_more": page.last_id is not None, "last_id": page.last_id})
 
+    def read(self, task_id: str) -> Response[str]:
+        return json_response(200, task_view(*self._door.read(caller_of(self.router), task_id)))
 
-@router.post("/v1/tasks")
-def create_task() -> Response[str]:
-    event = router.current_event.raw_event
-    task = _door().submit(_caller(), read_body(event), router.context["headers"], base_url(event))
-    return json_response(202, task_view(task), {"location": task.status_url})
+    def cancel(self, task_id: str) -> Response[str]:
+        return json_response(200, task_view(self._door.cancel(caller_of(self.router), task_id)))
 
+    def redeliver(self, task_id: str) -> Response[str]:
+        return json_response(202, task_view(self._door.redeliver(caller_of(self.router), task_id)))
 
-@router.get("/v1/tasks")
-def list_tasks() -> Response[str]:
-    query = router.current_event.query_string_parameters or {}
-    page = _door().list_tasks(_caller(), query.get("status"), _limit(query.get("limit")), query.get("after_id"))
-    data = [task_view(task) for task in page.tasks]
-    return json_response(200, {"data": data, "has_more": page.last_id is not None, "last_id": page.last_id})
+    def list_incidents(self) -> Response[str]:
+        data = [
+            {"kind": each.kind, "message": each.message, "opened_at": iso_time(each.opened_at)}
+            for each in self._incidents.list_open()
+        ]
+        return json_response(200, {"data": data})
 
-
-@router.get("/v1/tasks/<task_id>")
-def read_task(task_id: str) -> Response[str]:
-    return json_response(200, task_view(*_door().read(_caller(), task_id)))
-
-
-@router.delete("/v1/tasks/<task_id>")
-def cancel_task(task_id: str) -> Response[str]:
-    return json_response(200, task_view(_door().cancel(_caller(), task_id)))
-
-
-@router.post("/v1/tasks/<task_id>/redeliver")
-def redeliver_task(task_id: str) -> Response[str]:
-    return json_response(202, task_view(_door().redeliver(_caller(), task_id)))
-
-
-@router.get("/v1/incidents")
-def list_incidents() -> Response[str]:
-    found = cast(Incidents, router.context["incidents"]).list_open()
-    data: list[dict[str, Any]] = [
-        {"kind": each.kind, "message": each.message, "opened_at": iso_time(each.opened_at)} for each in found
-    ]
-    return json_response(200, {"data": data})
-
-
-@router.post("/v1/incidents/<kind>/release")
-def release_incident(kind: str) -> Response[str]:
-    kind = unquote(kind)
-    if not cast(Incidents, router.context["incidents"]).release(kind):
-        raise NotFound("There is no open incident of this kind.")
-    return json_response(200, {"kind": kind, "status": "released"})
+    def release_incident(self, kind: str) -> Response[str]:
+        kind = unquote(kind)
+        if not self._incidents.release(kind):
+            raise NotFound("There is no open incident of this kind.")
+        return json_response(200, {"kind": kind, "status": "released"})
 
 
 def _limit(value: str | None) -> int:

@@ -1,0 +1,101 @@
+"""The whole task door in one process: its handlers, an AWS of moto, Claude's simulator and a receiver over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import botocore.loaders
+import httpx2
+import pytest
+from botocore import handlers as botocore_handlers
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from local.simulator.client import Simulator, running_simulator
+
+from .aws_calls import AwsCalls
+from .receiver import Receiver, running_receiver
+from .resources import create_resources
+from .stack import Deployment, Stack, load_handlers
+
+
+@pytest.fixture(scope="session")
+def claude() -> Iterator[Simulator]:
+    with running_simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(claude: Simulator) -> Simulator:
+    claude.reset()
+    return claude
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with running_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """Parse the descriptions of AWS's services once, and not for every client of every cold start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(botocore.loaders.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_at_a_time() -> Iterator[None]:
+    """Let moto answer one call at a time: unlike DynamoDB, it does not hold a condition and its write together."""
+    lock = threading.Lock()
+    answer = BotocoreStubber.__call__
+
+    def answer_alone(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return answer(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BotocoreStubber, "__call__", answer_alone)
+        yield
+
+
+@pytest.fixture(scope="module")
+def connections() -> Iterator[None]:
+    """Close the connections to Claude, which a function keeps for as long as it lives."""
+    opened: list[httpx2.Client] = []
+
+    class Client(httpx2.Client):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            opened.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx2, "Client", Client)
+        yield
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
+    """Make the resources and load the functions once for all tests of a file; cold starts are what takes the time."""
+    calls = AwsCalls()
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        hooks: list[tuple[str, Any]] = [("before-parameter-build.sqs.SendMessage", calls.note_message)]
+        hooks += [("before-call", calls.note_start), ("after-call", calls.note_end)]
+        patch.setattr(botocore_handlers, "BUILTIN_HANDLERS", [*botocore_handlers.BUILTIN_HANDLERS, *hooks])
+        environment = create_resources(claude.base_url)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield Deployment(environment, load_handlers(), calls)
+
+
+@pytest.fixture
+def stack(deployment: Deployment, simulator: Simulator, receiver: Receiver) -> Iterator[Stack]:
+    stack = Stack(simulator, receiver, deployment.environment, deployment.calls, deployment.handlers)
+    yield stack
+    stack.clear()

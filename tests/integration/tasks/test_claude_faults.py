@@ -1,0 +1,164 @@
+"""What a task makes of everything that Claude, or the way to it, may do."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+
+from local.simulator.client import Break, Match, Refuse, Reply
+from local.simulator.faults import Action
+
+from .stack import Stack
+
+PASSING: list[tuple[str, Action]] = [
+    ("overloaded", Refuse(status=529)),
+    ("server_error", Refuse(status=500)),
+    ("timeout", Refuse(status=504)),
+    ("rate_limited", Refuse(status=429)),
+    ("html_from_a_proxy", Refuse(status=502, body="<html>Bad gateway</html>")),
+    ("unknown_server_error", Refuse(status=599, error_type="new_error")),
+    ("cut_before_the_headers", Break(how="reset")),
+    ("closed_before_the_headers", Break(how="close")),
+    ("reset_midway", Break(how="reset", after_events=5)),
+    ("closed_midway", Break(how="close", after_events=5)),
+    ("clean_early_end", Break(how="end", after_events=5)),
+    ("clean_end_before_the_last_event", Break(how="end", after_events=-1)),
+    ("error_event", Break(how="error_event", after_events=5)),
+    ("broken_json", Break(how="bad_json", after_events=5)),
+    ("cut_character", Break(how="cut_utf8", after_events=5)),
+]
+
+
+def events_of_an_answer(stack: Stack) -> int:
+    stack.submit(callback_url=None)
+    stack.run()
+    (answered,) = stack.simulator.requests("messages")
+    stack.simulator.reset()
+    return answered.events
+
+
+@pytest.mark.parametrize(("name", "fault"), PASSING, ids=[name for name, _ in PASSING])
+def test_a_passing_failure_is_retried_later_and_heals(stack: Stack, name: str, fault: Action) -> None:
+    if isinstance(fault, Break) and fault.after_events == -1:
+        fault = Break(how=fault.how, after_events=events_of_an_answer(stack) - 1)
+    stack.simulator.fail(fault, Match(operation="messages"), times=1)
+    task_id = stack.submit()
+    stack.turn("TASK")
+    waiting = stack.read(task_id)
+    assert waiting["status"] == "queued"
+    assert waiting["error"]["type"]
+    assert waiting["next_attempt_at"] > waiting["created_at"]
+    stack.run()
+    assert len(stack.simulator.requests("messages")) == 2
+    done = stack.read(task_id)
+    assert (done["status"], done["attempts"]) == ("succeeded", 2)
+    assert "error" not in done
+    assert stack.receiver.events == [("task.succeeded", task_id)]
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type"), [(400, "invalid_request_error"), (413, "request_too_large"), (404, "not_found_error")]
+)
+def test_a_permanent_failure_is_not_retried(stack: Stack, status: int, error_type: str) -> None:
+    stack.simulator.fail(Refuse(status=status, message="no"), Match(operation="messages"))
+    params = {"model": "claude-haiku-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params, "callback_url": stack.receiver.url})
+    stack.run()
+    assert len(stack.simulator.requests("messages")) == 1
+    failed = stack.read(answer.body["id"])
+    assert failed["status"] == "failed"
+    assert failed["error"] == {"type": error_type, "message": "no"}
+    assert stack.receiver.events == [("task.failed", answer.body["id"])]
+
+
+def test_retries_have_an_end(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_TASK_MAX_ATTEMPTS", "3")
+    stack.cold_start()
+    stack.simulator.fail(Refuse(status=529), Match(operation="messages"))
+    task_id = stack.submit()
+    stack.run()
+    assert len(stack.simulator.requests("messages")) == 3
+    failed = stack.read(task_id)
+    assert (failed["status"], failed["error"]["type"]) == ("failed", "overloaded_error")
+    assert stack.receiver.events == [("task.failed", task_id)]
+
+
+@pytest.mark.parametrize(("retry_after", "shortest", "longest"), [("7", 7, 10), ("120", 120, 136), ("5000", 900, 900)])
+def test_retry_after_puts_the_message_back_for_that_long(
+    stack: Stack, retry_after: str, shortest: int, longest: int
+) -> None:
+    stack.simulator.fail(Refuse(status=429, headers={"retry-after": retry_after}), times=1)
+    task_id = stack.submit()
+    before = stack.task(task_id).created_at
+    stack.turn("TASK")
+    assert shortest <= stack.delays("TASK")[-1] <= longest
+    assert stack.task(task_id).due_at >= before + float(retry_after)
+
+
+def test_a_longer_wait_than_sqs_knows_is_made_of_several(stack: Stack) -> None:
+    stack.simulator.fail(Refuse(status=429, headers={"retry-after": "2000"}), times=1)
+    stack.submit()
+    for _ in range(4):
+        stack.turn("TASK")
+    assert stack.delays("TASK")[1:] == [900] * 4
+    assert len(stack.simulator.requests("messages")) == 1
+
+
+def test_silence_is_a_cut(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_PING_TIMEOUT_SECONDS", "0.2")
+    stack.cold_start()
+    stack.simulator.fail(Break(how="stall", after_events=4, seconds=None), times=1)
+    task_id = stack.submit()
+    stack.run()
+    assert stack.read(task_id)["attempts"] == 2
+
+
+def test_pings_without_content_are_a_cut(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_CONTENT_TIMEOUT_SECONDS", "0.3")
+    stack.cold_start()
+    stack.simulator.fail(Break(how="stall", after_events=4, seconds=None, ping_seconds=0.05), times=1)
+    task_id = stack.submit()
+    stack.turn("TASK")
+    assert stack.read(task_id)["error"]["type"] == "timeout_error"
+
+
+def test_an_answer_that_outlasts_the_function_is_put_back_before_its_end(stack: Stack) -> None:
+    stack.simulator.fail(Break(how="stall", after_events=4, seconds=None, ping_seconds=0.05), times=1)
+    task_id = stack.submit()
+    records = stack.receive("TASK")
+    assert stack.deliver("TASK", records, seconds=16.0) == []
+    assert stack.read(task_id)["status"] == "queued"
+    assert stack.read(task_id)["error"]["type"] == "timeout_error"
+
+
+def test_an_answer_may_think_use_tools_and_be_large(stack: Stack) -> None:
+    stack.simulator.answer(Reply(text="word " * 9_000, thinking="first ...", pings=10, unknown_events=True))
+    params = {"max_tokens": 20_000, "messages": [{"role": "user", "content": "Write at length."}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params, "callback_url": stack.receiver.url})
+    task_id = answer.body["id"]
+    stack.run()
+    done = stack.read(task_id)
+    assert done["text"].split() == ["word"] * 9_000
+    assert [block["type"] for block in done["message"]["content"]] == ["thinking", "text"]
+    keys = [each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="outbox")["Contents"]]
+    assert keys == [f"work/tasks/{task_id}/answer-1.json"]
+    (call,) = stack.receiver.calls
+    assert b"word word" in call.body
+
+
+def test_what_the_caller_sends_reaches_claude_as_it_is(stack: Stack) -> None:
+    params = {
+        "model": "claude-opus-5-5",
+        "max_tokens": 77,
+        "system": "Answer in one word.",
+        "stop_sequences": ["."],
+        "metadata": {"user_id": "u-1"},
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Why — «ünïcode» 🌊?"}]}],
+    }
+    stack.call("POST", "/v1/tasks", {"params": params}, {"anthropic-beta": "a-beta-of-tomorrow"})
+    stack.run()
+    (asked,) = stack.simulator.requests("messages")
+    assert json.loads(asked.body or "") == params | {"stream": True}
+    assert asked.headers["anthropic-beta"] == "a-beta-of-tomorrow"

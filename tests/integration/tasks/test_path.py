@@ -1,0 +1,34 @@
+"""The path of a task from the call to its callback."""
+
+from __future__ import annotations
+
+from .resources import CURRENT_SECRET
+from .stack import Stack
+
+
+def test_a_task_is_answered_at_once_run_and_called_back_signed(stack: Stack) -> None:
+    created = stack.call(
+        "POST",
+        "/v1/tasks",
+        {"prompt": "Why is the sky blue?", "callback_url": stack.receiver.url, "metadata": {"ticket": "A-1042"}},
+    )
+    assert created.status == 202
+    assert created.body["status"] == "queued"
+    assert created.body["status_url"] == created.headers["location"]
+    assert not stack.simulator.requests("messages")
+
+    stack.run()
+
+    (call,) = stack.receiver.calls
+    event = call.verify(CURRENT_SECRET)
+    assert event["type"] == "task.succeeded"
+    assert event["data"]["metadata"] == {"ticket": "A-1042"}
+    task = stack.read(created.body["id"])
+    assert task["status"] == "succeeded"
+    assert task["callback"]["status"] == "delivered"
+    assert task["text"] == event["data"]["text"] != ""
+    assert task["message"]["stop_reason"] == "end_turn"
+    assert task["usage"]["output_tokens"] > 0
+    assert task["estimated_cost_usd"] > 0
+    assert task["timings"]["total_seconds"] >= 0
+    assert len(stack.simulator.requests("messages")) == 1
