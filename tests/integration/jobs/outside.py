@@ -42,14 +42,13 @@ class Outside:
 
     step: str | None = None
     calls: list[Call] = field(default_factory=list)
-    crash_at: int | None = None
-    before: bool = False
+    crashes: dict[int, bool] = field(default_factory=dict)
     crashed: bool = False
     heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
 
-    def crash(self, at: int, *, before: bool = False) -> None:
-        """Let the call with this number be the last of its function: carried out or, with ``before``, not."""
-        self.crash_at, self.before = at, before
+    def crash(self, *crashes: tuple[int, bool]) -> None:
+        """Let the calls with these numbers be the last of their functions: carried out or, with True, not."""
+        self.crashes = dict(crashes)
 
     def around(self, name: str, call: Callable[[], Any]) -> Any:
         """Carry a call out, or crash."""
@@ -59,10 +58,10 @@ class Outside:
             raise Crash
         number = len(self.calls)
         self.calls.append(Call(name, self.step))
-        if number == self.crash_at and self.before:
+        if self.crashes.get(number) is True:
             self._die()
         answer = call()
-        if number == self.crash_at:
+        if number in self.crashes:
             self._die()
         return answer
 

@@ -195,7 +195,7 @@ class World:
             moved += self.deliver_all(shuffle)
             if not self.letters and not self.is_open():
                 return
-            leap = _FIRST_LEAP if moved else min(leap * 2, _LONGEST_LEAP)
+            leap = _FIRST_LEAP if moved else min(leap * 4, _LONGEST_LEAP)
             self.clock.leap(leap)
         raise AssertionError(f"It does not come to rest: {[(each.queue, each.body) for each in self.letters]}")
 

@@ -60,7 +60,7 @@ def _read_pages(claude: ClaudeApi, missing: set[str], earliest: float, sighting:
     for page in _pages(claude):
         seen = {batch.id: batch for batch in page.batches if batch.id in missing}
         sighting.batches |= seen
-        missing -= seen.keys()
+        missing.difference_update(seen)
         past = bool(page.batches) and page.batches[-1].created_at < earliest
         if not missing or past or (not seen and len(missing) <= FEW):
             return

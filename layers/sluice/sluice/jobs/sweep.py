@@ -111,6 +111,11 @@ def has_forgotten_notice(job: Job, now: float) -> bool:
     return now - since > NOTICE_SECONDS and "pending" in job.notices.values()
 
 
+def has_said_all(job: Job) -> bool:
+    """Say whether a job is over and told of, so that there is nothing left to look at."""
+    return job.status.final and "pending" not in job.notices.values()
+
+
 def as_of_last_movement(open_job: OpenJob) -> Job:
     """Return the job with the movement of its shards counted as its own, as a person sees it."""
     return replace(open_job.job, moved_at=open_job.last_movement)

@@ -198,10 +198,15 @@ class JobTable(ShardTable):
         return job_from_item(self.table.update(update))
 
     def notice_sent(self, job: Job, notice: str) -> None:
-        """Mark a notice as sent. A job in its final state is then closed: no poll reads it again."""
-        self.table.set_entry(job_key(job.job_id), "notices", notice, "sent")
-        if job.status.final:
-            self.table.update(Update(job_key(job.job_id), remove=("open", "open_at")))
+        """Mark a notice as sent. The last one of a job in its final state closes it: no poll reads it again."""
+        others = any(state == "pending" for name, state in job.notices.items() if name != notice)
+        closing = ("open", "open_at") if job.status.final and not others else ()
+        self.table.update(Update(job_key(job.job_id), entries={("notices", notice): "sent"}, remove=closing))
+
+    def close(self, job: Job) -> None:
+        """Let no poll read a job again that is in its final state and of which all has been told."""
+        final = tuple(status for status in JobStatus if status.final)
+        self.table.update(Update(job_key(job.job_id), remove=("open", "open_at"), where={"status": final}))
 
 
 def _held(hold: Hold, before: JobStatus) -> dict[str, object]:

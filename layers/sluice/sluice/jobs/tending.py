@@ -18,6 +18,7 @@ from sluice.jobs.sweep import (
     OpenWork,
     as_of_last_movement,
     has_forgotten_notice,
+    has_said_all,
     is_late,
     is_stuck,
     is_stuck_for_good,
@@ -36,6 +37,9 @@ def tend(
     for open_job in work.open_jobs():
         if seconds_left() < _RESERVE_SECONDS:
             break
+        if has_said_all(open_job.job):
+            services.table.close(open_job.job)
+            continue
         pushed += _push(services, open_job)
         told += _tell(services, open_job, gone)
     return pushed, told
