@@ -15,7 +15,7 @@ TEXTS = st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"")
 @given(TEXTS, st.integers(0, 9), st.integers(0, 60))
 def test_as_many_lines_fit_as_can(texts: list[bytes], max_lines: int, max_bytes: int) -> None:
     run = b"".join(text + b"\n" for text in texts)
-    lines, length = fitting_lines(run, max_lines, max_bytes)
+    lines, length = fitting_lines(run, len(texts), max_lines, max_bytes)
     assert length == sum(len(text) + 1 for text in texts[:lines])
     assert lines <= max_lines
     assert length <= max_bytes

@@ -29,9 +29,11 @@ class ShardLimits:
         return self.max_requests - requests, self.max_bytes - FRAME_BYTES - _NONCE_ROOM - lines_length
 
 
-def fitting_lines(run: bytes, max_lines: int, max_bytes: int) -> tuple[int, int]:
-    """Return how many of the first lines of a run fit, and how many bytes they have."""
-    end = len(run) if len(run) <= max_bytes else run.rfind(b"\n", 0, max(max_bytes, 0)) + 1
+def fitting_lines(run: bytes, count: int, max_lines: int, max_bytes: int) -> tuple[int, int]:
+    """Return how many of the first lines of a run of ``count`` fit, and how many bytes they have."""
+    if count <= max_lines and len(run) <= max_bytes:
+        return count, len(run)
+    end = run.rfind(b"\n", 0, max(max_bytes, 0)) + 1
     lines = run.count(b"\n", 0, end)
     if lines <= max_lines:
         return lines, end

@@ -147,7 +147,7 @@ class Survey:
         offset, data = block.offset, block.data
         while data:
             draft = self._draft_now()
-            count, length = fitting_lines(data, *draft.room())
+            count, length = fitting_lines(data, len(ids), *draft.room())
             if count:
                 draft.take(Piece(offset, length - 1, data[: length - 1]), ids[:count])
                 offset, data, ids = offset + length, data[length:], ids[count:]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from sluice.jobs.inputs.batches import Batch, Position
 from sluice.jobs.lines import BadLine, Block, LineRules, check_block, check_lines
-from sluice.jobs.reader import BlockReader
+from sluice.jobs.reader import BlockReader, LinesRead, LongLine
+from sluice.jobs.request import LineProblem
 
 
 class JsonlInput:
@@ -19,12 +20,21 @@ class JsonlInput:
         self._rules = rules
 
     def batches(self, start: Position) -> Iterator[Batch]:
-        reader = BlockReader(start.offset, start.lines + 1, self._rules.max_bytes)
-        for block in reader.read(self._chunks(start.offset)):
-            yield self._check(block, Position(*reader.position))
+        position = start
+        for read in BlockReader(start.offset, self._rules.max_bytes).read(self._chunks(start.offset)):
+            number = position.lines + 1
+            batch = self._reject(read, number) if isinstance(read, LongLine) else self._check(read, number)
+            position = batch.position
+            yield batch
 
-    def _check(self, block: Block | BadLine, position: Position) -> Batch:
-        if isinstance(block, BadLine):
-            return Batch((block,), position)
-        run = check_block(block, self._rules)
-        return Batch((run,) if run else check_lines(block, self._rules), position)
+    def _check(self, read: LinesRead, number: int) -> Batch:
+        block = Block(read.offset, number, read.data)
+        end = read.offset + len(read.data)
+        if run := check_block(block, self._rules):
+            return Batch((run,), Position(end, number - 1 + len(run.ids)))
+        return Batch(check_lines(block, self._rules), Position(end, number - 1 + read.data.count(b"\n")))
+
+    def _reject(self, line: LongLine, number: int) -> Batch:
+        reason = f"The line has {line.length} bytes, more than the {self._rules.max_bytes} that can run."
+        bad = BadLine(number, line.offset, line.length, line.text, LineProblem("too long", reason))
+        return Batch((bad,), Position(line.offset + line.length + 1, number))
