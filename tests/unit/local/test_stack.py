@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from local.build import target_of_this_machine
+from local.stack import local_parameters
+from local.template import load_template
+
+
+def test_a_local_stack_gives_only_parameters_that_the_template_has() -> None:
+    assert local_parameters("http://127.0.0.1:1", "key", {}).keys() <= load_template().parameters.keys()
+
+
+def test_a_local_stack_runs_on_this_python_and_calls_the_server_it_was_given() -> None:
+    parameters = local_parameters("http://127.0.0.1:1", "sk-ant-mine", {})
+    assert parameters.items() >= target_of_this_machine().parameters.items()
+    assert (parameters["ClaudeBaseUrl"], parameters["ClaudeApiKey"]) == ("http://127.0.0.1:1", "sk-ant-mine")
+
+
+def test_what_was_given_stands_over_what_fits_one_machine() -> None:
+    assert local_parameters("http://127.0.0.1:1", "key", {"WaveDelaySeconds": "60"})["WaveDelaySeconds"] == "60"
