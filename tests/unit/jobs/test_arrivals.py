@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluice.jobs.arrivals import Arrival, Command, Continuation, SettingsChanged, parse_message
 from sluice.jobs.model import Upload
+
+EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 
 def record(key: str, event: str = "ObjectCreated:Put", **described: Any) -> dict[str, Any]:
@@ -76,3 +79,20 @@ def test_our_own_message_takes_a_job_on(checkpoint: str | None) -> None:
 def test_any_other_message_is_refused(body: str) -> None:
     with pytest.raises(ValueError):
         parse_message(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("upload", [Upload]),
+        ("several_uploads", [Upload, Upload]),
+        ("test_event", []),
+        ("release_command", [Command]),
+        ("folder_settings", [SettingsChanged]),
+        ("continuation", [Continuation]),
+    ],
+)
+def test_the_sample_events_are_read(name: str, kinds: list[type[Arrival]]) -> None:
+    event = json.loads((EVENTS / f"plan_job_{name}.json").read_text())
+    arrivals = [arrival for each in event["Records"] for arrival in parse_message(each["body"])]
+    assert [type(arrival) for arrival in arrivals] == kinds

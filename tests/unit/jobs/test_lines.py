@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.jobs.edits import apply_edits
-from sluice.jobs.lines import BadLine, Block, GoodLine, LineRules, check_block, check_line, check_lines
+from sluice.jobs.lines import Asked, BadLine, Block, GoodLine, LineRules, check_block, check_line, check_lines
 from sluice.jobs.request import Defaults
 
 MODEL = "claude-haiku-5-5"
@@ -39,7 +39,7 @@ def check(text: bytes, rules: LineRules = RULES, number: int = 7) -> GoodLine | 
         assert isinstance(found, GoodLine)
         assert found.edit is None
         assert run.ids == [found.custom_id]
-        assert dict(run.demand) == {(found.model, found.max_tokens): 1}
+        assert run.asked == {found.model: Asked(1, found.max_tokens, found.max_tokens)}
     return found
 
 
@@ -172,6 +172,14 @@ def test_the_quick_way_takes_a_block_of_good_lines() -> None:
     run = check_block(Block(0, 1, b"\n".join(texts) + b"\n"), RULES)
     assert run is not None
     assert run.ids == [f"r-{number}" for number in range(9)]
+
+
+def test_the_quick_way_sums_up_what_is_asked_of_each_model() -> None:
+    asked = [("a", 5), ("b", 7), ("a", 3)]
+    texts = [params(model=model, max_tokens=most) for model, most in asked]
+    run = check_block(Block(0, 1, b"\n".join(texts) + b"\n"), RULES)
+    assert run is not None
+    assert run.asked == {"a": Asked(2, 8, 5), "b": Asked(1, 7, 7)}
 
 
 def test_two_requests_in_a_line_are_not_taken_for_two_lines() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from sluice.jobs.estimate import Demand
 from sluice.jobs.inputs.batches import Position
-from sluice.jobs.lines import BadLine
+from sluice.jobs.lines import Asked, BadLine
 from sluice.jobs.model import Shard
 from sluice.jobs.request import EMPTY, NOT_JSON
 
@@ -45,12 +46,12 @@ class Counts:
         self.lines += 1
         self.reasons[line.problem.kind] = self.reasons.get(line.problem.kind, 0) + 1
 
-    def accept(self, requests: dict[tuple[str, int], int], line_bytes: int) -> None:
-        """Count requests, given as how many there are of each (model, max_tokens)."""
-        count = sum(requests.values())
+    def accept(self, asked: Mapping[str, Asked], line_bytes: int) -> None:
+        """Count requests, given by model."""
+        count = sum(each.requests for each in asked.values())
         self.lines += count
         self.requests += count
-        self.demand.add(requests, line_bytes)
+        self.demand.add(asked, line_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sluice.jobs.sharder import ShardLimits
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Lines that have ``length`` bytes at ``offset`` and are sent as ``text``; neither has a last newline.
+    """Lines that have ``length`` bytes at ``offset``, without their last newline, and are sent as ``text``, with it.
 
     ``edit`` makes the one of the other, where they differ.
     """
@@ -83,7 +83,6 @@ class CopyOfLines:
 
     def take(self, piece: Piece) -> None:
         self._writer.write(piece.text)
-        self._writer.write(b"\n")
 
     def close(self) -> Source:
         self._writer.finish()
@@ -119,7 +118,7 @@ class ShardDraft:
         self._lines.take(piece)
         self.ids += "\n".join((*ids, "")).encode()
         self.count += len(ids)
-        self._length += len(piece.text) + 1
+        self._length += len(piece.text)
 
     def close(self, ids_key: str) -> Shard:
         """Finish the objects with the lines; the ids are the caller's to put."""

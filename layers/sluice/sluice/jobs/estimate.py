@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sluice.claude.prices import PriceList
+from sluice.jobs.lines import Asked
 
 BYTES_PER_TOKEN = 4
 EXPECTED_SHARE_OF_MAX_TOKENS = 0.25
@@ -31,14 +32,14 @@ class Demand:
 
     models: dict[str, ModelDemand] = field(default_factory=dict)
 
-    def add(self, requests: Mapping[tuple[str, int], int], line_bytes: int) -> None:
-        """Add requests counted by (model, max_tokens); their bytes are shared out evenly."""
-        total = sum(requests.values())
-        for (model, max_tokens), count in requests.items():
+    def add(self, asked: Mapping[str, Asked], line_bytes: int) -> None:
+        """Add requests; the bytes of their lines are shared out evenly."""
+        total = sum(each.requests for each in asked.values())
+        for model, each in asked.items():
             of_model = self.models.setdefault(model, ModelDemand())
-            of_model.requests += count
-            of_model.line_bytes += line_bytes * count // total
-            of_model.max_tokens += max_tokens * count
+            of_model.requests += each.requests
+            of_model.line_bytes += line_bytes * each.requests // total
+            of_model.max_tokens += each.max_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ rest. What the fast way takes is a part of what the slow one takes, and means th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -48,12 +47,21 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Requests to one model, with the sum of their ``max_tokens`` and the ``highest`` of them."""
+
+    requests: int
+    max_tokens: int
+    highest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """A block that runs as it is. ``demand`` counts its requests by (model, max_tokens)."""
+    """A block that runs as it is. ``asked`` says for each of its models what is asked of it."""
 
     block: Block
     ids: list[str]
-    demand: Mapping[tuple[str, int], int]
+    asked: Mapping[str, Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +130,10 @@ def check_block(block: Block, rules: LineRules) -> Run | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     ids = [line.custom_id for line in lines]
-    demand = Counter([(line.params.model, line.params.max_tokens) for line in lines])
-    if not _are_ids(ids) or any(rules.model_problem(model, most) for model, most in demand):
+    asked = _sum_up([line.params for line in lines])
+    if not _are_ids(ids) or any(rules.model_problem(model, of_model.highest) for model, of_model in asked.items()):
         return None
-    return Run(block, ids, demand)
+    return Run(block, ids, asked)
 
 
 def check_lines(block: Block, rules: LineRules) -> Iterator[GoodLine | BadLine]:
@@ -156,6 +164,16 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
         request.max_tokens,
         edit_between(offset, line, request.text),
     )
+
+
+def _sum_up(requests: list[_Params]) -> dict[str, Asked]:
+    tokens: dict[str, list[int]] = {params.model: [] for params in requests}
+    if len(tokens) == 1:
+        tokens = dict.fromkeys(tokens, [params.max_tokens for params in requests])
+    else:
+        for params in requests:
+            tokens[params.model].append(params.max_tokens)
+    return {model: Asked(len(each), sum(each), max(each)) for model, each in tokens.items()}
 
 
 def _is_utf8(data: bytes) -> bool:

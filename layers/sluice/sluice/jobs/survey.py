@@ -15,7 +15,7 @@ from sluice.jobs.blocks import whole_lines
 from sluice.jobs.checkpoint import Checkpoint
 from sluice.jobs.drafts import CopyOfLines, Lines, Piece, RangeOfUpload, ShardDraft
 from sluice.jobs.inputs.batches import Input
-from sluice.jobs.lines import BadLine, Block, GoodLine, LineRules, Run, check_lines
+from sluice.jobs.lines import Asked, BadLine, Block, GoodLine, LineRules, Run, check_lines
 from sluice.jobs.model import Shard, ShardRef, Upload, work_key
 from sluice.jobs.rejected import encode_rejected
 from sluice.jobs.request import LineProblem
@@ -131,10 +131,10 @@ class Survey:
                 for line in check_lines(item.block, self._rules):
                     self._take(line)
             case Run():
-                self._counts.accept(dict(item.demand), len(item.block.data))
+                self._counts.accept(item.asked, len(item.block.data))
                 self._take_run(item.block, item.ids)
             case GoodLine() if self._first_uses.take(item.custom_id):
-                self._counts.accept({(item.model, item.max_tokens): 1}, len(item.text) + 1)
+                self._counts.accept({item.model: Asked(1, item.max_tokens, item.max_tokens)}, len(item.text) + 1)
                 self._take_line(item)
             case GoodLine():
                 problem = LineProblem("repeated", f'An earlier line has the "custom_id" "{item.custom_id}".')
@@ -149,7 +149,7 @@ class Survey:
             draft = self._draft_now()
             count, length = fitting_lines(data, len(ids), *draft.room())
             if count:
-                draft.take(Piece(offset, length - 1, data[: length - 1]), ids[:count])
+                draft.take(Piece(offset, length - 1, data[:length]), ids[:count])
                 offset, data, ids = offset + length, data[length:], ids[count:]
             if data:
                 self._close_shard()
@@ -159,7 +159,7 @@ class Survey:
         requests, length = self._draft_now().room()
         if requests < 1 or length <= len(line.text):
             self._close_shard()
-        self._draft_now().take(Piece(line.offset, line.length, line.text, line.edit), (line.custom_id,))
+        self._draft_now().take(Piece(line.offset, line.length, line.text + b"\n", line.edit), (line.custom_id,))
 
     def _reject(self, line: BadLine) -> None:
         if self._rejected is None:

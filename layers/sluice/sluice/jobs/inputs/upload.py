@@ -16,7 +16,7 @@ from sluice.jobs.model import Upload
 from sluice.jobs.pinned import Pinned
 
 # Small enough to stay in the processor's cache while a block is checked.
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 17
 
 
 def open_upload(objects: Objects, upload: Upload, pinned: Pinned, rules: LineRules) -> Input:
