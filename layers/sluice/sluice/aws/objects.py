@@ -81,12 +81,16 @@ class Objects:
             return
         limits = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         try:
-            body = call_s3(self.client.get_object, Bucket=bucket, Key=key, **limits, **_version(version))["Body"]
+            answer = call_s3(self.client.get_object, Bucket=bucket, Key=key, **limits, **_version(version))
         except _RangeEmpty:
             return
+        body = answer["Body"]
+        chunks: Iterator[bytes] = iter(lambda: body.read(chunk_bytes), b"")
+        if limits and "ContentRange" not in answer:
+            # A server may answer a range with the whole (RFC 9110, 14.2); emulators do, where a version is named.
+            chunks = _cut_out(chunks, start, end)
         try:
-            while chunk := body.read(chunk_bytes):
-                yield chunk
+            yield from chunks
         finally:
             body.close()
 
@@ -175,6 +179,17 @@ class Writer:
 
 class _RangeEmpty(AwsError):
     """The range begins at or after the end of the object."""
+
+
+def _cut_out(chunks: Iterator[bytes], start: int, end: int | None) -> Iterator[bytes]:
+    """Yield the bytes [start, end) of a whole object."""
+    offset = 0
+    for chunk in chunks:
+        if part := chunk[max(start - offset, 0) : None if end is None else end - offset]:
+            yield part
+        offset += len(chunk)
+        if end is not None and offset >= end:
+            return
 
 
 def _version(version: str | None) -> dict[str, str]:
