@@ -117,7 +117,7 @@ def test_a_stream_that_died_before_its_first_event_is_asked_for_anew(owned: Stac
 
     events = events_of(owned.request("GET", "/v1/streams/stream_early").content)
 
-    assert [event.name for event in events[:2]] == ["sluice_continued", "message_start"]
+    assert [event.name for event in events[:2]] == ["ping", "message_start"]
     assert events[-1].name == "message_stop"
 
 

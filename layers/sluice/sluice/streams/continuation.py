@@ -17,6 +17,8 @@ from sluice.streams.faults import StreamCut
 
 _QUOTED_CHARACTERS = 400
 _MARK = "sluice_continued"
+# Claude API: Streaming, ping events. Every client passes over them.
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from sluice.claude.events import FrameSplitter, Progress
 from sluice.errors import AwsError, ConditionFailed
 from sluice.streams.accounts import Report
+from sluice.streams.continuation import PING
 from sluice.streams.faults import StreamCut, error_event
 from sluice.streams.keeper import Keeper, Rhythm
 from sluice.streams.kept import Continuing, KeptRelay
@@ -16,7 +17,6 @@ from sluice.streams.table import StreamState
 
 _POLL_SECONDS = 0.2
 _PING_SECONDS = 5.0
-_PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
 class Follower:
@@ -83,7 +83,7 @@ class Follower:
                 raise self._continuing.deadline.cut()
             if time.monotonic() - silent_since > _PING_SECONDS:
                 silent_since = time.monotonic()
-                yield _PING
+                yield PING
             self._sleep(_POLL_SECONDS)
 
     def _find(self) -> StreamState:

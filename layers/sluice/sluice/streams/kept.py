@@ -10,7 +10,7 @@ from sluice.claude.events import FrameSplitter
 from sluice.errors import AwsError, PassingFailure
 from sluice.streams.accounts import Report
 from sluice.streams.clocks import Clocks, Deadline
-from sluice.streams.continuation import Partial, Splice, continued_mark, ending_frames
+from sluice.streams.continuation import PING, Partial, Splice, continued_mark, ending_frames
 from sluice.streams.faults import StreamCut
 from sluice.streams.keeper import Keeper
 from sluice.streams.opening import Ask, Opener, Refused
@@ -156,10 +156,11 @@ class KeptRelay:
             self._keeper.sync()
             partial = Partial.of_frames(self._continuing.read_frames(self._keeper.state.id))
             partial.check_continuable()
-            yield self._keeper.append([continued_mark(self._keeper.state.id, self._keeper.last_id, cut.code)])
+            mark = self._keeper.append([self._mark(partial, cut)])
             self._keeper.sync()
         except AwsError as error:
             raise StreamCut("not_continuable", f"What was kept of the answer cannot be read: {error}") from None
+        yield mark
         if partial.ended:
             return iter([ending_frames(partial)])
         stream, tries = self._continuing.ask(self._request, partial)
@@ -167,6 +168,12 @@ class KeptRelay:
         self._take(stream)
         splice = Splice(partial)
         return (joined for joined in map(splice.join, stream.frames()) if joined)
+
+    def _mark(self, partial: Partial, cut: StreamCut) -> bytes:
+        """Return the event that takes the next place in the log: a ping where nothing was said that could go on."""
+        if not partial.started:
+            return PING
+        return continued_mark(self._keeper.state.id, self._keeper.last_id, cut.code)
 
     def _last_event(self, cut: StreamCut) -> bytes:
         self._report.note_failure(cut, "cut")
