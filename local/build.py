@@ -223,7 +223,7 @@ def main(arguments: Mapping[str, str | None]) -> int:
     except (BuildError, children.ChildFailed) as error:
         print(error, file=sys.stderr)
         return 1
-    print((ROOT / ".aws-sam/build.log").read_text().strip().splitlines()[-1])
+    print("Built into .aws-sam/build.")
     return 0
 
 
