@@ -38,12 +38,16 @@ class Call:
 
 @dataclass
 class Outside:
-    """``step`` is the function that is running; None: nobody, and calls are the test's own."""
+    """``step`` is the function that is running; None: nobody, and calls are the test's own.
+
+    ``interrupt`` has what happens right before the call with a number, by another's hand.
+    """
 
     step: str | None = None
     calls: list[Call] = field(default_factory=list)
     crashes: dict[int, bool] = field(default_factory=dict)
     crashed: bool = False
+    interrupt: dict[int, Callable[[], None]] = field(default_factory=dict)
     heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
 
     def crash(self, *crashes: tuple[int, bool]) -> None:
@@ -58,6 +62,8 @@ class Outside:
             raise Crash
         number = len(self.calls)
         self.calls.append(Call(name, self.step))
+        if meanwhile := self.interrupt.pop(number, None):
+            meanwhile()
         if self.crashes.get(number) is True:
             self._die()
         answer = call()
@@ -68,11 +74,11 @@ class Outside:
     @contextmanager
     def running(self, step: str) -> Iterator[None]:
         """Calls in this block are a function's. A crash ends it."""
-        self.step, self.crashed = step, False
+        before, self.step, self.crashed = self.step, step, False
         try:
             yield
         finally:
-            self.step = None
+            self.step = before
 
     def _die(self) -> None:
         self.crashed = True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sluice.jobs.body import body_length
-from sluice.jobs.model import Job, Plan, Shard, ShardRef, Source, nonce_of, work_key
+from sluice.jobs.manifest import Manifest, encode_manifest
+from sluice.jobs.model import Job, Plan, Shard, ShardRef, Source, Upload, nonce_of, work_key
+from sluice.jobs.pinned import pin_settings, write_pinned
 from tests.integration.jobs.world import World
 
 MODEL = "claude-haiku-5-5"
@@ -22,24 +24,46 @@ def plant_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.j
     """Make a job with a shard of each size, running or, where it is not ``started``, planned."""
     lines = [request_line(f"r-{number}", f"Name river {number}.") for number in range(sum(sizes))]
     upload = world.upload(key, b"".join(lines), notify=False)
-    table, services = world.table, world.services()
-    job = table.claim(upload, world.clock.now())
-    plan = Plan(f"work/{job.job_id}/plan.jsonl", len(lines), len(lines), 0, len(sizes), 0.1, models=(MODEL,))
-    job = table.record_plan(job.job_id, plan, world.clock.now())
+    services, table, now = world.services(), world.table, world.clock.now()
+    objects, outbox = services.objects, services.settings.outbox
+    job = table.claim(upload, now)
+    settings_key = write_pinned(objects, outbox, upload, pin_settings(objects, services.settings, upload), "test")
+    shards = list(_shards(world, upload, lines, sizes))
+    manifest_key = work_key(job.job_id, "plan-test.jsonl")
+    objects.put(outbox, manifest_key, b"".join(encode_manifest(Manifest(), shards)))
+    plan = Plan(manifest_key, len(lines), len(lines), 0, len(sizes), 0.1, models=(MODEL,))
+    job = table.record_plan(job.job_id, plan, now, settings_key=settings_key)
+    if not started:
+        return job
+    table.create_shards(shards)
+    return table.start(job.job_id, len(sizes), now)
+
+
+def _shards(world: World, upload: Upload, lines: Sequence[bytes], sizes: Sequence[int]) -> Iterator[Shard]:
+    services = world.services()
     first = position = 0
     for number, size in enumerate(sizes):
         chunk = lines[first : first + size]
-        ref = ShardRef(job.job_id, number, 0)
-        ids_key = work_key(job.job_id, "ids", f"{number:05d}")
-        ids = b"".join(f"r-{each}\n".encode() for each in range(first, first + size))
+        ref = ShardRef(upload.job_id, number, 0)
+        ids_key = work_key(upload.job_id, "ids", f"{number:05d}")
+        ids = b"".join(b"r-%d\n" % each for each in range(first, first + size))
         services.objects.put(services.settings.outbox, ids_key, ids)
         end = position + sum(map(len, chunk))
         nonce = nonce_of(ref, upload.bucket)
         source = Source(upload.bucket, upload.key, upload.version, position, end - 1)
         length = body_length(end - position, chunk[0], nonce)
-        table.create_shards([Shard(ref, source, size, length, ids_key, nonce, moved_at=world.clock.now())])
+        yield Shard(ref, source, size, length, ids_key, nonce, moved_at=world.clock.now())
         first, position = first + size, end
-    return table.start(job.job_id, len(sizes), world.clock.now()) if started else job
+
+
+def submit_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.jsonl") -> str:
+    """Make a job and submit its shards; their batches take two hours."""
+    world.simulator.set(batch_seconds=7200)
+    job = plant_job(world, sizes, key=key)
+    for ref in refs(job, len(sizes)):
+        world.send("SubmitQueue", ref.message())
+    world.deliver_all()
+    return job.job_id
 
 
 def refs(job: Job, count: int) -> list[ShardRef]:

@@ -1,0 +1,203 @@
+"""One look at all that is open: what it costs, and what it passes on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from local.simulator.client import Hide, Match, Refuse
+from sluice.jobs.incident import hold_for_incident
+from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
+from sluice.jobs.progress import average_batch_seconds
+from tests.integration.jobs.planting import plant_job, refs, submit_job
+from tests.integration.jobs.world import World
+
+HOUR = 3600.0
+
+
+def calls_of_poll(world: World) -> Counter[str]:
+    before = len(world.outside.calls)
+    world.poll()
+    return Counter(call.name for call in world.outside.calls[before:])
+
+
+def collected(world: World) -> list[ShardRef]:
+    return [ShardRef.parse(json.loads(each.body)) for each in world.letters if each.queue == "CollectQueue"]
+
+
+def told(world: World) -> list[str]:
+    return [notice["event"] for notice in world.notices]
+
+
+def test_with_nothing_open_a_poll_is_one_query(world: World) -> None:
+    assert calls_of_poll(world) == {"dynamodb.Query": 1}
+
+
+def test_running_batches_cost_one_call_of_the_list_for_all(world: World) -> None:
+    submit_job(world, (1, 1, 1, 1))
+    world.poll()
+
+    assert calls_of_poll(world) == {"dynamodb.Query": 1, "claude.GET /v1/messages/batches": 1}
+
+
+def test_an_ended_batch_is_passed_on_once(world: World) -> None:
+    job_id = submit_job(world, (1, 1))
+    first, _ = world.shards(job_id)
+    world.simulator.end_batch(first.batch_id or "")
+
+    world.poll()
+    world.poll()
+
+    assert collected(world) == [first.ref]
+    assert [shard.status for shard in world.shards(job_id)] == [ShardStatus.ENDED, ShardStatus.IN_PROGRESS]
+
+
+def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
+    job_id = submit_job(world, (1, 1, 1))
+    world.poll()
+    world.clock.leap(3 * HOUR)
+    beginning = len(world.outside.calls)
+
+    def poll_too() -> None:
+        world.outside.interrupt = {}
+        world.poll()
+
+    world.outside.interrupt = {beginning + 3: poll_too}
+    world.poll()
+
+    assert sorted(collected(world), key=lambda ref: ref.shard) == refs(world.job(job_id), 3)
+
+
+def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
+    job_id = submit_job(world, (1, 1))
+    world.clock.leap(3 * HOUR)
+    ends = len(world.outside.calls) + 3
+    world.outside.crash((ends, False))
+
+    assert world.poll() is None
+    assert {shard.status for shard in world.shards(job_id)} == {ShardStatus.ENDED, ShardStatus.IN_PROGRESS}
+    world.drive()
+
+    assert world.job(job_id).status is JobStatus.FINISHED
+
+
+def test_a_batch_that_is_not_listed_is_asked_for_by_itself(world: World) -> None:
+    job_id = submit_job(world)
+    world.simulator.fail(Hide(seconds=1e6), Match(operation="batches.list"))
+    world.clock.leap(3 * HOUR)
+
+    world.poll()
+
+    assert collected(world) == refs(world.job(job_id), 1)
+
+
+def test_a_batch_that_claude_does_not_know_for_long_is_told_of_once(world: World) -> None:
+    submit_job(world)
+    world.simulator.fail(Hide(seconds=1e6))
+    world.poll()
+    assert told(world) == []
+
+    for _ in range(3):
+        world.clock.leap(HOUR)
+        world.poll()
+
+    assert told(world) == ["job.stuck"]
+
+
+def test_a_lost_message_is_sent_again_and_a_job_that_does_not_move_is_told_of(world: World) -> None:
+    job = plant_job(world)
+    world.poll()
+    assert world.letters == []
+
+    for _ in range(4):
+        world.clock.leap(HOUR)
+        world.poll()
+
+    assert [json.loads(each.body) for each in world.letters] == [refs(job, 1)[0].message()] * 4
+    assert told(world) == ["job.stuck"]
+
+
+def test_a_message_of_a_job_that_moves_is_not_sent_again(world: World) -> None:
+    job = plant_job(world, (1, 1))
+    world.clock.leap(HOUR)
+    world.simulator.set(batch_seconds=7200)
+    world.send("SubmitQueue", refs(job, 1)[0].message())
+    world.deliver_all()
+
+    world.poll()
+
+    assert world.letters == []
+
+
+def test_a_received_job_whose_message_was_lost_is_planned(world: World) -> None:
+    upload = world.upload("lost.jsonl", b"{}\n", notify=False)
+    job = world.table.claim(upload, world.clock.now())
+    world.clock.leap(HOUR)
+
+    world.poll()
+
+    (letter,) = world.letters
+    assert (letter.queue, json.loads(letter.body)) == ("PlanQueue", {"job_id": job.job_id, "checkpoint": None})
+
+
+def test_a_late_job_is_told_of_once(world: World) -> None:
+    world.simulator.fail(Refuse(status=529), Match(operation="batches.list"))
+    submit_job(world)
+
+    for _ in range(4):
+        world.clock.leap(9 * HOUR)
+        world.poll()
+
+    assert told(world) == ["job.late"]
+    assert world.notices[0]["key"] == "rivers.jsonl"
+
+
+def test_the_list_failing_in_passing_stops_nothing_else(world: World) -> None:
+    submit_job(world)
+    plant_job(world, key="lakes.jsonl")
+    world.simulator.fail(Refuse(status=529), Match(operation="batches.list"))
+    world.clock.leap(3 * HOUR)
+
+    report = world.poll()
+
+    assert report is not None
+    assert (report["failure"], report["pushed"]) == ("overloaded_error", 1)
+
+
+def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World) -> None:
+    jobs = [submit_job(world, key="rivers.jsonl"), submit_job(world, key="lakes.jsonl")]
+    fault = world.simulator.fail(Refuse(status=401), Match(operation="batches.list"))
+
+    world.poll()
+    world.poll()
+
+    assert [world.job(job_id).status for job_id in jobs] == [JobStatus.HELD] * 2
+    assert told(world) == ["job.held"]
+    world.simulator.heal(fault)
+    world.clock.leap(3 * HOUR)
+    world.poll()
+    assert len(collected(world)) == 2
+
+
+def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
+    job_id = submit_job(world)
+    hold_for_incident(world.services(), world.job(job_id), "billing_error", "There is no credit left.")
+    world.clock.leap(3 * HOUR)
+
+    world.poll()
+    world.deliver_all()
+
+    assert [shard.status for shard in world.shards(job_id)] == [ShardStatus.COLLECTED]
+    assert world.job(job_id).status is JobStatus.HELD
+
+
+def test_the_time_that_batches_take_is_learnt(world: World) -> None:
+    submit_job(world)
+    assert average_batch_seconds(world.table.table) is None
+    world.clock.leap(3 * HOUR)
+
+    world.poll()
+
+    learnt = average_batch_seconds(world.table.table)
+    assert learnt is not None
+    assert 3 * HOUR <= learnt < 3 * HOUR + 60
