@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import boto3
@@ -319,10 +318,11 @@ def test_a_crash_at_any_line_of_planning_leads_to_one_plan(world: World, monkeyp
     plan(world, "x.jsonl", data)
     planning = len(world.outside.calls)
     assert planning > 10
-    for number, before in product(range(planning), (True, False)):
+    # To die before a call is to die after the one before it.
+    for number in range(planning):
         world.letters.clear()
         upload = world.upload("x.jsonl", data)
-        world.outside.crash((len(world.outside.calls) + number, before))
+        world.outside.crash((len(world.outside.calls) + number, True))
         world.deliver(world.letters[0])
         world.outside.crash()
         world.clock.leap(3600)

@@ -167,13 +167,17 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
 
 
 def _sum_up(requests: list[_Params]) -> dict[str, Asked]:
-    tokens: dict[str, list[int]] = {params.model: [] for params in requests}
-    if len(tokens) == 1:
-        tokens = dict.fromkeys(tokens, [params.max_tokens for params in requests])
-    else:
-        for params in requests:
-            tokens[params.model].append(params.max_tokens)
-    return {model: Asked(len(each), sum(each), max(each)) for model, each in tokens.items()}
+    models = {params.model for params in requests}
+    if len(models) == 1:
+        return {models.pop(): _sum_up_tokens([params.max_tokens for params in requests])}
+    tokens: dict[str, list[int]] = {model: [] for model in models}
+    for params in requests:
+        tokens[params.model].append(params.max_tokens)
+    return {model: _sum_up_tokens(each) for model, each in tokens.items()}
+
+
+def _sum_up_tokens(max_tokens: list[int]) -> Asked:
+    return Asked(len(max_tokens), sum(max_tokens), max(max_tokens))
 
 
 def _is_utf8(data: bytes) -> bool:
