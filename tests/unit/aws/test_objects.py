@@ -18,7 +18,7 @@ class S3:
     def __init__(self, *, knows_ranges: bool) -> None:
         self.knows_ranges = knows_ranges
 
-    def get_object(self, *, Range: str, **_: str) -> dict[str, Any]:  # noqa: N803  the name is boto3's
+    def get_object(self, *, Range: str, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: N803  the names are boto3's
         first, _, last = Range.removeprefix("bytes=").partition("-")
         if not self.knows_ranges:
             return {"Body": io.BytesIO(DATA)}
