@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -27,8 +28,11 @@ class Queues:
     client: SQSClient
 
     def send(self, queue_url: str, message: Mapping[str, object], delay_seconds: float = 0) -> None:
-        """Leave one message, to be seen after ``delay_seconds`` (0 to 900; cut to that)."""
-        delay = min(max(round(delay_seconds), 0), MAX_DELAY_SECONDS)
+        """Leave one message, to be seen after ``delay_seconds`` (0 to 900; cut to that).
+
+        SQS counts in whole seconds. They are rounded up: what comes too early would only be put off again.
+        """
+        delay = min(max(math.ceil(delay_seconds), 0), MAX_DELAY_SECONDS)
         try:
             self.client.send_message(QueueUrl=queue_url, MessageBody=json.dumps(message), DelaySeconds=delay)
         except (ClientError, BotoCoreError) as error:
