@@ -18,12 +18,14 @@ from local.deployment import Deployment, deploy, without_tls_rules
 from local.emulator import REGION, Emulator, running_emulator
 from local.facts import StackFacts, remove_facts, write_facts
 from local.options import Options
-from local.poller import polling
+from local.schedules import firing
 from local.servers import python_environ, running_simulator, running_stream_host
 from local.template import ROOT, load_template
 
 SIMULATOR_KEY = "sk-ant-simulator"
 KEPT_RUNS = 10
+# Seconds between two runs of a scheduled function.
+SCHEDULED = {"PollBatches": 1.0, "RunTask": 30.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         running_stream_host(options.port(2), build, emulator, deployment, run_dir, options.enforces_policies)
     )
     processes.append(host)
-    function = deployment.names["PollBatches"]
-    resources.enter_context(polling(emulator, function, load_template().schedule_input("PollBatches"), log_dir))
+    for function, pause_seconds in SCHEDULED.items():
+        payload, log = load_template().schedule_input(function), log_dir / f"schedule_{function}.log"
+        resources.enter_context(firing(emulator, deployment.names[function], payload, pause_seconds, log))
     facts = StackFacts(
         stream_url=f"http://127.0.0.1:{stream_port}",
         api_url=emulator.function_url(deployment.outputs["ApiUrl"]),

@@ -108,7 +108,7 @@ def test_the_poller_is_fired_and_does_not_fail(stack: Stack) -> None:
     while time.monotonic() < deadline and not logs.describe_log_streams(logGroupName=log_group)["logStreams"]:
         time.sleep(0.5)
     assert logs.describe_log_streams(logGroupName=log_group)["logStreams"]
-    assert (Path(stack.facts.log_dir) / "poller.log").read_text() == ""
+    assert (Path(stack.facts.log_dir) / "schedule_PollBatches.log").read_text() == ""
 
 
 @pytest.fixture
