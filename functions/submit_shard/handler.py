@@ -15,7 +15,7 @@ from sluice.jobs.services import Services
 from sluice.jobs.submit import submit
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @cache
@@ -28,7 +28,11 @@ def submit_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
         return lambda_context.get_remaining_time_in_millis() / 1000
 
     message = record.json_body
-    result = submit(services(), message, seconds_left)
+    try:
+        result = submit(services(), message, seconds_left)
+    except Exception:
+        logger.exception("shard not submitted", job_id=message.get("job_id"), shard=message.get("shard"))
+        raise
     logger.info(
         "shard",
         job_id=message["job_id"],

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from local.simulator.client import Lose, Match, Refuse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.simulator.client import Lose, Match, Refuse, Simulator
 from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.planting import plant_job, refs
-from tests.integration.jobs.world import World
+from tests.integration.jobs.world import World, new_world
 
 CREATE = Match(operation="batches.create")
+EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 
-def submit_all(world: World, count: int = 1, sizes: tuple[int, ...] = (2,)) -> str:
+def submit_all(world: World, count: int = 1, sizes: Sequence[int] = (2,)) -> str:
     """Plant a job and send a message for each of its shards, ``count`` times."""
     job = plant_job(world, sizes)
     for ref in refs(job, len(sizes)) * count:
@@ -39,16 +47,38 @@ def test_a_redelivered_message_is_submitted_once(world: World) -> None:
     assert len(world.paid_batches()) == 1
 
 
-def test_a_lost_answer_is_reconciled_and_its_batch_adopted(world: World) -> None:
-    world.simulator.fail(Lose(how="reset"), CREATE, times=1)
-    job_id = submit_all(world)
-    assert statuses(world, job_id) == [ShardStatus.SUBMITTING]
+def test_two_messages_at_once_are_submitted_once(world: World) -> None:
+    job = plant_job(world)
+    message = {"Records": [sample_record(job.job_id)]}
 
-    world.clock.leap(200)
-    world.deliver_all()
+    def submit_too() -> None:
+        world.invoke("submit_shard", message)
 
-    assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
-    assert [shard.batch_id for shard in world.shards(job_id)] == [batch.id for batch in world.paid_batches()]
+    for number in range(6):
+        world.outside.interrupt[number] = submit_too
+    world.invoke("submit_shard", message)
+
+    assert len(world.paid_batches()) == 1
+
+
+def sample_record(job_id: str) -> dict[str, object]:
+    """A record of the sample event, for a job that is there."""
+    event = json.loads((EVENTS / "submit_shard_planned.json").read_text())
+    record: dict[str, object] = event["Records"][0]
+    return {**record, "body": json.dumps({**json.loads(str(record["body"])), "job_id": job_id})}
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("submit_shard_*.json")), ids=lambda path: path.stem)
+def test_a_message_of_a_job_that_is_gone_is_dropped(world: World, path: Path) -> None:
+    assert world.invoke("submit_shard", json.loads(path.read_text())) == {"batchItemFailures": []}
+
+
+def test_a_message_that_is_no_shard_is_left_to_the_dead_letter_queue(world: World) -> None:
+    world.send("SubmitQueue", {"job_id": "rivers"})
+    for _ in range(21):
+        world.deliver(world.letters[0])
+
+    assert [letter.body for letter in world.dead] == ['{"job_id": "rivers"}']
 
 
 def test_a_refusal_to_wait_puts_the_message_off_and_counts_for_nothing(world: World) -> None:
@@ -64,6 +94,38 @@ def test_a_refusal_to_wait_puts_the_message_off_and_counts_for_nothing(world: Wo
     assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
 
 
+def test_while_claudes_queue_is_full_one_shard_asks_and_the_others_wait(world: World) -> None:
+    world.simulator.fail(Refuse(status=429, headers={"retry-after": "600"}), CREATE, times=1)
+    job_id = submit_all(world, sizes=(1, 1, 1, 1))
+
+    assert len(world.simulator.requests("batches.create")) == 1
+    assert len(world.letters) == 4
+    world.drive()
+    assert world.job(job_id).status is JobStatus.FINISHED
+
+
+def test_a_wait_longer_than_a_message_can_be_delayed_is_kept(world: World) -> None:
+    world.simulator.fail(Refuse(status=429, headers={"retry-after": "7200"}), CREATE, times=1)
+    submit_all(world)
+
+    for _ in range(7):
+        world.clock.leap(1000)
+        world.deliver_all()
+
+    assert len(world.simulator.requests("batches.create")) == 1
+    world.drive()
+    assert len(world.simulator.requests("batches.create")) == 2
+    assert world.dead == []
+
+
+def test_a_server_that_cannot_be_reached_is_tried_again_later(one_simulator: Simulator) -> None:
+    with new_world(one_simulator, ClaudeBaseUrl="http://127.0.0.1:9") as world:
+        job_id = submit_all(world)
+
+        assert statuses(world, job_id) == [ShardStatus.PLANNED]
+        assert [letter.count for letter in world.letters] == [0]
+
+
 def test_a_bad_key_holds_the_job_and_tells_once(world: World) -> None:
     world.simulator.fail(Refuse(status=401), CREATE)
     job_id = submit_all(world, sizes=(1, 1))
@@ -71,3 +133,67 @@ def test_a_bad_key_holds_the_job_and_tells_once(world: World) -> None:
     assert world.job(job_id).status is JobStatus.HELD
     assert [notice["event"] for notice in world.notices] == ["job.held"]
     assert statuses(world, job_id) == [ShardStatus.PLANNED] * 2
+
+
+def test_a_spend_limit_holds_the_job_although_it_comes_as_a_429(world: World) -> None:
+    details = {"error_code": "enforced_spend_limit_reached"}
+    world.simulator.fail(Refuse(status=429, details=details, headers={"retry-after": "10"}), CREATE)
+    job_id = submit_all(world)
+
+    assert world.job(job_id).status is JobStatus.HELD
+    assert world.letters == []
+
+
+def test_a_batch_that_claude_refuses_for_good_becomes_errors(world: World) -> None:
+    world.simulator.fail(Refuse(status=400, message="requests: that cannot be"), CREATE)
+    job_id = submit_all(world, sizes=(2,))
+    world.drive()
+
+    assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
+    errors = [json.loads(line) for line in world.read("Outbox", f"{job_id}/errors.jsonl").splitlines()]
+    assert [line["custom_id"] for line in errors] == ["r-0", "r-1"]
+    assert errors[0]["result"]["error"]["error"]["type"] == "invalid_request_error"
+    assert world.paid_batches() == []
+
+
+def test_a_file_that_was_deleted_before_it_was_sent_becomes_errors(world: World) -> None:
+    job = plant_job(world)
+    upload = job.upload
+    boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
+    world.send("SubmitQueue", refs(job, 1)[0].message())
+    world.drive()
+
+    assert world.job(job.job_id).status is JobStatus.FINISHED_WITH_ERRORS
+    assert world.paid_batches() == []
+
+
+def test_a_submitter_that_comes_too_late_ends_the_batch_that_it_made(world: World) -> None:
+    """Its lease was over, the shard was given back and submitted by somebody else, and then its call came through."""
+    world.simulator.set(batch_seconds=7200)
+    job = plant_job(world)
+    message = {"Records": [sample_record(job.job_id)]}
+
+    def overtake() -> None:
+        world.clock.leap(1000)
+        world.invoke("submit_shard", message)
+
+    before_the_call = 5
+    world.outside.interrupt[before_the_call] = overtake
+    world.invoke("submit_shard", message)
+
+    assert world.outside.calls[before_the_call].name == "claude.POST /v1/messages/batches"
+    first, second = world.paid_batches()
+    assert [shard.batch_id for shard in world.shards(job.job_id)] == [first.id]
+    assert second.cancel_initiated_at is not None
+
+
+def test_a_lost_answer_is_reconciled_and_its_batch_adopted(world: World) -> None:
+    world.simulator.fail(Lose(how="reset"), CREATE, times=1)
+    job_id = submit_all(world)
+    assert statuses(world, job_id) == [ShardStatus.SUBMITTING]
+
+    world.clock.leap(200)
+    world.deliver_all()
+
+    assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
+    assert [shard.batch_id for shard in world.shards(job_id)] == [batch.id for batch in world.paid_batches()]
