@@ -31,6 +31,7 @@ class Answer:
         self._connection = connection
         self._raw = raw
         self._response = response
+        self._timeout: float | None = None
         self.status = response.status
         self.headers = response.getheaders()
 
@@ -40,7 +41,9 @@ class Answer:
 
     def set_timeout(self, seconds: float) -> None:
         """Let reads wait for this long at most."""
-        self._raw.settimeout(seconds)
+        if seconds != self._timeout:  # Each change is a call of the system, and this is asked before each read.
+            self._timeout = seconds
+            self._raw.settimeout(seconds)
 
     def read_piece(self) -> bytes:
         """Return what has come, as soon as anything has; nothing at the end."""

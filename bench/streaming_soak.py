@@ -1,0 +1,199 @@
+"""A soak: clients of all modes, random faults, and in the end three books that have to agree.
+
+``python -m bench.streaming_soak [--seconds 180] [--clients 12] [--seed 1]``: what the clients saw, what the functions
+logged, and what the table says that the key has used. Prints the counts; 1 if they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from bench.streaming_surroundings import running_aws
+from local.function_url import running_function_url
+from local.simulator.client import Break, Pace, Refuse, Reply, Simulator, running_simulator
+from local.simulator.faults import Action, BreakHow
+from sluice.access.register import KeyTerms, Register
+from sluice.access.spending import MonthlyUsage, month_of, read_usage
+from sluice.aws.light import Access, DynamoDb
+from sluice.aws.sigv4 import Credentials
+from sluice.aws.table import Table
+from sluice.claude.events import FrameSplitter, parse_frame
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = {"model": "claude-sonnet-5", "max_tokens": 5000, "messages": [{"role": "user", "content": "Write on and on"}]}
+MODES = ("stream", "whole", "text", "kept", "continued")
+HEADERS: dict[str, dict[str, str]] = {
+    "text": {"accept": "text/plain"},
+    "kept": {"sluice-keep": "true"},
+    "continued": {"sluice-continue": "true"},
+}
+CUTS: tuple[BreakHow, ...] = ("reset", "close", "end", "bad_json", "cut_utf8")
+FAULTS: tuple[Action, ...] = (
+    *(
+        Break(how=how, after_events=count)
+        for how in ("reset", "close", "end", "bad_json", "cut_utf8")
+        for count in (0, 9)
+    ),
+    Break(how="error_event", after_events=12),
+    Break(how="stall", after_events=5),
+    Break(how="reset"),
+    Refuse(status=529),
+    Refuse(status=400),
+    Pace(chunk_bytes=61, chunk_seconds=0.0005),
+)
+
+
+@dataclass
+class Tally:
+    """What the clients saw: answers by their end, and what they cannot be."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    request_ids: dict[str, str] = field(default_factory=dict)
+    lies: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, mode: str, end: str, request_id: str) -> None:
+        with self.lock:
+            self.ends[f"{mode}: {end}"] += 1
+            self.request_ids[request_id] = end
+
+    def lie(self, what: str) -> None:
+        with self.lock:
+            self.lies.append(what)
+
+
+def end_of(mode: str, response: httpx2.Response, tally: Tally) -> str:
+    """Say how an answer ended; a lie is an answer that has no end at all."""
+    if response.status_code != 200:
+        return "refused" if response.status_code >= 400 else "unclear"
+    if mode == "whole":
+        return "succeeded" if response.json()["type"] == "message" else "unclear"
+    if mode == "text":
+        last_line = response.text.rstrip("\n").rpartition("\n")[2]
+        return "cut" if last_line.startswith("[") else "succeeded"
+    frames = FrameSplitter().feed(response.content)
+    events = [event for frame in frames if (event := parse_frame(frame)) is not None]
+    ids = [int(event.id) for event in events if event.id is not None]
+    if ids != list(range(1, len(ids) + 1)):
+        tally.lie(f"ids with a gap: {ids}")
+    return {"message_stop": "succeeded", "error": "cut"}.get(events[-1].name if events else "", "unclear")
+
+
+def run_client(url: str, key: str, seed: int, until: float, tally: Tally) -> None:
+    """Ask again and again, in random modes, until it is time."""
+    chance = random.Random(seed)
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    with httpx2.Client(timeout=60, trust_env=False, verify=False) as client:
+        while time.monotonic() < until:
+            mode = chance.choice(MODES)
+            params = {**PARAMS, "stream": mode not in ("whole", "text")}
+            response = client.post(f"{url}/v1/messages", json=params, headers={**headers, **HEADERS.get(mode, {})})
+            end = end_of(mode, response, tally)
+            if end == "unclear":
+                tally.lie(f"{mode}: {response.status_code} {response.text[-200:]}")
+            tally.note(mode, end, response.headers["x-amzn-requestid"])
+
+
+def script_faults(simulator: Simulator, seed: int) -> None:
+    """Let each fault strike a few calls in a hundred, by chance."""
+    for number, fault in enumerate(FAULTS):
+        simulator.fail(fault, share=0.03, seed=seed * 100 + number)
+    simulator.answer(Reply(words=40), share=0.7, seed=seed)
+    simulator.answer(Reply(words=120, pings=5, events_per_second=400))
+
+
+def read_log(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the lines of all calls, by request."""
+    texts = [text for path in folder.rglob("*") if path.is_file() for text in path.read_text().splitlines()]
+    lines = [json.loads(text[text.index("{") :]) for text in texts if '"message":"call"' in text]
+    return {line["request_id"]: line for line in lines}
+
+
+def compare(tally: Tally, log: dict[str, dict[str, Any]], usage: MonthlyUsage) -> list[str]:
+    """Hold the three books against each other."""
+    wrong = list(tally.lies)
+    wrong += [f"logged {len(log)} calls of {len(tally.request_ids)}"] if len(log) != len(tally.request_ids) else []
+    for request_id, end in tally.request_ids.items():
+        logged = log.get(request_id, {}).get("outcome")
+        if logged != end:
+            wrong.append(f"{request_id}: the client saw {end}, the log has {logged}")
+    for name in ("input_tokens", "output_tokens"):
+        logged_tokens = sum(line[name] for line in log.values())
+        if logged_tokens != getattr(usage, name):
+            wrong.append(f"{name}: {logged_tokens} logged, {getattr(usage, name)} accounted")
+    succeeded = sum(line["outcome"] == "succeeded" and line["output_tokens"] > 0 for line in log.values())
+    if succeeded != usage.succeeded:
+        wrong.append(f"{succeeded} answers succeeded, {usage.succeeded} are accounted as such")
+    return wrong
+
+
+def soak(seconds: float, clients: int, seed: int) -> tuple[Tally, list[str]]:
+    """Run the soak; return what the clients saw, and what does not agree."""
+    tally = Tally()
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(running_aws())
+        simulator = stack.enter_context(running_simulator())
+        log_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        table = Table(DynamoDb(Access("us-east-1", Credentials("test", "test"), endpoint)), "bench")
+        key = Register(table).create(KeyTerms("soak"))
+        script_faults(simulator, seed)
+        environment = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "SLUICE_TABLE": "bench",
+            "SLUICE_CLAUDE_SECRET": "bench",
+            "SLUICE_CLAUDE_BASE_URL": simulator.base_url,
+            "SLUICE_AUTH_MODE": "keys",
+            "SLUICE_PING_TIMEOUT_SECONDS": "1",
+            "SLUICE_CONTENT_TIMEOUT_SECONDS": "3",
+            "SLUICE_CONNECT_RETRY_SECONDS": "3",
+        }
+        task_root = ROOT / "functions" / "stream_messages"
+        with running_function_url(
+            task_root=task_root, environment=environment, copies=clients + 2, log_dir=log_dir, timeout_seconds=9.0
+        ) as url:
+            until = time.monotonic() + seconds
+            threads = [
+                threading.Thread(target=run_client, args=(url, key.text, seed * 1000 + number, until, tally))
+                for number in range(clients)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        log = read_log(log_dir)
+        return tally, compare(tally, log, read_usage(table, key.id, month_of(time.time())))
+
+
+def main() -> int:
+    """Run the soak from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    tally, wrong = soak(arguments.seconds, arguments.clients, arguments.seed)
+    print("| answers | |\n|---|---|")
+    for end, count in sorted(tally.ends.items()):
+        print(f"| {end} | {count} |")
+    print(f"\n{len(tally.request_ids)} calls; clients, log and accounts {'differ:' if wrong else 'agree.'}")
+    print(*wrong[:20], sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
