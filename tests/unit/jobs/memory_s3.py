@@ -20,12 +20,14 @@ class MemoryS3:
 
     def get_object(self, **call: Any) -> dict[str, Any]:
         data = self._find(call)
+        answer: dict[str, Any] = {}
         if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", call.get("Range", "")):
             start, last = int(wanted[1]), int(wanted[2]) if wanted[2] else len(data)
             if start >= len(data):
                 raise _error("InvalidRange", 416)
+            answer["ContentRange"] = f"bytes {start}-{min(last, len(data) - 1)}/{len(data)}"
             data = data[start : last + 1]
-        return {"Body": io.BytesIO(data), "ContentLength": len(data)}
+        return {**answer, "Body": io.BytesIO(data), "ContentLength": len(data)}
 
     def head_object(self, **call: Any) -> dict[str, Any]:
         return {"ContentLength": len(self._find(call)), "ETag": '"etag"'}
