@@ -20,6 +20,8 @@ REGION = "us-east-1"
 STACK = "sluice"
 CLAUDE_KEY = "sk-ant-simulator"
 
+# As it is now: tests put the cached one in its place.
+_make_client: Any = boto3.session.Session.client
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
@@ -36,11 +38,17 @@ def template() -> Template:
     return load_template()
 
 
+@cache
+def client(service: str) -> Any:
+    """A client for all tests: making one takes longer than many a test, and each speaks to the moto of the day."""
+    return _make_client(boto3.Session(), service)
+
+
 @contextmanager
 def moto_table() -> Iterator[Table]:
     """The table alone, in process."""
     with mock_aws():
-        yield create_table(template(), boto3.client("dynamodb"))
+        yield create_table(template(), client("dynamodb"))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
 from sluice.jobs.table import JobTable
 from tests.integration.jobs.outside import Crash, Outside, watched
-from tests.stack import STACK, Stack, build_stack
+from tests.stack import STACK, Stack, build_stack, client
 
 FUNCTIONS = Path(__file__).resolve().parents[3] / "functions"
 _STEPS = {
@@ -265,15 +265,6 @@ def _record(letter: Letter) -> dict[str, Any]:
     }
 
 
-_make_client: Any = boto3.Session.client
-
-
-@functools.cache
-def _client(service: str) -> Any:
-    """Making a client takes longer than many a test; all of them speak to the same moto."""
-    return _make_client(boto3.Session(), service)
-
-
 # Reading the certificates takes longer than a cold start without it; nothing here speaks TLS.
 _ssl_context = functools.cache(httpx2.create_ssl_context)
 
@@ -290,7 +281,7 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         closing.callback(services.claude.close)
         return services
 
-    clients = patch("boto3.Session.client", lambda self, service, **_: _client(service))
+    clients = patch("boto3.Session.client", lambda self, service, **_: client(service))
     certificates = patch("httpx2._transports.default.create_ssl_context", _ssl_context)
     with (
         ExitStack() as closing,
