@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import botocore.loaders
+import boto3
 import httpx2
 import pytest
 from botocore import handlers as botocore_handlers
@@ -38,14 +39,6 @@ def simulator(claude: Simulator) -> Simulator:
 def receiver() -> Iterator[Receiver]:
     with running_receiver() as receiver:
         yield receiver
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_loader() -> Iterator[None]:
-    """Parse the descriptions of AWS's services once, and not for every client of every cold start."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(botocore.loaders.create_loader))
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,6 +81,11 @@ def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
         hooks: list[tuple[str, Any]] = [("before-parameter-build.sqs.SendMessage", calls.note_message)]
         hooks += [("before-call", calls.note_start), ("after-call", calls.note_end)]
         patch.setattr(botocore_handlers, "BUILTIN_HANDLERS", [*botocore_handlers.BUILTIN_HANDLERS, *hooks])
+        # Clients, sessions and TLS contexts have no state, and making them is nearly all that a cold start costs.
+        patch.setattr(boto3.Session, "client", cache(boto3.Session.client))
+        patch.setattr(boto3, "Session", cache(boto3.Session))
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         environment = create_resources(claude.base_url)
         for name, value in environment.items():
             patch.setenv(name, value)

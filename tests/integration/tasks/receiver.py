@@ -13,6 +13,8 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+OK = b"HTTP/1.1 204 No Content\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -97,3 +99,22 @@ def listening(behave: Callable[[socket.socket], None]) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Read a request with a short body."""
+    data = b""
+    while b"\r\n\r\n" not in data or not data.endswith(b"{}"):
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def answer(data: bytes) -> Callable[[socket.socket], None]:
+    def behave(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(data)
+
+    return behave

@@ -45,6 +45,7 @@ class TaskBatch:
 
     def process(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
         """Handle an SQS event and return its partial failures (Lambda: ReportBatchItemFailures)."""
+        self.metrics.add_metric(f"{self.metric}Received", MetricUnit.Count, len(event["Records"]))
         processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
         with ThreadPoolExecutor(_THREADS) as threads:
 

@@ -145,7 +145,8 @@ class Claude:
 
 def _failure(error: APIStatusError) -> ClaudeError:
     """Read an error answer, or an ``error`` event inside an answer with status 200."""
-    body = {"error": {"type": error.type, "message": error.api_message, "details": error.details}}
+    details = {"error_code": error.error_code}
+    body = {"error": {"type": error.type, "message": error.api_message, "details": details}}
     return failure_from_response(
         error.status_code,
         body,

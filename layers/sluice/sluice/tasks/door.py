@@ -70,7 +70,7 @@ class TaskDoor:
             created_at=now,
             due_at=due_at,
             expires_at=int(due_at + self.settings.task_ttl_hours * 3600),
-            status_url=f"{base_url}/v1/tasks/{task_id}",
+            status_url=f"{self.settings.api_base_url or base_url}/v1/tasks/{task_id}",
             model=request.model,
             callback_url=request.callback_url,
             topic_attribute=request.topic_attribute,

@@ -25,6 +25,7 @@ class TaskSettings:
     webhook_secret: str = ""
     default_model: str = ""
     auth_mode: str = "iam"
+    api_base_url: str = ""
     allowed_origins: tuple[str, ...] = ()
     task_ttl_hours: float = 168.0
     task_max_attempts: int = 10
@@ -52,6 +53,7 @@ class TaskSettings:
             webhook_secret=text("WEBHOOK_SECRET"),
             default_model=text("DEFAULT_MODEL"),
             auth_mode=text("AUTH_MODE", "iam"),
+            api_base_url=text("API_BASE_URL").rstrip("/"),
             allowed_origins=_listed(text("ALLOWED_ORIGINS")),
             task_ttl_hours=_number(environ, "TASK_TTL_HOURS", 168),
             task_max_attempts=int(_number(environ, "TASK_MAX_ATTEMPTS", 10)),

@@ -1,0 +1,168 @@
+"""What no task can get past stops the queue, is told of once, and ends with a release or a probe."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from local.simulator.client import Match, Refuse
+from sluice.aws.table import Key, Update
+
+from .stack import Stack
+
+SPEND_LIMIT = Refuse(status=429, details={"error_code": "enforced_spend_limit_reached"}, message="spend limit")
+
+
+def look(stack: Stack) -> None:
+    """Let every message that is there be looked at once, without a probe being due."""
+    for task in list(stack.tasks.overdue(10**10)):
+        stack.table.update(Update(Key(f"TASK#{task.id}", "TASK"), set={"due_at": 1.0}))
+    stack.turn("TASK")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Refuse(status=401), "authentication_error"),
+        (Refuse(status=402), "billing_error"),
+        (Refuse(status=403), "permission_error:claude-haiku-5-5"),
+        (Refuse(status=404), "not_found_error:claude-haiku-5-5"),
+        (SPEND_LIMIT, "rate_limit_error"),
+    ],
+)
+def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: Stack, fault: Refuse, kind: str) -> None:
+    rule = stack.simulator.fail(fault, Match(operation="messages"))
+    first = stack.submit()
+    stack.turn("TASK")
+    others = [stack.submit() for _ in range(5)]
+    for _ in range(3):
+        look(stack)
+
+    assert len(stack.simulator.requests("messages")) == 1
+    (notice,) = stack.published()
+    assert notice["MessageAttributes"]["kind"]["Value"] == kind
+    (incident,) = stack.call("GET", "/v1/incidents").body["data"]
+    assert incident["kind"] == kind
+    assert {stack.read(each)["status"] for each in [first, *others]} == {"queued"}
+    assert stack.read(others[0])["waiting_for"] == kind
+    assert not stack.receiver.calls
+
+    stack.simulator.heal(rule)
+    assert stack.call("POST", f"/v1/incidents/{kind.replace(':', '%3A')}/release").body["status"] == "released"
+    stack.run()
+    assert {stack.read(each)["status"] for each in [first, *others]} == {"succeeded"}
+    assert len(stack.simulator.requests("messages")) == 7
+    assert stack.published() == []
+
+
+def test_a_probe_ends_an_incident_by_itself(stack: Stack) -> None:
+    rule = stack.simulator.fail(Refuse(status=402), Match(operation="messages"))
+    ids = [stack.submit() for _ in range(3)]
+    stack.turn("TASK")
+    stack.let_time_pass()
+    stack.turn("TASK")
+    probes = len(stack.simulator.requests("messages"))
+    assert [each.kind for each in stack.incidents.list_open()] == ["billing_error"]
+    stack.simulator.heal(rule)
+    stack.run()
+    assert {stack.read(each)["status"] for each in ids} == {"succeeded"}
+    assert len(stack.simulator.requests("messages")) == probes + 3
+    assert len(stack.published()) == 1
+    assert stack.incidents.list_open() == ()
+
+
+def test_of_all_that_wait_one_makes_the_probe(stack: Stack) -> None:
+    stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
+    stack.submit()
+    stack.turn("TASK")
+    for _ in range(5):
+        stack.submit()
+    stack.let_time_pass()
+    stack.turn("TASK")
+    assert len(stack.simulator.requests("messages")) == 2
+
+
+def test_waiting_does_not_use_up_the_attempts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_TASK_MAX_ATTEMPTS", "2")
+    stack.cold_start()
+    rule = stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
+    task_id = stack.submit()
+    for _ in range(6):
+        stack.turn("TASK")
+        stack.let_time_pass()
+    assert stack.task(task_id).attempts == 0
+    stack.simulator.heal(rule)
+    stack.run()
+    assert stack.read(task_id)["status"] == "succeeded"
+
+
+def test_a_model_that_the_caller_named_fails_that_task_alone(stack: Stack) -> None:
+    params = {"model": "claude-retired", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params})
+    other = stack.submit()
+    stack.run()
+    assert stack.read(answer.body["id"])["error"]["type"] == "not_found_error"
+    assert stack.read(other)["status"] == "succeeded"
+    assert stack.published() == []
+
+
+def test_a_model_that_may_not_be_used_does_not_stop_others(stack: Stack) -> None:
+    stack.simulator.fail(Refuse(status=403), Match(operation="messages", model="claude-opus-5-5"))
+    params = {"model": "claude-opus-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params})
+    stack.turn("TASK")
+    other = stack.submit()
+    look(stack)
+    assert stack.read(answer.body["id"])["waiting_for"] == "permission_error:claude-opus-5-5"
+    assert stack.read(other)["status"] == "succeeded"
+
+
+def test_a_task_that_waits_too_long_fails_while_its_caller_can_read_so(stack: Stack) -> None:
+    stack.simulator.fail(Refuse(status=401, message="bad key"), Match(operation="messages"))
+    task_id = stack.submit()
+    stack.turn("TASK")
+    stack.table.update(Update(Key(f"TASK#{task_id}", "TASK"), set={"created_at": 1.0, "expires_at": 10**9 * 2}))
+    look(stack)
+    assert stack.read(task_id)["status"] == "queued"
+    soon = int(stack.task(task_id).due_at) + 1800
+    stack.table.update(Update(Key(f"TASK#{task_id}", "TASK"), set={"expires_at": soon}))
+    look(stack)
+    failed = stack.read(task_id)
+    assert (failed["status"], failed["error"]["message"]) == ("failed", "bad key")
+    stack.run()
+    assert stack.receiver.events == [("task.failed", task_id)]
+
+
+def test_a_key_that_has_just_been_rotated_stops_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.claude.secret._RENEW_SECONDS", 0.0)
+    stack.cold_start()
+    stack.simulator.fail(Refuse(status=401), Match(operation="messages", key="sk-ant-simulator"))
+    boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-old")
+    try:
+        stack.submit()
+        stack.run()
+        boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-new")
+        stack.simulator.fail(Refuse(status=401), Match(operation="messages", key="sk-ant-old"))
+        task_id = stack.submit()
+        stack.run()
+    finally:
+        boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-simulator")
+    assert stack.read(task_id)["status"] == "succeeded"
+    assert stack.published() == []
+    assert stack.incidents.list_open() == ()
+
+
+def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
+    with monkeypatch.context() as patch:
+        patch.setenv("SLUICE_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:missing")
+        stack.cold_start()
+        stack.submit()
+        stack.turn("TASK")
+    assert stack.published() == []
+    stack.cold_start()
+    key = Key("INCIDENT#authentication_error", "INCIDENT")
+    stack.table.update(Update(key, set={"telling_at": 1.0}))
+    stack.let_time_pass()
+    stack.turn("TASK")
+    assert len(stack.published()) == 1

@@ -1,0 +1,106 @@
+"""Messages that come twice, at once, late, or for nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local.simulator.client import Delay, Match
+from sluice.aws.table import Key, Update
+
+from .stack import Context, Stack, sample
+
+LATER = 2 * 10**9
+
+
+def copies(record: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    return [{**record, "messageId": f"copy-{number}"} for number in range(count)]
+
+
+def test_a_message_delivered_five_times_at_once_calls_claude_once(stack: Stack) -> None:
+    stack.simulator.fail(Delay(seconds=0.3), Match(operation="messages"))
+    task_id = stack.submit()
+    (record,) = stack.receive("TASK")
+    stack.deliver("TASK", copies(record, 5))
+    stack.run()
+    assert len(stack.simulator.requests("messages")) == 1
+    assert stack.receiver.events == [("task.succeeded", task_id)]
+
+
+def test_a_message_that_comes_after_the_end_does_nothing(stack: Stack) -> None:
+    task_id = stack.submit()
+    (record,) = stack.receive("TASK")
+    stack.deliver("TASK", [record])
+    stack.run()
+    sent = len(stack.calls.sent)
+    assert stack.deliver("TASK", [record]) == []
+    assert len(stack.calls.sent) == sent
+    assert len(stack.simulator.requests("messages")) == 1
+    assert stack.receiver.events == [("task.succeeded", task_id)]
+
+
+def test_a_message_that_comes_while_a_worker_is_at_it_waits_for_that_workers_end(stack: Stack) -> None:
+    task_id = stack.submit()
+    (record,) = stack.receive("TASK")
+    stack.tasks.claim(task_id, LATER, LATER + 60)
+    assert stack.deliver("TASK", [record]) == []
+    # Not dropped: it may be the only message, and the worker may die.
+    assert stack.delays("TASK") == [0, 900]
+    assert not stack.simulator.requests()
+
+
+def test_a_task_whose_worker_died_is_taken_over_after_its_lease(stack: Stack) -> None:
+    task_id = stack.submit()
+    stack.tasks.claim(task_id, LATER, LATER + 60)
+    stack.let_time_pass()
+    stack.run()
+    assert stack.read(task_id)["status"] == "succeeded"
+    assert stack.read(task_id)["attempts"] == 2
+
+
+def test_a_task_that_kills_its_workers_ends(stack: Stack) -> None:
+    task_id = stack.submit()
+    stack.table.update(Update(Key(f"TASK#{task_id}", "TASK"), set={"attempts": 10, "status": "running", "due_at": 1.0}))
+    stack.run()
+    assert stack.read(task_id)["status"] == "failed"
+    assert not stack.simulator.requests()
+    assert stack.receiver.events == [("task.failed", task_id)]
+
+
+def test_a_callback_delivered_five_times_at_once_calls_back_once(stack: Stack) -> None:
+    task_id = stack.submit()
+    stack.turn("TASK")
+    (record,) = stack.receive("CALLBACK")
+    stack.deliver("CALLBACK", copies(record, 5))
+    stack.deliver("CALLBACK", [record])
+    stack.run()
+    assert stack.receiver.events == [("task.succeeded", task_id)]
+
+
+def test_messages_of_a_batch_are_handled_together_and_fail_alone(stack: Stack) -> None:
+    ids = [stack.submit() for _ in range(3)]
+    records = stack.receive("TASK")
+    broken = {**sample("run_task_malformed")["Records"][0], "messageId": "broken"}
+    assert stack.deliver("TASK", [records[0], broken, *records[1:]]) == ["broken"]
+    assert {stack.read(each)["status"] for each in ids} == {"succeeded"}
+
+
+def test_messages_for_tasks_that_are_gone_are_dropped(stack: Stack) -> None:
+    nothing_failed: dict[str, list[str]] = {"batchItemFailures": []}
+    assert stack.handlers["run_task"](sample("run_task_messages"), Context()) == nothing_failed
+    assert stack.handlers["deliver_callback"](sample("deliver_callback_messages"), Context()) == nothing_failed
+    assert stack.calls.sent == []
+
+
+def test_a_task_without_a_message_gets_one_from_the_schedule(stack: Stack) -> None:
+    task_id, waiting = stack.submit(), stack.submit(delay_seconds=7200)
+    for record in stack.receive("TASK"):
+        stack.delete("TASK", record)
+    assert stack.handlers["run_task"](sample("run_task_schedule"), Context()) == {}
+    assert stack.receive("TASK") == []
+    stack.let_time_pass()
+    stack.table.update(Update(Key(f"TASK#{waiting}", "TASK"), set={"open_at": f"{10**10:017.3f}"}))
+    for _ in range(2):
+        stack.handlers["run_task"](sample("run_task_schedule"), Context())
+    (record,) = stack.receive("TASK")
+    assert json.loads(record["body"]) == {"task_id": task_id}
