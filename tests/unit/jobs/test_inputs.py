@@ -17,6 +17,7 @@ from sluice.errors import InputError, UnreadableInput
 from sluice.jobs.folder import FolderSettings
 from sluice.jobs.inputs import text
 from sluice.jobs.inputs.batches import Position
+from sluice.jobs.inputs.jsonl import JsonlInput
 from sluice.jobs.inputs.kinds import FileKind, Kind, kind_of_file
 from sluice.jobs.inputs.packed import skip_bytes, unpack
 from sluice.jobs.inputs.plain import TextInput
@@ -206,6 +207,23 @@ def test_a_quote_that_is_never_closed_is_pointed_at(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sluice.jobs.inputs.rows.MAX_LINE_CHARACTERS", 1_000)
     with pytest.raises(UnreadableInput, match=r"line \d+.*quote"):
         read(TableInput, b'prompt\n"x' + b"yyyyyyyyy\n" * 200)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\nand on,and on\n"])
+def test_a_quote_that_is_open_at_the_end_does_not_swallow_the_rest(end: str) -> None:
+    table = Table([b'name,text\n\none,"whole\nrow"\ntwo,"open', end.encode()])
+    rows = table.rows()
+    assert next(rows).cells == ("one", "whole\nrow")
+    with pytest.raises(UnreadableInput, match="A quote in the row at line 5 is never closed"):
+        next(rows)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_requests_in_utf_16_are_told_of(encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    data = (mark + '{"custom_id": "one"}\n').encode(encoding)
+    with pytest.raises(UnreadableInput, match="UTF-16"):
+        next(JsonlInput(lambda offset: iter([data[offset:]]), RULES, in_place=True).batches(Position()))
 
 
 @pytest.mark.parametrize("kind", [TableInput, TextInput])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from sluice.aws.join import Piece, join_objects
 from sluice.errors import ConditionFailed, ObjectNotFound
+from sluice.jobs.blocks import whole_lines
 from sluice.jobs.books import Books, balance
 from sluice.jobs.manifest import Manifest, read_manifest
 from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
@@ -21,6 +22,7 @@ from sluice.jobs.notice_text import Place, status_notice
 from sluice.jobs.notices import announce, announce_pending
 from sluice.jobs.parts import WaveStats
 from sluice.jobs.pinned import read_pinned
+from sluice.jobs.rejected import decode_rejected
 from sluice.jobs.report import write_report
 from sluice.jobs.results import CANCELED
 from sluice.jobs.results_csv import has_results_csv, write_results_csv
@@ -85,11 +87,22 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> Account:
     if has_results_csv(job.upload):
         write_results_csv(services, job, pinned, [shard for shard in shards if shard.ref.wave == 0])
         files["csv"] = place.uri(job.job_id, "results.csv")
-    account = _account(services, job, balance(plan, shards), manifest, pinned.prices.date, shards, files)
+    books = _with_rejections(services, balance(plan, shards), manifest)
+    account = _account(services, job, books, manifest, pinned.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
     services.objects.put(outbox, f"{job.job_id}/report.html", report, "text/html; charset=utf-8")
     services.objects.put(outbox, f"{job.job_id}/summary.json", summary, "application/json")
     return account
+
+
+def _with_rejections(services: Services, books: Books, manifest: Manifest) -> Books:
+    """Put into the books why lines were rejected."""
+    if not manifest.rejected_keys:
+        return books
+    stream = services.objects.stream(services.settings.outbox, manifest.rejected_keys[0])
+    first = decode_rejected(next(whole_lines(stream)).partition(b"\n")[0])
+    tally = replace(books.tally, reasons=dict(manifest.reasons), first_rejection=f"line {first.line}: {first.reason}")
+    return replace(books, tally=tally)
 
 
 def _account(

@@ -105,7 +105,8 @@ class Plan:
 class Tally:
     """A job's books at its end. ``cost`` in US dollars, estimated; ``waves`` how often a request was sent at most.
 
-    ``errors`` counts by error type; ``balanced``: each line is accounted for, once (see ``jobs.books``).
+    ``errors`` counts by error type, ``reasons`` rejected lines by what is wrong with them; ``first_rejection`` says it
+    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.books``).
     """
 
     lines: int
@@ -116,6 +117,8 @@ class Tally:
     waves: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     balanced: bool = True
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    first_rejection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

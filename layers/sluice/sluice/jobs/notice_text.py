@@ -7,14 +7,16 @@ job can have several, the event, "#", the kind of the hold, "@" and the second i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from sluice.aws.topic import MAX_SUBJECT, Notice
 from sluice.jobs.advice import advice_for, retry_hint
+from sluice.jobs.inputs.kinds import Kind, kind_of_file
 from sluice.jobs.model import Job, JobStatus, Tally
-from sluice.jobs.quantities import count, dollars, duration, share
+from sluice.jobs.quantities import about_dollars, count, duration, share
 
 HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
 _DETAIL_TYPES = {
@@ -96,6 +98,8 @@ def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
     counts = [f"{count(tally.succeeded)} of {count(tally.lines, 'line')} answered"]
     counts += [count(tally.errored, "error")] if tally.errored else []
     counts += [f"{count(tally.rejected)} rejected"] if tally.rejected else []
+    if tally.rejected == tally.lines:
+        sentence = "has nothing in it that could be sent: all of its lines were rejected."
     body = [f"{_name(job)} {sentence}", "", *_counts(tally), "", *_effort(job, tally), "", *_places(job, tally, place)]
     return _subject(outcome, job, ", ".join(counts)), body + _next_steps(tally)
 
@@ -104,29 +108,36 @@ def _counts(tally: Tally) -> list[str]:
     rows = [f"Lines       {count(tally.lines)}"]
     rows.append(f"Answered    {count(tally.succeeded)} ({share(tally.succeeded, tally.lines)})")
     if tally.errored:
-        by_type = ", ".join(f"{count(number)} {name}" for name, number in ranked(tally))
-        rows.append(f"Errors      {count(tally.errored)} ({by_type})")
+        rows.append(f"Errors      {count(tally.errored)} ({_listed(ranked(tally.errors))})")
     if tally.rejected:
-        rows.append(f"Rejected    {count(tally.rejected)} (lines that cannot be sent as a request)")
+        rows.append(
+            f"Rejected    {count(tally.rejected)} ({_listed(ranked(tally.reasons)) or 'lines that cannot run'})"
+        )
     if not tally.balanced:
         rows += ["", "The books do not balance: the counts do not add up to the lines of the file. Nothing is deleted,"]
         rows.append("and the difference is in summary.json. Please look into it before you use the results.")
     return rows
 
 
-def ranked(tally: Tally) -> list[tuple[str, int]]:
-    """The error types with their counts, most frequent first."""
-    return sorted(tally.errors.items(), key=lambda entry: (-entry[1], entry[0]))
+def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Names with their counts, most frequent first."""
+    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _listed(names: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count(number)} {name}" for name, number in names)
 
 
 def _effort(job: Job, tally: Tally) -> list[str]:
     took = duration((job.finished_at or job.moved_at) - job.received_at)
     waves = f" in {count(tally.waves, 'wave')}" if tally.waves > 1 else ""
-    return [f"Took        {took}{waves}", f"Cost        about {dollars(tally.cost)} (an estimate, at the batch price)"]
+    cost = f"{about_dollars(tally.cost)} (an estimate, at the batch price)" if tally.cost else "nothing"
+    return [f"Took        {took}{waves}", f"Cost        {cost}"]
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
-    rows = [f"Results     {place.uri(job.job_id, 'results.jsonl')}"]
+    rows = [f"Table       {place.uri(job.job_id, 'results.csv')}"] if _is_table(job) else []
+    rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")
     if tally.rejected:
@@ -138,11 +149,12 @@ def _places(job: Job, tally: Tally, place: Place) -> list[str]:
 
 
 def _next_steps(tally: Tally) -> list[str]:
-    steps = [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally)]
+    steps = [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally.errors)]
     if hint := retry_hint(tally.errors):
         steps.append(f"- To run them again: {hint}")
     if tally.rejected:
-        steps.append("- Rejected lines: rejected.jsonl says for each its number, the reason and its text.")
+        first = f" The first is {tally.first_rejection}" if tally.first_rejection else ""
+        steps.append(f"- Rejected lines: rejected.jsonl says for each its number, the reason and its text.{first}")
     return ["", "What to do", *steps] if steps else []
 
 
@@ -151,9 +163,8 @@ def _held(job: Job) -> tuple[str, list[str]]:
     reason = job.hold.reason if job.hold else "No reason was kept."
     body = [f"{_name(job)} waits for you. Nothing is lost, and nothing more is sent until you decide.", "", reason]
     if job.plan:
-        estimate = f"about {dollars(job.plan.estimated_cost)}"
         body += ["", f"Requests    {count(job.plan.requests)}", f"Rejected    {count(job.plan.rejected)}"]
-        body.append(f"Cost        {estimate} (an estimate)")
+        body.append(f"Cost        {about_dollars(job.plan.estimated_cost)} (an estimate)")
     return _subject("Held", job, _kind_words(kind)), [*body, *release_steps(job)]
 
 
@@ -200,6 +211,10 @@ def _failed(job: Job) -> tuple[str, list[str]]:
     return _subject("Failed", job, reason), [f"{_name(job)} cannot be run.", "", reason, *steps]
 
 
+def _is_table(job: Job) -> bool:
+    return kind_of_file(job.upload.key).kind is Kind.TABLE
+
+
 def _name(job: Job) -> str:
     return job.upload.key.rpartition("/")[2] or job.upload.key
 
@@ -230,6 +245,8 @@ def _detail(job: Job, notice: str, place: Place) -> dict[str, Any]:
         detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
         detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
         detail |= {name: place.uri(job.job_id, f"{name}.{end}") for name, end in _FILES}
+        if _is_table(job):
+            detail["csv"] = place.uri(job.job_id, "results.csv")
     if job.hold:
         detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}
     if job.failure:

@@ -27,6 +27,11 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
+def about_dollars(amount: float) -> str:
+    """Write an estimate: ``about $1.20``, ``less than $0.01``."""
+    return dollars(amount) if 0 < amount < 0.01 else f"about {dollars(amount)}"
+
+
 def duration(seconds: float) -> str:
     """Write a time span in its two largest units: ``45 s``, ``12 min 5 s``, ``3 h 20 min``, ``1 d 2 h``."""
     whole = max(round(seconds), 0)

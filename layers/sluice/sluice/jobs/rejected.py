@@ -27,6 +27,7 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(RejectedLine)
 
 
 def encode_rejected(line: BadLine) -> bytes:
@@ -35,3 +36,8 @@ def encode_rejected(line: BadLine) -> bytes:
     cut = Cut(line.length, line.offset) if len(text) < line.length else None
     shown = text.decode(errors="backslashreplace")
     return _ENCODER.encode(RejectedLine(line.number, line.problem.reason, shown, cut)) + b"\n"
+
+
+def decode_rejected(line: bytes) -> RejectedLine:
+    """Read what ``encode_rejected`` wrote."""
+    return _DECODER.decode(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 
+from sluice.errors import UnreadableInput
 from sluice.jobs.inputs.batches import Batch, Position
 from sluice.jobs.lines import BadLine, Block, LineRules, check_block, check_lines
 from sluice.jobs.reader import BlockReader, LinesRead, LongLine
@@ -21,7 +23,7 @@ class JsonlInput:
 
     def batches(self, start: Position) -> Iterator[Batch]:
         position = start
-        for read in BlockReader(start.offset, self._rules.max_bytes).read(self._chunks(start.offset)):
+        for read in BlockReader(start.offset, self._rules.max_bytes).read(_utf8(self._chunks(start.offset))):
             number = position.lines + 1
             batch = self._reject(read, number) if isinstance(read, LongLine) else self._check(read, number)
             position = batch.position
@@ -38,3 +40,11 @@ class JsonlInput:
         reason = f"The line has {line.length} bytes, more than the {self._rules.max_bytes} that can run."
         bad = BadLine(number, line.offset, line.length, line.text, LineProblem("too long", reason))
         return Batch((bad,), Position(line.offset + line.length + 1, number))
+
+
+def _utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks. Raises UnreadableInput where they begin as UTF-16, in which no line ends where it should."""
+    for number, chunk in enumerate(chunks):
+        if number == 0 and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UnreadableInput("The file is UTF-16, and a .jsonl file has to be UTF-8. Save it as UTF-8.")
+        yield chunk

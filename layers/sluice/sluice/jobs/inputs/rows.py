@@ -34,14 +34,15 @@ class Table:
         text = TextFile(chunks)
         self.note = text.note
         self.delimiter = _guess_delimiter(text.sample)
-        self._reader = csv.reader(_bounded(text.lines()), delimiter=self.delimiter)
+        self._ended = False
+        self._reader = csv.reader(self._bounded(text.lines()), delimiter=self.delimiter)
         names = next(self._filled_rows(), None)
         if names is None:
             raise UnreadableInput("The file is empty.")
         self.columns = tuple(name.strip() for name in names)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows. Raises UnreadableInput where a quote is never closed or a line is far too long."""
+        """Yield the rows. Raises UnreadableInput where a quote is never closed, or a line is far too long."""
         width = len(self.columns)
         for number, cells in enumerate(self._filled_rows(), 1):
             while len(cells) > width and not cells[-1].strip():
@@ -55,8 +56,16 @@ class Table:
         csv.writer(line, delimiter=self.delimiter, lineterminator="").writerow(cells)
         return line.getvalue()
 
+    def _bounded(self, lines: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(lines, 1):
+            if is_too_long(line):
+                raise UnreadableInput(f"Line {number} has more than {MAX_LINE_CHARACTERS} characters.")
+            yield line
+        self._ended = True
+
     def _filled_rows(self) -> Iterator[list[str]]:
         while True:
+            begun = self._reader.line_num + 1
             try:
                 cells = next(self._reader, None)
             except csv.Error as error:
@@ -64,15 +73,11 @@ class Table:
                 raise UnreadableInput(f"The table cannot be read at line {line}: {error}. Is a quote open?") from None
             if cells is None:
                 return
+            if self._ended:
+                # A row ends with its line. One that went on to the end of the file is what was left of a cell.
+                raise UnreadableInput(f"A quote in the row at line {begun} is never closed.")
             if any(map(str.strip, cells)):
                 yield cells
-
-
-def _bounded(lines: Iterable[str]) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if is_too_long(line):
-            raise UnreadableInput(f"Line {number} has more than {MAX_LINE_CHARACTERS} characters.")
-        yield line
 
 
 def _guess_delimiter(sample: str) -> str:

@@ -1,0 +1,59 @@
+"""What people read of a job's end: what, how many, why, where, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice.jobs.model import Job, JobStatus, Tally, Upload
+from sluice.jobs.notice_text import Place, compose
+
+PLACE = Place("outbox", "eu-west-1")
+
+
+def ended(tally: Tally, key: str = "folder/orders.jsonl") -> Job:
+    upload = Upload("inbox", key, "v1", "etag", 1000)
+    status = JobStatus.FINISHED_WITH_ERRORS if tally.rejected or tally.errored else JobStatus.FINISHED
+    return Job(upload, status, 1000.0, 1065.0, finished_at=1065.0, tally=tally)
+
+
+def text_of(tally: Tally, key: str = "folder/orders.jsonl") -> str:
+    job = ended(tally, key)
+    return compose(job, f"job.{job.status}", PLACE, 1065.0).text
+
+
+def test_a_mail_says_why_lines_were_rejected() -> None:
+    reasons = {"params": 1, "not JSON": 3}
+    text = text_of(Tally(10, 6, 0, 4, cost=2.0, waves=1, reasons=reasons, first_rejection="line 2: It is not JSON."))
+    assert "Rejected    4 (3 not JSON, 1 params)" in text
+    assert (
+        "rejected.jsonl says for each its number, the reason and its text. The first is line 2: It is not JSON." in text
+    )
+
+
+def test_a_file_of_which_nothing_ran_is_not_said_to_have_finished() -> None:
+    text = text_of(Tally(2, 0, 0, 2, reasons={"model": 2}, first_rejection="line 1: There is no model 'x'."))
+    assert text.startswith("orders.jsonl has nothing in it that could be sent: all of its lines were rejected.")
+    assert "Cost        nothing" in text
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        (0.0, "Cost        nothing\n"),
+        (0.0004, "Cost        less than $0.01 (an estimate"),
+        (1234.5, "Cost        about $1,234.50 (an estimate"),
+    ],
+)
+def test_the_cost_reads_as_an_estimate(cost: float, says: str) -> None:
+    assert says in text_of(Tally(3, 3, 0, 0, cost=cost, waves=1))
+
+
+@pytest.mark.parametrize(
+    ("key", "has_table"), [("a.csv", True), ("a.tsv.gz", True), ("a.jsonl", False), ("a.txt", False)]
+)
+def test_whoever_dropped_a_table_is_told_where_theirs_is(key: str, has_table: bool) -> None:
+    job = ended(Tally(3, 3, 0, 0, waves=1), key)
+    notice = compose(job, "job.finished", PLACE, 1065.0)
+    uri = f"s3://outbox/{job.job_id}/results.csv"
+    assert (f"Table       {uri}" in notice.text) is has_table
+    assert notice.detail.get("csv") == (uri if has_table else None)
