@@ -15,7 +15,7 @@ from sluice.errors import AwsError, AwsUnavailable, ObjectNotFound
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 # S3: Multipart upload limits. At most 10,000 parts; each but the last has at least 5 MiB. Parts grow with the object,
 # from 8 MiB by 8 MiB each thousand parts, so that 10,000 of them reach over 400 GiB.
 PART_BYTES = 8 << 20
@@ -171,10 +171,10 @@ class Writer:
         if self._upload_id is None:
             created = call_s3(self._client.create_multipart_upload, **self._target, ContentType=self._content_type)
             self._upload_id = created["UploadId"]
-        number, body = len(self._etags) + 1, bytes(self._buffer)
-        part = {"PartNumber": number, "UploadId": self._upload_id, "Body": body}
+        # Sent without a copy: two parts in memory would be the most that writing needs.
+        part = {"PartNumber": len(self._etags) + 1, "UploadId": self._upload_id, "Body": self._buffer}
         self._etags.append(call_s3(self._client.upload_part, **self._target, **part)["ETag"])
-        self._buffer.clear()
+        self._buffer = bytearray()
 
 
 class _RangeEmpty(AwsError):

@@ -26,7 +26,7 @@ PAGE_LIMIT = 1000
 _CONNECT_SECONDS = 5.0
 # A batch of 256 MB is read, checked and stored before it is answered.
 _READ_SECONDS = 120.0
-_RESULT_CHUNK = 1 << 18
+_RESULT_CHUNK = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import msgspec
 from sluice.claude.prices import PriceList
 from sluice.jobs.model import Tokens
 from sluice.jobs.results import CUT_OFF_REASON, SUCCEEDED, ResultLine, Usage
-from sluice.jobs.waves import Fate, fate_of
+from sluice.jobs.waves import fate_of
 
 _NO_LIMIT = 1 << 62
 
@@ -57,39 +57,46 @@ class Accounts:
         self._outputs: Counter[int] = Counter()
 
     def add(self, lines: Iterable[ResultLine], places: Sequence[int], fates: bytearray) -> None:
-        """Note the fate of each line's request at its place, and what it used."""
-        inputs, outputs, known = [], [], self._used
-        succeeded, cut_off = int(Fate.SUCCEEDED), int(Fate.CUT_OFF)
-        for line, place in zip(lines, places, strict=True):
-            result = line.result
-            if result.type != SUCCEEDED or (message := result.message) is None:
+        """Note what the lines used, and at its place the fate of each request that did not just succeed."""
+        results = [line.result for line in lines]
+        messages = [result.message for result in results if result.type == SUCCEEDED and result.message is not None]
+        if len(messages) < len(results) or CUT_OFF_REASON in {message.stop_reason for message in messages}:
+            for place, result in zip(places, results, strict=True):
                 fates[place] = fate_of(result)
-                continue
-            fates[place] = cut_off if message.stop_reason == CUT_OFF_REASON else succeeded
-            if (usage := message.usage) is None:
-                continue
-            tokens = usage.input_tokens or 0
-            inputs.append(tokens)
-            outputs.append(usage.output_tokens or 0)
-            used = known.get(message.model) or self._open(message.model)
-            if usage.cache_creation_input_tokens or usage.cache_read_input_tokens or tokens > used.limit:
-                used = self._add_cached_or_long(message.model, used, usage)
-            used.input += tokens
-            used.output += outputs[-1]
+        for model in {message.model for message in messages}:
+            usages = [message.usage for message in messages if message.model == model and message.usage is not None]
+            if usages:
+                self._add_usages(model, usages)
+
+    def _add_usages(self, model: str, usages: Sequence[Usage]) -> None:
+        used = self._used.get(model) or self._open(model)
+        inputs = [usage.input_tokens or 0 for usage in usages]
+        outputs = [usage.output_tokens or 0 for usage in usages]
         self._inputs.update(map(int.bit_length, inputs))
         self._outputs.update(map(int.bit_length, outputs))
+        used.input += sum(inputs)
+        used.output += sum(outputs)
+        cached = [usage.cache_creation_input_tokens or usage.cache_read_input_tokens for usage in usages]
+        if any(cached) or max(inputs) > used.limit:
+            for usage in usages:
+                self._add_cached_or_long(model, used, usage)
 
     def _open(self, model: str) -> _Used:
         price = self._prices.find(model)
         limit = price.long_prompt_tokens if price and price.long_prompt_tokens else _NO_LIMIT
         return self._used.setdefault(model, _Used(limit))
 
-    def _add_cached_or_long(self, model: str, used: _Used, usage: Usage) -> _Used:
+    def _add_cached_or_long(self, model: str, used: _Used, usage: Usage) -> None:
+        """Note what a request used of the cache, and move one with a long prompt to where those are."""
         cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
-        if (usage.input_tokens or 0) + cached > used.limit:
+        tokens, answer = usage.input_tokens or 0, usage.output_tokens or 0
+        if tokens + cached > used.limit:
+            used.input -= tokens
+            used.output -= answer
             used = self._long.setdefault(model, _Used(used.limit))
+            used.input += tokens
+            used.output += answer
         used.add_cache(usage)
-        return used
 
     @property
     def lengths(self) -> Lengths:

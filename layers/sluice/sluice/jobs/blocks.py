@@ -16,7 +16,7 @@ def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if not cut:
             started.append(chunk)
             continue
-        yield b"".join((*started, chunk[:cut]))
+        yield b"".join((*started, memoryview(chunk)[:cut])) if started else chunk[:cut]
         started = [chunk[cut:]] if cut < len(chunk) else []
     if rest := b"".join(started):
         yield rest + b"\n"

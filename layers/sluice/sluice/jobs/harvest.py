@@ -64,7 +64,7 @@ class Harvest:
                 offsets: Sequence[int] = range(len(ids))
             elif not (offsets := [offset for offset, each in enumerate(group) if each == wanted]):
                 continue
-            lines = self.locations.lines(first, offsets)
+            lines = self.locations.lines(first + offset for offset in offsets)
             expected = [ids[offset] for offset in offsets]
             if marked := first + offsets[0] == 0:
                 expected[0] = self.shard.nonce.encode()
@@ -96,13 +96,13 @@ def harvest_results(services: Services, shard: Shard, prices: PriceList, arrival
     index = IdIndex(shard.count)
     ids = _ids_reader(services, shard)
     _fill(index, shard, ids())
-    accounts, fates = Accounts(prices), bytearray(shard.count)
+    accounts, fates = Accounts(prices), bytearray([Fate.SUCCEEDED]) * shard.count
     try:
         with services.claude.results(shard.batch_id or "") as chunks:
-            for block, lines in read_blocks(chunks):
-                places = index.find([line.custom_id for line in lines])
-                arrivals.add(block, places)
-                accounts.add(lines, places, fates)
+            for block in read_blocks(chunks):
+                places = index.find([line.custom_id for line in block.lines])
+                arrivals.add(block.data, block.ends, places)
+                accounts.add(block.lines, places, fates)
         del index
         locations = arrivals.locate()
     except OSError as error:
@@ -112,6 +112,9 @@ def harvest_results(services: Services, shard: Shard, prices: PriceList, arrival
                 "ephemeral storage, or let shards be smaller (MaxShardRequests)."
             ) from error
         raise
+    if arrivals.arrived != shard.count:
+        for place in locations.missing:
+            fates[place] = Fate.MISSING
     return Harvest(shard, fates, accounts, locations, MISSING_RESULT, ids)
 
 

@@ -15,63 +15,52 @@ from tempfile import TemporaryFile
 
 from sluice.jobs.results import ForeignResults
 
-# An entry of the table: the upper 47 bits of the hash, then the place plus one. 2**17 > 100,000 requests of a batch.
-_PLACE_BITS = 17
-_PLACE = (1 << _PLACE_BITS) - 1
-_TAG = (1 << 64) - 1 - _PLACE
-_LOG_ITEMS = 8192
+# Of a hash's 64 bits, the upper ones are kept to tell ids apart; the slot follows from all of them.
+_TAG_SHIFT, _TAG_MASK = 34, (1 << 30) - 1
 
 
 class IdIndex:
     """Finds the place of a ``custom_id`` without keeping its text, in about 15 bytes for each.
 
-    Two ids of the shard with one tag are told apart (the second is kept as text). An id that is not of the shard can
-    have the tag of one that is: whoever reads the line of a place has to compare its ``custom_id``.
+    A hash table with a tag and a place (from 1; 0: free) in each slot. Two ids of the shard with one tag on one way are
+    told apart: the second is kept as text. An id that is not of the shard can have the tag of one that is: whoever
+    reads the line of a place has to compare its ``custom_id``.
     """
 
     def __init__(self, count: int, hash_of: Callable[[str], int] = hash) -> None:
-        if count >= _PLACE:
-            raise ValueError(f"A shard has at most {_PLACE - 1} requests, not {count}.")
-        self._slots = array("Q", bytes(8 * (count * 15 // 8 + 1)))
+        self._size = count * 15 // 8 + 1
+        self._tags = array("I", bytes(4 * self._size))
+        self._places = array("I", bytes(4 * self._size))
         self._hash_of = hash_of
         self._twins: dict[str, int] = {}
 
     def add(self, custom_ids: Sequence[str], first_place: int = 0) -> None:
         """Give the ids, which differ from each other, the places from ``first_place`` on."""
-        slots, size, place = self._slots, len(self._slots), first_place
+        tags, places, size, place = self._tags, self._places, self._size, first_place
         for value in map(self._hash_of, custom_ids):
             place += 1
-            slot = value % size
-            if not slots[slot]:
-                slots[slot] = value & _TAG | place
-            elif not self._add_further(slot, value & _TAG, place):
-                self._twins[custom_ids[place - 1 - first_place]] = place - 1
-
-    def _add_further(self, slot: int, tag: int, place: int) -> bool:
-        """Take the next free slot; False where an entry on the way has the tag."""
-        slots, size = self._slots, len(self._slots)
-        while entry := slots[slot]:
-            if entry & _TAG == tag:
-                return False
-            slot = slot + 1 if slot + 1 < size else 0
-        slots[slot] = tag | place
-        return True
+            slot, tag = value % size, value >> _TAG_SHIFT & _TAG_MASK
+            while places[slot]:
+                if tags[slot] == tag:
+                    self._twins[custom_ids[place - 1 - first_place]] = place - 1
+                    break
+                slot = slot + 1 if slot + 1 < size else 0
+            else:
+                tags[slot], places[slot] = tag, place
 
     def find(self, custom_ids: Sequence[str]) -> list[int]:
         """Return their places. Raises ForeignResults for one that is not there."""
-        slots, size, places = self._slots, len(self._slots), []
+        tags, places, size, found = self._tags, self._places, self._size, []
         for value in map(self._hash_of, custom_ids):
-            entry = slots[slot := value % size]
-            tag = value & _TAG
-            while entry & _TAG != tag or not entry:
-                if not entry:
+            slot, tag = value % size, value >> _TAG_SHIFT & _TAG_MASK
+            while tags[slot] != tag or not places[slot]:
+                if not places[slot]:
                     raise ForeignResults("The results name a request that is not of this shard.")
                 slot = slot + 1 if slot + 1 < size else 0
-                entry = slots[slot]
-            places.append((entry & _PLACE) - 1)
+            found.append(places[slot] - 1)
         if self._twins:
-            return [self._twins.get(custom_id, place) for custom_id, place in zip(custom_ids, places, strict=True)]
-        return places
+            return [self._twins.get(custom_id, place) for custom_id, place in zip(custom_ids, found, strict=True)]
+        return found
 
 
 class Arrivals:
@@ -83,34 +72,32 @@ class Arrivals:
     def __init__(self, count: int, lines: FileIO, places: FileIO, ends: FileIO) -> None:
         self.arrived = 0
         self._count = count
-        self._written = 0
+        self._blocks = array("I")
         self._lines = lines
         self._places = places
         self._ends = ends
 
-    def add(self, block: bytes, places: Sequence[int]) -> None:
-        """Keep a run of whole lines, one for each place."""
-        find, end, before, ends = block.find, 0, self._written, array("Q")
-        while end := find(b"\n", end) + 1:
-            ends.append(before + end)
+    def add(self, block: bytes, ends: array[int], places: Sequence[int]) -> None:
+        """Keep a run of whole lines: where each ends in it (unsigned 32-bit), and the place of each."""
         _write(self._lines.fileno(), block)
         _write(self._places.fileno(), array("I", places).tobytes())
         _write(self._ends.fileno(), ends.tobytes())
-        self._written += len(block)
+        self._blocks.append(len(places))
         self.arrived += len(places)
 
     def locate(self) -> Locations:
         """Say where the line of each place lies. Raises ForeignResults where two lines have one place."""
-        offsets, lengths, start = array("Q", bytes(8 * self._count)), array("I", bytes(4 * self._count)), 0
+        offsets, lengths, before = array("Q", bytes(8 * self._count)), array("I", bytes(4 * self._count)), 0
         self._places.seek(0)
         self._ends.seek(0)
-        while places := array("I", self._places.read(4 * _LOG_ITEMS)):
-            ends = array("Q", self._ends.read(8 * len(places)))
+        for count in self._blocks:
+            places, ends, start = array("I", self._places.read(4 * count)), array("I", self._ends.read(4 * count)), 0
             for place, end in zip(places, ends, strict=True):
                 if lengths[place]:
                     raise ForeignResults("The results name a request twice.")
-                offsets[place], lengths[place] = start, end - start
+                offsets[place], lengths[place] = before + start, end - start
                 start = end
+            before += start
         return Locations(self._lines.fileno(), offsets, lengths)
 
 
@@ -122,14 +109,19 @@ class Locations:
         self._offsets = offsets
         self._lengths = lengths
 
+    @property
+    def missing(self) -> Iterator[int]:
+        """The places whose line did not come."""
+        return (place for place, length in enumerate(self._lengths) if not length)
+
     def line(self, place: int) -> bytes:
         """Read the line of a place, with its newline; empty where none came."""
         return os.pread(self._descriptor, self._lengths[place], self._offsets[place])
 
-    def lines(self, first: int, places: Iterable[int]) -> list[bytes]:
-        """Read the lines of several places, which count from ``first``."""
+    def lines(self, places: Iterable[int]) -> list[bytes]:
+        """Read the lines of several places."""
         descriptor, offsets, lengths, pread = self._descriptor, self._offsets, self._lengths, os.pread
-        return [pread(descriptor, lengths[first + place], offsets[first + place]) for place in places]
+        return [pread(descriptor, lengths[place], offsets[place]) for place in places]
 
 
 @contextmanager

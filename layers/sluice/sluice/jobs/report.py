@@ -127,7 +127,7 @@ def _errors(account: Account) -> Iterator[str]:
                 f"<tr><td><code>{escape(each.custom_id)}</code></td><td>{escape(each.message) or '-'}</td></tr>"
                 for each in examples
             )
-            head = "<tr><th>for example</th><th>Claude says</th></tr>"
+            head = "<tr><th>Example</th><th>Claude says</th></tr>"
             yield f'<div class="scroll"><table class="examples">{head}{rows}</table></div>'
 
 

@@ -6,7 +6,9 @@ an object (Claude API: Message Batches, results).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -84,24 +86,39 @@ class ForeignResults(SluiceError):
 
 _LINE = msgspec.json.Decoder(ResultLine)
 _RAW = msgspec.json.Decoder(RawResultLine)
-_NEWLINE = b"\n"
 
 
-def read_blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, list[ResultLine]]]:
-    """Yield runs of whole lines, each run with its lines decoded: one newline a line, blank lines left out.
+class Block(NamedTuple):
+    """A run of whole lines: their bytes, where in them each line ends, and the lines decoded."""
 
-    The chunks may be cut anywhere. Raises ResultsUnreadable where a line is no result, such as a last one cut short.
+    data: bytes
+    ends: array[int]
+    lines: list[ResultLine]
+
+
+def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
+    """Yield the lines of results in blocks, blank ones left out. The chunks may be cut anywhere.
+
+    Raises ResultsUnreadable where a line is no result, such as a last one cut short.
     """
     for run in whole_lines(chunks):
-        block = run
         try:
             lines = _LINE.decode_lines(run)
-            if len(lines) != run.count(_NEWLINE):
-                block = b"".join(line + _NEWLINE for line in run.splitlines() if line.strip())
-                lines = [_LINE.decode(line) for line in block.splitlines()]
+            ends = _line_ends(run)
+            if len(ends) != len(lines):
+                run = b"".join(line + b"\n" for line in run.split(b"\n") if line.strip())
+                lines, ends = [_LINE.decode(line) for line in run.splitlines()], _line_ends(run)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ResultsUnreadable(f"A line of the results is no result ({type(error).__name__}).") from error
-        yield block, lines
+        yield Block(run, ends, lines)
+
+
+def _line_ends(data: bytes) -> array[int]:
+    find, end, ends = data.find, 0, array("I")
+    append = ends.append
+    while end := find(b"\n", end) + 1:
+        append(end)
+    return ends
 
 
 def raw_result(line: bytes) -> RawResultLine:
