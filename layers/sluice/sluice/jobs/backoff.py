@@ -22,7 +22,7 @@ _KEY = Key("PAUSE#batches", "PAUSE")
 
 def retry_delay(attempt: int, retry_after: float | None = None) -> float:
     """Return the seconds until the next try: what Claude asked for or, where it did not say, longer each time."""
-    seconds = retry_after if retry_after is not None else min(_FIRST_SECONDS * 2**attempt, MAX_DELAY_SECONDS)
+    seconds = retry_after if retry_after is not None else min(_FIRST_SECONDS * 2 ** min(attempt, 10), MAX_DELAY_SECONDS)
     return seconds * random.uniform(1, 1 + _SPREAD)  # noqa: S311  jitter, not a secret
 
 

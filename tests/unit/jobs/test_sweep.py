@@ -1,0 +1,184 @@
+"""What needs a push, and what is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sluice.claude.api import Batch
+from sluice.jobs.letters import Letter, Step, job_letter, shard_letter
+from sluice.jobs.model import JobStatus, Shard, ShardStatus
+from sluice.jobs.settings import JobSettings
+from sluice.jobs.sweep import (
+    OpenJob,
+    OpenWork,
+    as_of_last_movement,
+    has_forgotten_notice,
+    has_said_all,
+    is_late,
+    is_stuck,
+    is_stuck_for_good,
+    letters_of,
+    reconciliations_due,
+    unresolved,
+)
+from tests.unit.jobs.samples import NOW, a_job, a_shard
+
+SETTINGS = JobSettings("table", stuck_after_minutes=45, late_after_hours=25, reconcile_after_seconds=120)
+PATIENCE = 45 * 60
+PLANNED, SUBMITTING, ADOPTING = ShardStatus.PLANNED, ShardStatus.SUBMITTING, ShardStatus.ADOPTING
+IN_PROGRESS, ENDED = ShardStatus.IN_PROGRESS, ShardStatus.ENDED
+
+
+@pytest.mark.parametrize(
+    ("status", "job", "step"),
+    [
+        (PLANNED, {}, Step.SUBMIT),
+        (PLANNED, {"cancel_requested": True}, Step.COLLECT),
+        (PLANNED, {"status": JobStatus.HELD}, None),
+        (PLANNED, {"status": JobStatus.PLANNED}, None),
+        (SUBMITTING, {}, Step.SUBMIT),
+        (ADOPTING, {"status": JobStatus.HELD}, Step.SUBMIT),
+        (IN_PROGRESS, {}, None),
+        (ENDED, {"status": JobStatus.HELD}, Step.COLLECT),
+        (ShardStatus.COLLECTED, {}, None),
+    ],
+)
+def test_a_shard_is_taken_on_by_the_message_of_its_state(
+    status: ShardStatus, job: dict[str, Any], step: Step | None
+) -> None:
+    shard = a_shard(status)
+
+    assert shard_letter(a_job(**job), shard) == (Letter(step, shard.ref.message()) if step else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "open_shards", "step"),
+    [
+        (JobStatus.RECEIVED, 0, Step.PLAN),
+        (JobStatus.PLANNED, 0, Step.PLAN),
+        (JobStatus.RUNNING, 0, Step.FINISH),
+        (JobStatus.RUNNING, 1, None),
+        (JobStatus.HELD, 0, None),
+        (JobStatus.FINISHED, 0, None),
+    ],
+)
+def test_a_job_is_taken_on_by_the_message_of_its_state(status: JobStatus, open_shards: int, step: Step | None) -> None:
+    letter = job_letter(a_job(status, open_shards=open_shards))
+
+    assert (letter.step if letter else None) == step
+
+
+def running(*shards: Shard, **job: Any) -> OpenJob:
+    return OpenJob(a_job(open_shards=len(shards), **job), shards)
+
+
+def test_a_job_is_stuck_when_nothing_of_it_has_moved_for_long() -> None:
+    job = running(a_shard(PLANNED), a_shard(IN_PROGRESS, 1))
+
+    assert not is_stuck(job, NOW + PATIENCE - 1, SETTINGS)
+    assert is_stuck(job, NOW + PATIENCE + 1, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "shards",
+    [
+        (a_shard(IN_PROGRESS),),
+        (a_shard(SUBMITTING, intent_at=NOW),),
+        (a_shard(PLANNED), a_shard(ENDED, 1, moved_at=NOW + 3000)),
+        (a_shard(PLANNED, not_before=NOW + 5000),),
+    ],
+    ids=["waits for claude", "is reconciled", "another shard moves", "is put off"],
+)
+def test_a_job_that_waits_for_something_is_not_stuck(shards: tuple[Shard, ...]) -> None:
+    assert not is_stuck(running(*shards), NOW + PATIENCE + 1, SETTINGS)
+
+
+def test_a_push_is_given_time() -> None:
+    pushed = running(a_shard(PLANNED), nudged_at=NOW + 3000, nudges=1)
+
+    assert not is_stuck(pushed, NOW + 3001, SETTINGS)
+    assert is_stuck(pushed, NOW + 3001 + PATIENCE, SETTINGS)
+
+
+def test_two_pushes_to_no_avail_are_told_of() -> None:
+    assert not is_stuck_for_good(running(a_shard(PLANNED), nudged_at=NOW + 9, nudges=1))
+    assert is_stuck_for_good(running(a_shard(PLANNED), nudged_at=NOW + 9, nudges=2))
+    assert not is_stuck_for_good(running(a_shard(PLANNED, moved_at=NOW + 10), nudged_at=NOW + 9, nudges=2))
+
+
+def test_the_messages_of_a_job_leave_out_what_is_reconciled_in_its_own_time() -> None:
+    job = running(a_shard(PLANNED), a_shard(SUBMITTING, 1), a_shard(ADOPTING, 2), a_shard(ENDED, 3))
+
+    assert [letter.step for letter in letters_of(job)] == [Step.SUBMIT, Step.COLLECT]
+
+
+@pytest.mark.parametrize(("after", "due"), [(100, False), (449, False), (450, True)])
+def test_an_intent_is_reconciled_when_the_list_can_be_trusted(after: float, due: bool) -> None:
+    work = OpenWork.of([a_job(), a_shard(SUBMITTING, intent_at=NOW, lease_until=NOW + 330)])
+
+    assert bool(list(reconciliations_due(work, {}, (), NOW + after, SETTINGS))) is due
+
+
+@pytest.mark.parametrize(
+    ("status", "gone", "refuted", "due"),
+    [
+        ("in_progress", False, (), False),
+        ("ended", False, (), True),
+        ("in_progress", True, (), True),
+        ("ended", False, ("msgbatch_1",), False),
+        ("in_progress", False, ("msgbatch_1", "msgbatch_2"), True),
+    ],
+)
+def test_an_adoption_goes_on_when_a_candidate_has_ended(
+    status: str, gone: bool, refuted: tuple[str, ...], due: bool
+) -> None:
+    shard = a_shard(ADOPTING, candidates=("msgbatch_1", "msgbatch_2"), refuted=refuted)
+    seen = {
+        "msgbatch_1": Batch("msgbatch_1", status, NOW, 10),
+        "msgbatch_2": Batch("msgbatch_2", "in_progress", NOW, 10),
+    }
+    work = OpenWork.of([a_job(), shard])
+
+    letters = list(reconciliations_due(work, seen, ("msgbatch_1",) if gone else (), NOW, SETTINGS))
+
+    assert bool(letters) is due
+    assert set(unresolved(shard)) == {"msgbatch_1", "msgbatch_2"} - set(refuted)
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "late"),
+    [
+        (JobStatus.RUNNING, 24.9, False),
+        (JobStatus.RUNNING, 25.1, True),
+        (JobStatus.RECEIVED, 25.1, True),
+        (JobStatus.HELD, 99, False),
+        (JobStatus.FINISHED, 99, False),
+    ],
+)
+def test_a_job_is_late_unless_a_person_lets_it_wait(status: JobStatus, hours: float, late: bool) -> None:
+    assert is_late(a_job(status), NOW + hours * 3600, SETTINGS) is late
+
+
+def test_a_notice_is_forgotten_when_its_maker_must_have_died() -> None:
+    job = a_job(notices={"job.late": "pending"}, noticed_at=NOW + 100)
+
+    assert not has_forgotten_notice(job, NOW + 130)
+    assert has_forgotten_notice(job, NOW + 230)
+    assert not has_forgotten_notice(replace(job, notices={"job.late": "sent"}), NOW + 230)
+
+
+def test_a_job_has_said_all_when_it_is_over_and_told_of() -> None:
+    over = a_job(JobStatus.FINISHED, notices={"job.finished": "sent"})
+
+    assert has_said_all(over)
+    assert not has_said_all(replace(over, notices={"job.finished": "pending"}))
+    assert not has_said_all(replace(over, status=JobStatus.RUNNING))
+
+
+def test_a_person_is_told_when_anything_of_a_job_moved_last() -> None:
+    job = running(a_shard(moved_at=NOW + 50), a_shard(number=1, moved_at=NOW + 20))
+
+    assert as_of_last_movement(job).moved_at == NOW + 50
