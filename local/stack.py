@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from local.build import BUILDS, built, target_of_this_machine
 from local.children import Child, ChildFailed
 from local.deployment import Deployment, deploy, without_tls_rules
@@ -82,6 +84,9 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
     parameters = local_parameters(claude_url, claude_key, options.parameters or {})
     template = without_tls_rules(build, scratch / "template") if options.enforces_policies else build
     deployment = deploy(template, parameters, emulator, log_dir)
+    api_url = emulator.function_url(deployment.outputs["ApiUrl"])
+    if not parameters.get("ApiBaseUrl"):
+        _tell_api_its_url(emulator, deployment.names["ServeApi"], api_url)
     host, stream_port = resources.enter_context(
         running_stream_host(options.port(2), build, emulator, deployment, run_dir, options.enforces_policies)
     )
@@ -91,7 +96,7 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         resources.enter_context(firing(emulator, deployment.names[function], payload, pause_seconds, log))
     facts = StackFacts(
         stream_url=f"http://127.0.0.1:{stream_port}",
-        api_url=emulator.function_url(deployment.outputs["ApiUrl"]),
+        api_url=api_url,
         aws_endpoint_url=emulator.url,
         region=REGION,
         inbox_bucket=deployment.outputs["InboxBucket"],
@@ -104,6 +109,8 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         notifications_queue_url=_subscribe_queue(emulator, deployment),
         log_dir=str(log_dir),
     )
+    # The first call of a function waits for its start; here it is this one, unsigned and refused, not the user's.
+    httpx2.get(f"{api_url.rstrip('/')}/v1/jobs", timeout=60)
     return Stack(facts, emulator, deployment, tuple(processes))
 
 
@@ -120,6 +127,14 @@ def local_parameters(claude_url: str, claude_key: str, given: Mapping[str, str])
         "ReconcileAfterSeconds": "2",
         **given,
     }
+
+
+def _tell_api_its_url(emulator: Emulator, function: str, api_url: str) -> None:
+    """Name the URL that works here in the status_url of tasks: the emulator gives events a host that is nowhere."""
+    client = emulator.client("lambda")
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    variables["SLUICE_API_BASE_URL"] = api_url
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
 
 
 def _make_client_key(emulator: Emulator, deployment: Deployment) -> str:
