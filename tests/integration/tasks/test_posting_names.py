@@ -1,4 +1,4 @@
-"""Names and certificates. The network is replaced at the two ways out only: what a name resolves to, and the dialling."""
+"""Names and certificates. The network is replaced at its two ways out only: resolving and dialling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from sluice.tasks.addresses import AddressPolicy, Endpoint
 from sluice.tasks.posting import NotDelivered, Poster, Reply, dial
 
-from .receiver import OK, answer, listening, read_request
+from .receiver import OK, listening, read_request
 
 PUBLIC_ADDRESS = "93.184.215.14"
 
@@ -123,7 +123,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_server_without_tls_is_refused() -> None:
-    with listening(answer(OK)) as port:
+    with listening(lambda connection: connection.sendall(OK)) as port:
         poster = Poster(
             AddressPolicy(),
             ssl.create_default_context(),

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from sluice.tasks.answers import Answer
+
+from .samples import answer
+
+
+def test_cache_writes_of_an_hour_are_told_apart_from_short_ones() -> None:
+    short = answer(cache_creation_input_tokens=1000)
+    long = answer(cache_creation_input_tokens=1000, cache_creation={"ephemeral_1h_input_tokens": 1000})
+    assert long.cost > short.cost  # type: ignore[operator]  # both have a price
+    assert long.spent().cache_write_tokens == short.spent().cache_write_tokens == 1000
+
+
+def test_a_model_without_a_price_has_no_cost() -> None:
+    assert Answer.of_message({"model": "claude-unknown", "content": []}, None).cost is None
+
+
+def test_an_answer_survives_being_written_down() -> None:
+    assert Answer.parse(answer("ünïcode 🌊").document()) == answer("ünïcode 🌊")

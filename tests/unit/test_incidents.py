@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sluice.aws.table import Table
+from sluice.errors import SystemicFailure
+from sluice.incidents import PROBE_SECONDS, TELL_AGAIN_SECONDS, Incidents, kind_of_failure, probe_delay
+
+KIND = "billing_error"
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def incidents(clock: Clock) -> Iterator[Incidents]:
+    def keys(partition: str, sort: str) -> Any:
+        return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+    with mock_aws():
+        client: Any = boto3.client("dynamodb")
+        client.create_table(
+            TableName="sluice",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "open", "open_at")
+            ],
+            KeySchema=keys("pk", "sk"),
+            GlobalSecondaryIndexes=[
+                {"IndexName": "open", "KeySchema": keys("open", "open_at"), "Projection": {"ProjectionType": "ALL"}}
+            ],
+        )
+        yield Incidents(Table(client, "sluice"), clock)
+
+
+def test_of_all_that_open_an_incident_one_tells(incidents: Incidents) -> None:
+    assert [incidents.open_incident(KIND, "no credit") for _ in range(3)] == [True, False, False]
+    assert incidents.is_open(KIND)
+
+
+def test_one_that_was_told_of_is_not_told_of_again(incidents: Incidents, clock: Clock) -> None:
+    incidents.open_incident(KIND, "no credit")
+    incidents.mark_told(KIND)
+    clock.now += 10 * TELL_AGAIN_SECONDS
+    assert not incidents.open_incident(KIND, "no credit")
+
+
+def test_one_that_nobody_told_of_is_told_of_by_the_next_after_a_while(incidents: Incidents, clock: Clock) -> None:
+    incidents.open_incident(KIND, "no credit")
+    clock.now += TELL_AGAIN_SECONDS + 1
+    assert [incidents.open_incident(KIND, "no credit") for _ in range(2)] == [True, False]
+
+
+def test_a_released_incident_can_open_again_and_is_told_of_again(incidents: Incidents) -> None:
+    incidents.open_incident(KIND, "no credit")
+    incidents.mark_told(KIND)
+    assert incidents.release(KIND)
+    assert not incidents.release(KIND)
+    assert not incidents.is_open(KIND)
+    assert incidents.list_open() == ()
+    assert incidents.open_incident(KIND, "no credit again")
+    assert [each.message for each in incidents.list_open()] == ["no credit again"]
+
+
+def test_one_probe_is_let_through_each_time_one_is_due(incidents: Incidents, clock: Clock) -> None:
+    incidents.open_incident(KIND, "no credit")
+    (incident,) = incidents.list_open()
+    assert not incidents.claim_probe(incident)
+    clock.now = incident.probe_at + 1
+    assert [incidents.claim_probe(incident) for _ in range(3)] == [True, False, False]
+    (later,) = incidents.list_open()
+    assert later.probe_at > clock.now
+
+
+def test_probes_grow_rarer_within_bounds() -> None:
+    assert [probe_delay(age) for age in (0, 100, 10**6)] == [PROBE_SECONDS[0], 50.0, PROBE_SECONDS[1]]
+
+
+def test_what_is_not_there_cannot_be_released_or_marked(incidents: Incidents) -> None:
+    assert not incidents.release("never")
+    incidents.mark_told("never")
+    assert not incidents.is_open("never")
+
+
+@pytest.mark.parametrize(
+    ("error_type", "kind"),
+    [
+        ("authentication_error", "authentication_error"),
+        ("billing_error", "billing_error"),
+        ("rate_limit_error", "rate_limit_error"),
+        ("permission_error", "permission_error:claude-haiku-5-5"),
+        ("not_found_error", "not_found_error:claude-haiku-5-5"),
+    ],
+)
+def test_what_concerns_one_model_is_an_incident_of_that_model(error_type: str, kind: str) -> None:
+    assert kind_of_failure(SystemicFailure("no", error_type=error_type), "claude-haiku-5-5") == kind
