@@ -131,8 +131,13 @@ def _listed(names: Iterable[tuple[str, int]]) -> str:
 def _effort(job: Job, tally: Tally) -> list[str]:
     took = duration((job.finished_at or job.moved_at) - job.received_at)
     waves = f" in {count(tally.waves, 'wave')}" if tally.waves > 1 else ""
-    cost = f"{about_dollars(tally.cost)} (an estimate, at the batch price)" if tally.cost else "nothing"
-    return [f"Took        {took}{waves}", f"Cost        {cost}"]
+    return [f"Took        {took}{waves}", f"Cost        {_cost(tally)}"]
+
+
+def _cost(tally: Tally) -> str:
+    if tally.cost:
+        return f"{about_dollars(tally.cost)} (an estimate, at the batch price)"
+    return "not known: the price list does not have the model" if tally.succeeded else "nothing"
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
