@@ -27,8 +27,8 @@ _POLL_SECONDS = 0.2
 def make_batches(folder: Path, base_url: str, count: int) -> list[str]:
     """Send requests as batches, and leave what collecting needs of each: its id and its ``custom_id``s."""
     from sluice.claude.api import ClaudeApi
-    from sluice.jobs.body import batch_body, body_length
-    from sluice.jobs.shard_requests import read_request
+    from sluice.jobs.sources.body import batch_body, body_length
+    from sluice.jobs.sources.shard_requests import read_request
 
     requests, claude = folder / "requests.jsonl", ClaudeApi(base_url, lambda: API_KEY)
     write_requests(requests, count)
@@ -84,11 +84,11 @@ def prepare_sluice(folder: Path, base_url: str, batch_ids: list[str]) -> Callabl
 
 def _collect(services: Any, shard: Any) -> None:
     from sluice.claude.prices import shipped_prices
-    from sluice.jobs.harvest import harvest_results
-    from sluice.jobs.order import open_arrivals
-    from sluice.jobs.parts import write_parts, write_stats
-    from sluice.jobs.settle import settle
-    from sluice.jobs.waves import Policy
+    from sluice.jobs.collection.harvest import harvest_results
+    from sluice.jobs.collection.order import open_arrivals
+    from sluice.jobs.collection.parts import write_parts, write_stats
+    from sluice.jobs.collection.settle import settle
+    from sluice.jobs.collection.waves import Policy
 
     with open_arrivals(shard.count) as arrivals, tempfile.TemporaryFile() as spool:
         harvest = harvest_results(services, shard, shipped_prices(), arrivals)

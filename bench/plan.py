@@ -17,16 +17,16 @@ from pathlib import Path
 
 from bench.local_s3 import local_objects
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.checkpoint import Checkpoint
 from sluice.jobs.folder import FolderSettings
+from sluice.jobs.inputs.lines import LineRules
+from sluice.jobs.inputs.request import Defaults
 from sluice.jobs.inputs.upload import open_upload
-from sluice.jobs.lines import LineRules
 from sluice.jobs.model import Upload
 from sluice.jobs.pinned import lay_over
-from sluice.jobs.request import Defaults
+from sluice.jobs.planning.checkpoint import Checkpoint
+from sluice.jobs.planning.sharder import ShardLimits
+from sluice.jobs.planning.survey import Survey, Workplace
 from sluice.jobs.settings import JobSettings
-from sluice.jobs.sharder import ShardLimits
-from sluice.jobs.survey import Survey, Workplace
 
 MODEL = "claude-haiku-5-5"
 SIZES = (1_000, 100_000, 1_000_000)

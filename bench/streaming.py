@@ -116,17 +116,20 @@ def measure_first_byte(bench: Bench) -> None:
 
 
 def measure_lateness(bench: Bench, streams: int) -> None:
-    """Lateness of each event, many streams at the same time: from its writing by the simulator to its arrival."""
+    """Lateness of each event, many streams at the same time: from its writing by the simulator to its arrival.
+
+    They begin within one second: streams that begin in the same instant would all send in the same instants.
+    """
     per_second, seconds = 20.0, 5 if bench.quick else 15
     bench.answer(Reply(words=int(per_second * seconds), stamped=True, events_per_second=per_second))
     with running_fleet() as fleet:
         for _ in range(streams):
             bench.start_copy(fleet)
         fleet.ask(EVENT, streams)
-        ours = _lateness(fleet.ask(EVENT, streams))
+        ours = _lateness(fleet.ask(EVENT, streams, spread=1.0))
     with running_fastapi(bench) as (port, _):
-        theirs = _lateness(ask_over_http(port, BODY, streams, 300))
-    itself = _lateness(ask_over_http(bench.simulator_port, BODY, streams))
+        theirs = _lateness(ask_over_http(port, BODY, streams, spread=1.0))
+    itself = _lateness(ask_over_http(bench.simulator_port, BODY, streams, spread=1.0))
     rows = [
         ("Sluice", *_of_lateness(ours), str(streams)),
         ("FastAPI + SDK", *_of_lateness(theirs), "1"),

@@ -12,6 +12,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_LONGEST_SECONDS = 300.0
 _END = b"0\r\n\r\n"
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
 
@@ -69,22 +71,39 @@ def collect(streams: Mapping[socket.socket, Stream], seconds: float) -> None:
                     left -= 1
 
 
-def ask_over_http(port: int, body: bytes, count: int, seconds: float = 120) -> list[Stream]:
-    """Ask a server on this machine for ``count`` answers at the same time."""
+def _collect_started(starts: Mapping[socket.socket, bytes], spread: float) -> list[Stream]:
+    """Send each request, spread evenly over some seconds, and collect the answers meanwhile."""
+    streams = {connection: Stream(0.0) for connection in starts}
+
+    def start() -> None:
+        for connection, request in starts.items():
+            streams[connection].asked_at = time.monotonic()
+            connection.sendall(request)
+            if spread:
+                time.sleep(spread / len(starts))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    collect(streams, _LONGEST_SECONDS)
+    thread.join()
+    return list(streams.values())
+
+
+def ask_over_http(port: int, body: bytes, count: int, spread: float = 0.0) -> list[Stream]:
+    """Ask a server on this machine for ``count`` answers at the same time, begun within ``spread`` seconds."""
     head = (
         b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         b"x-api-key: sk-ant-simulator\r\nanthropic-version: 2023-06-01\r\ncontent-length: %d\r\n\r\n"
     )
-    streams: dict[socket.socket, Stream] = {}
+    starts: dict[socket.socket, bytes] = {}
     for _ in range(count):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        streams[connection] = Stream(time.monotonic())
-        connection.sendall(head % len(body) + body)
-    collect(streams, seconds)
-    for connection in streams:
+        starts[connection] = head % len(body) + body
+    streams = _collect_started(starts, spread)
+    for connection in starts:
         connection.close()
-    return list(streams.values())
+    return streams
 
 
 class Fleet:
@@ -109,29 +128,25 @@ class Fleet:
         self._await_next()
         return time.monotonic() - begun
 
-    def ask(self, event: Mapping[str, object], count: int, seconds: float = 120) -> list[Stream]:
-        """Hand the event to ``count`` copies at the same time, and collect their answers."""
+    def ask(self, event: Mapping[str, object], count: int, spread: float = 0.0) -> list[Stream]:
+        """Hand the event to ``count`` copies, within ``spread`` seconds, and collect their answers."""
         document = json.dumps(event).encode()
-        streams: dict[socket.socket, Stream] = {}
-        for _ in range(count):
-            connection = self._waiting.pop(0)
-            streams[connection] = Stream(time.monotonic())
-            connection.sendall(_invocation(document) + document)
-        collect(streams, seconds)
-        for connection in streams:
+        starts = {self._waiting.pop(0): _invocation(document) + document for _ in range(count)}
+        streams = _collect_started(starts, spread)
+        for connection in starts:
             connection.setblocking(True)
             connection.sendall(_ACCEPTED)
             connection.close()
         for _ in range(count):
             self._await_next()
-        return list(streams.values())
+        return streams
 
     def close(self) -> None:
         """End the copies."""
         for process in self.processes:
-            process.terminate()
+            process.kill()
         for process in self.processes:
-            process.wait(10)
+            process.wait()
         for connection in self._waiting:
             connection.close()
 

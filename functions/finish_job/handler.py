@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.finish import finish
+from sluice.jobs.finishing.finish import finish
 from sluice.jobs.services import Services
 
 logger = Logger()

@@ -11,10 +11,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.arrivals import parse_message
-from sluice.jobs.models import ModelCatalogue
-from sluice.jobs.plan import Planner
-from sluice.jobs.receive import receive
+from sluice.jobs.planning.arrivals import parse_message
+from sluice.jobs.planning.models import ModelCatalogue
+from sluice.jobs.planning.plan import Planner
+from sluice.jobs.planning.receive import receive
 from sluice.jobs.services import Services
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.

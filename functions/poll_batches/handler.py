@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.poll import poll
+from sluice.jobs.batches.poll import poll
 from sluice.jobs.services import Services
 
 logger = Logger()

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.api import build_api
-from sluice.jobs.routes import JobRoutes
+from sluice.jobs.api.routes import JobRoutes
 from sluice.jobs.services import Services as JobServices
 from sluice.tasks.routes import TaskRoutes
 from sluice.tasks.services import TaskServices

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from sluice.jobs.body import body_length
 from sluice.jobs.manifest import Manifest, encode_manifest
 from sluice.jobs.model import Job, Plan, Shard, ShardRef, Source, Upload, nonce_of, work_key
 from sluice.jobs.pinned import pin_settings, write_pinned
+from sluice.jobs.sources.body import body_length
 from tests.integration.jobs.world import World
 
 MODEL = "claude-haiku-5-5"

@@ -10,7 +10,7 @@ import pytest
 
 from local.simulator.client import Break, Hide, Match, Refuse, Reply, Result
 from sluice.aws.table import Update
-from sluice.jobs.control import cancel_job, release_job
+from sluice.jobs.batches.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
 from sluice.jobs.records import shard_key
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary

@@ -10,7 +10,7 @@ import pytest
 
 from local.simulator.client import Match, Refuse
 from sluice.aws.topic import Notice, Topic
-from sluice.jobs.control import cancel_job, release_job
+from sluice.jobs.batches.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.outside import Crash
 from tests.integration.jobs.planting import plant_job, request_line, submit_job

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from local.simulator.client import Match, Reply, Result, Simulator
-from sluice.jobs.books import balance
+from sluice.jobs.finishing.books import balance
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
 from tests.integration.jobs.planting import MODEL, plant_job
@@ -99,7 +99,7 @@ def test_a_message_for_an_unknown_or_unfinished_job_is_dropped(world: World) -> 
 
 
 def test_a_lost_part_is_not_passed_over(world: World) -> None:
-    with patch("sluice.jobs.parts.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
+    with patch("sluice.jobs.collection.parts.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
         upload = world.upload("rivers.jsonl", requests(2))
         with pytest.raises(AssertionError):
             world.drive(leaps=12)
@@ -109,7 +109,7 @@ def test_a_lost_part_is_not_passed_over(world: World) -> None:
 
 def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     upload = world.upload("rivers.jsonl", requests(3))
-    with patch("sluice.jobs.finish.balance", lambda plan, shards: balance(replace(plan, lines=4), shards)):
+    with patch("sluice.jobs.finishing.finish.balance", lambda plan, shards: balance(replace(plan, lines=4), shards)):
         world.drive()
 
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS

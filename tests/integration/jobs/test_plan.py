@@ -13,13 +13,13 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 
 from local.simulator.faults import Refuse
 from local.simulator.rules import Match
-from sluice.jobs.body import batch_body
 from sluice.jobs.manifest import Manifest, read_manifest
 from sluice.jobs.model import Job, JobStatus, Upload
-from sluice.jobs.models import ModelCatalogue
-from sluice.jobs.plan import Planner
+from sluice.jobs.planning.models import ModelCatalogue
+from sluice.jobs.planning.plan import Planner
 from sluice.jobs.settings import JobSettings
-from sluice.jobs.source import read_lines
+from sluice.jobs.sources.body import batch_body
+from sluice.jobs.sources.source import read_lines
 from tests.integration.jobs.planting import MODEL, request_line
 from tests.integration.jobs.world import Context, Letter, World, notification
 

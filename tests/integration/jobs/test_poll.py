@@ -6,8 +6,8 @@ import json
 from collections import Counter
 
 from local.simulator.client import Hide, Match, Refuse
-from sluice.jobs.incident import hold_for_incident
 from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
+from sluice.jobs.notices.incident import hold_for_incident
 from sluice.jobs.progress import average_batch_seconds
 from tests.integration.jobs.planting import plant_job, refs, submit_job
 from tests.integration.jobs.world import World

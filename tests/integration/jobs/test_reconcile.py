@@ -245,7 +245,7 @@ def test_a_body_that_breaks_off_is_known_to_have_made_nothing(world: World) -> N
         raise AwsUnavailable("S3 could not be read.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sluice.jobs.submit.read_lines", break_off)
+        patch.setattr("sluice.jobs.batches.submit.read_lines", break_off)
         world.send("SubmitQueue", refs(job, 1)[0].message())
         world.deliver_all()
 

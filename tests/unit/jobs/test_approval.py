@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.approval import failure_of, hold_of
-from sluice.jobs.checkpoint import Checkpoint, Counts, decode_checkpoint, encode_checkpoint
-from sluice.jobs.estimate import Demand, Estimate, estimate_job
 from sluice.jobs.folder import FolderSettings, Limits
 from sluice.jobs.inputs.batches import Position
-from sluice.jobs.lines import Asked, BadLine
+from sluice.jobs.inputs.lines import Asked, BadLine
+from sluice.jobs.inputs.request import LineProblem
 from sluice.jobs.pinned import lay_over
-from sluice.jobs.request import LineProblem
+from sluice.jobs.planning.approval import failure_of, hold_of
+from sluice.jobs.planning.checkpoint import Checkpoint, Counts, decode_checkpoint, encode_checkpoint
+from sluice.jobs.planning.estimate import Demand, Estimate, estimate_job
 from sluice.jobs.settings import JobSettings
 
 MODEL = "claude-haiku-5-5"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sluice.jobs.arrivals import Arrival, Command, Continuation, SettingsChanged, parse_message
 from sluice.jobs.model import Upload
+from sluice.jobs.planning.arrivals import Arrival, Command, Continuation, SettingsChanged, parse_message
 
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 

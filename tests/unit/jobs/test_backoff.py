@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.backoff import Pause, retry_delay
+from sluice.jobs.batches.backoff import Pause, retry_delay
 from tests.stack import moto_table
 from tests.unit.jobs.samples import NOW
 

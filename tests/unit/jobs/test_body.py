@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.jobs.blocks import whole_lines
-from sluice.jobs.body import batch_body, body_length
+from sluice.jobs.sources.body import batch_body, body_length
 
 NONCE = "sluice-0-0-0123456789abcdef"
 REQUESTS = st.lists(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluice.jobs.books import balance
+from sluice.jobs.finishing.books import balance
 from sluice.jobs.model import Outcome, Plan, Shard, ShardRef, Source, Tokens
 
 PLAN = Plan("manifest", 12, 10, 2, 2, 0.0)

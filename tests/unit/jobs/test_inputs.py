@@ -19,14 +19,14 @@ from sluice.jobs.inputs import text
 from sluice.jobs.inputs.batches import Position
 from sluice.jobs.inputs.jsonl import JsonlInput
 from sluice.jobs.inputs.kinds import FileKind, Kind, kind_of_file
+from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.packed import skip_bytes, unpack
 from sluice.jobs.inputs.plain import TextInput
 from sluice.jobs.inputs.prompt import match_fields, parse_template
+from sluice.jobs.inputs.request import Defaults
 from sluice.jobs.inputs.rows import Table
 from sluice.jobs.inputs.table import TableInput
-from sluice.jobs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.pinned import lay_over
-from sluice.jobs.request import Defaults
 from sluice.jobs.settings import JobSettings
 
 MODEL = "claude-haiku-5-5"

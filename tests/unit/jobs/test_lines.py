@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.edits import apply_edits
-from sluice.jobs.lines import Asked, BadLine, Block, GoodLine, LineRules, check_block, check_line, check_lines
-from sluice.jobs.request import Defaults
+from sluice.jobs.inputs.lines import Asked, BadLine, Block, GoodLine, LineRules, check_block, check_line, check_lines
+from sluice.jobs.inputs.request import Defaults
+from sluice.jobs.sources.edits import apply_edits
 
 MODEL = "claude-haiku-5-5"
 PARAMS = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.claude.api import Batch, BatchPage
 from sluice.errors import ClaudeError, PassingFailure, PermanentFailure, SystemicFailure
-from sluice.jobs.listing import CLOCK_SKEW_SECONDS, FEW, batches_since, look_for
+from sluice.jobs.batches.listing import CLOCK_SKEW_SECONDS, FEW, batches_since, look_for
 
 NOW = 1_795_000_000.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from sluice.claude.api import Model
 from sluice.errors import ClaudeError, PassingFailure, SystemicFailure
-from sluice.jobs.models import ModelCatalogue, ModelCheck
+from sluice.jobs.planning.models import ModelCatalogue, ModelCheck
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 HAIKU = Model("claude-haiku-5-5", "active", None, 64_000, 1_000_000, takes_batches=True)

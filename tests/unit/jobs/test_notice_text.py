@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.jobs.model import Job, JobStatus, Tally, Upload
-from sluice.jobs.notice_text import Place, compose
+from sluice.jobs.notices.text import Place, compose
 
 PLACE = Place("outbox", "eu-west-1")
 

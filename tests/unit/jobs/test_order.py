@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.accounts import Accounts
-from sluice.jobs.harvest import MISSING_RESULT, Harvest
+from sluice.jobs.collection.accounts import Accounts
+from sluice.jobs.collection.harvest import MISSING_RESULT, Harvest
+from sluice.jobs.collection.order import IdIndex, Locations, open_arrivals
+from sluice.jobs.collection.results import ForeignResults, read_blocks
+from sluice.jobs.collection.waves import Decision, Fate
 from sluice.jobs.model import Shard, ShardRef, Source
-from sluice.jobs.order import IdIndex, Locations, open_arrivals
-from sluice.jobs.results import ForeignResults, read_blocks
-from sluice.jobs.waves import Decision, Fate
 
 NONCE = "sluice-0-0-nonce"
 

@@ -15,8 +15,8 @@ from sluice.aws.items import to_item
 from sluice.aws.queues import Queues
 from sluice.aws.table import Table
 from sluice.claude.api import ClaudeApi
+from sluice.jobs.batches.poll import poll
 from sluice.jobs.model import ShardStatus
-from sluice.jobs.poll import poll
 from sluice.jobs.records import job_item, shard_item
 from sluice.jobs.services import Services
 from sluice.jobs.settings import JobSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sluice.jobs.reader import BlockReader, LinesRead, LongLine
+from sluice.jobs.inputs.reader import BlockReader, LinesRead, LongLine
 
 DATA = st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n", b"\xff", b"0123456789"])).map(b"".join)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.claude.api import Batch
-from sluice.jobs.reconcile import candidates_among, holds_nonce, trusted_at
+from sluice.jobs.batches.reconcile import candidates_among, holds_nonce, trusted_at
 from tests.unit.jobs.samples import NOW, a_shard
 
 NONCE = "sluice-0-0-0123456789abcdef0123456789abcdef"

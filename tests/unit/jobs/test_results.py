@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.results import (
+from sluice.jobs.collection.results import (
     ResultsUnreadable,
     error_line,
     errored_result,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.body import body_length
-from sluice.jobs.request import write_request
-from sluice.jobs.sharder import MAX_REQUEST_BYTES, ShardLimits, fitting_lines
+from sluice.jobs.inputs.request import write_request
+from sluice.jobs.planning.sharder import MAX_REQUEST_BYTES, ShardLimits, fitting_lines
+from sluice.jobs.sources.body import body_length
 
 TEXTS = st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"")))
 

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from sluice.aws.objects import Objects
 from sluice.claude.prices import shipped_prices
 from sluice.errors import AwsUnavailable
-from sluice.jobs.body import batch_body
-from sluice.jobs.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.folder import FolderSettings
+from sluice.jobs.inputs.lines import LineRules
+from sluice.jobs.inputs.request import Defaults
 from sluice.jobs.inputs.upload import open_upload
-from sluice.jobs.lines import LineRules
 from sluice.jobs.model import Upload
 from sluice.jobs.pinned import lay_over
-from sluice.jobs.request import Defaults
+from sluice.jobs.planning.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from sluice.jobs.planning.sharder import ShardLimits
+from sluice.jobs.planning.survey import Survey, Workplace
+from sluice.jobs.planning.unique import spare_name
 from sluice.jobs.settings import JobSettings
-from sluice.jobs.sharder import ShardLimits
-from sluice.jobs.source import read_lines
-from sluice.jobs.survey import Survey, Workplace
-from sluice.jobs.unique import spare_name
+from sluice.jobs.sources.body import batch_body
+from sluice.jobs.sources.source import read_lines
 from tests.unit.jobs.memory_s3 import MemoryS3, memory_objects
 
 PARAMS = {"model": "claude-haiku-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hé"}]}

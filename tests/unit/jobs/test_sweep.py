@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.claude.api import Batch
-from sluice.jobs.letters import Letter, Step, job_letter, shard_letter
-from sluice.jobs.model import JobStatus, Shard, ShardStatus
-from sluice.jobs.settings import JobSettings
-from sluice.jobs.sweep import (
+from sluice.jobs.batches.sweep import (
     OpenJob,
     OpenWork,
     as_of_last_movement,
@@ -24,6 +21,9 @@ from sluice.jobs.sweep import (
     reconciliations_due,
     unresolved,
 )
+from sluice.jobs.letters import Letter, Step, job_letter, shard_letter
+from sluice.jobs.model import JobStatus, Shard, ShardStatus
+from sluice.jobs.settings import JobSettings
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
 SETTINGS = JobSettings("table", stuck_after_minutes=45, late_after_hours=25, reconcile_after_seconds=120)

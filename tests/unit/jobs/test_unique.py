@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.unique import FirstUses, SeenHashes, repeated_ids, repeated_values, spare_name
+from sluice.jobs.planning.unique import FirstUses, SeenHashes, repeated_ids, repeated_values, spare_name
 
 IDS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=30)
 

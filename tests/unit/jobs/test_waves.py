@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.books import balance
-from sluice.jobs.model import Outcome, Plan, Shard, ShardRef, Source, Tokens
-from sluice.jobs.results import Details, Error, Message, Result
-from sluice.jobs.waves import (
+from sluice.jobs.collection.results import Details, Error, Message, Result
+from sluice.jobs.collection.waves import (
     EXTRA_WAVES,
     Decision,
     Fate,
@@ -22,6 +20,8 @@ from sluice.jobs.waves import (
     fate_of,
     pause_before_next,
 )
+from sluice.jobs.finishing.books import balance
+from sluice.jobs.model import Outcome, Plan, Shard, ShardRef, Source, Tokens
 
 POLICY = Policy(max_waves=3, delay_seconds=60.0)
 

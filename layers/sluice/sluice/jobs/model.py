@@ -106,7 +106,7 @@ class Tally:
     """A job's books at its end. ``cost`` in US dollars, estimated; ``waves`` how often a request was sent at most.
 
     ``errors`` counts by error type, ``reasons`` rejected lines by what is wrong with them; ``first_rejection`` says it
-    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.books``).
+    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.finishing.books``).
     """
 
     lines: int
@@ -173,7 +173,7 @@ class Source:
     """Where the lines of a shard lie: the bytes [start, end) of an object, and edits to be made as they pass.
 
     The bytes are whole lines of JSONL without the last newline. ``edits_key`` names an object in the Outbox with the
-    edits (see ``jobs.edits``), or is None where the bytes go as they are.
+    edits (see ``jobs.sources.edits``), or is None where the bytes go as they are.
     """
 
     bucket: str

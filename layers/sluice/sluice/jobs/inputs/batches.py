@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sluice.jobs.lines import BadLine, GoodLine, Run
+from sluice.jobs.inputs.lines import BadLine, GoodLine, Run
 
 
 @dataclass(frozen=True, slots=True)

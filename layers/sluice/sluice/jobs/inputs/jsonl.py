@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from sluice.errors import UnreadableInput
 from sluice.jobs.inputs.batches import Batch, Position
-from sluice.jobs.lines import BadLine, Block, LineRules, check_block, check_lines
-from sluice.jobs.reader import BlockReader, LinesRead, LongLine
-from sluice.jobs.request import LineProblem
+from sluice.jobs.inputs.lines import BadLine, Block, LineRules, check_block, check_lines
+from sluice.jobs.inputs.reader import BlockReader, LinesRead, LongLine
+from sluice.jobs.inputs.request import LineProblem
 
 
 class JsonlInput:

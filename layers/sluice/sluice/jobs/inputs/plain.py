@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sluice.jobs.inputs.batches import Batch, Position
+from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, match_fields
 from sluice.jobs.inputs.prompts import PromptWriter, settings_problem, template_of, unusable
+from sluice.jobs.inputs.request import EMPTY, LineProblem
 from sluice.jobs.inputs.text import MAX_LINE_CHARACTERS, TextFile, is_too_long
-from sluice.jobs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.pinned import Pinned
-from sluice.jobs.request import EMPTY, LineProblem
 
 LINE_FIELD = "line"
 _LINES = 500

@@ -8,10 +8,10 @@ import msgspec
 
 from sluice.errors import InputError
 from sluice.jobs.folder import FILE_NAME
+from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, parse_template
-from sluice.jobs.lines import BadLine, GoodLine, LineRules
+from sluice.jobs.inputs.request import LineProblem, check_custom_id
 from sluice.jobs.pinned import Pinned
-from sluice.jobs.request import LineProblem, check_custom_id
 
 DEFAULT_MAX_TOKENS = 1024
 _ENCODER = msgspec.json.Encoder()

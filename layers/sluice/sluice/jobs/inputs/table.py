@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sluice.jobs.inputs.batches import Batch, Position
+from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, match_fields
 from sluice.jobs.inputs.prompts import PromptWriter, settings_problem, template_of, unusable
+from sluice.jobs.inputs.request import LineProblem
 from sluice.jobs.inputs.rows import Row, Table
-from sluice.jobs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.pinned import Pinned
-from sluice.jobs.request import LineProblem
 
 # The column that is the prompt where no template says otherwise.
 PROMPT_COLUMN = "prompt"

@@ -8,10 +8,10 @@ from sluice.aws.objects import Objects
 from sluice.jobs.inputs.batches import Input
 from sluice.jobs.inputs.jsonl import JsonlInput
 from sluice.jobs.inputs.kinds import Kind, kind_of_file
+from sluice.jobs.inputs.lines import LineRules
 from sluice.jobs.inputs.packed import skip_bytes, unpack
 from sluice.jobs.inputs.plain import TextInput
 from sluice.jobs.inputs.table import TableInput
-from sluice.jobs.lines import LineRules
 from sluice.jobs.model import Upload
 from sluice.jobs.pinned import Pinned
 

@@ -1,0 +1,1 @@
+"""What people may do to a job, and see of it, through the API."""

@@ -1,0 +1,63 @@
+"""What a person, or a call of the API, asks of a job: let it go on, or end it."""
+
+from __future__ import annotations
+
+from sluice.errors import ConditionFailed, Conflict, NotFound
+from sluice.jobs.batches.sweep import OpenJob, letters_of
+from sluice.jobs.letters import send
+from sluice.jobs.model import Job, JobStatus
+from sluice.jobs.notices.incident import incident_of
+from sluice.jobs.services import Services
+
+
+def release_job(services: Services, job_id: str) -> Job:
+    """Let a held job go on from where it stood; one held by an incident ends that, and so the hold of all it hit.
+
+    Raises NotFound, or Conflict where it is not held.
+    """
+    job = _find(services, job_id)
+    if job.status is not JobStatus.HELD:
+        raise Conflict(f"Job {job_id} is not held: it is {job.status}.")
+    if kind := incident_of(job):
+        # The poller lets the other jobs go that it holds.
+        services.incidents.release(kind)
+    return let_go(services, job)
+
+
+def let_go(services: Services, job: Job) -> Job:
+    """Take a job out of its hold and send the messages that take it on."""
+    try:
+        job = services.table.release(job, services.now())
+    except ConditionFailed:
+        # Somebody else did; its messages may be under way, and do no harm twice.
+        job = _find(services, job.job_id)
+    send_on(services, job)
+    return job
+
+
+def cancel_job(services: Services, job_id: str) -> Job:
+    """End a job: what has not been sent never is, what Claude has finished is kept and counted.
+
+    Its batches are cancelled by the poller, within a minute. Raises NotFound, or Conflict where it has ended.
+    """
+    before = _find(services, job_id)
+    try:
+        job = services.table.request_cancel(job_id, services.now())
+    except ConditionFailed:
+        raise Conflict(f"Job {job_id} has ended: it is {before.status}.") from None
+    if before.status is not JobStatus.RECEIVED:
+        # One that was just received is being read; a message would have it read once more.
+        send_on(services, job)
+    return job
+
+
+def send_on(services: Services, job: Job) -> int:
+    """Send all the messages that take a job on from where it stands; return how many."""
+    return send(services, letters_of(OpenJob(job, tuple(services.table.shards(job.job_id)))))
+
+
+def _find(services: Services, job_id: str) -> Job:
+    job = services.table.job(job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job

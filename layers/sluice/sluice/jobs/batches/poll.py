@@ -1,0 +1,131 @@
+"""One look at all that is open: one query of the table and, where batches run, a page of Claude's list for a thousand.
+
+Batches that have ended are passed on to be collected, those of cancelled jobs are cancelled, and what does not move is
+pushed or told of. Each run starts from the table alone and changes it by conditional writes, so that runs may overlap
+or be killed half way: what one leaves undone, the next one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from sluice.claude.api import Batch
+from sluice.errors import ConditionFailed, PassingFailure, SystemicFailure
+from sluice.jobs.batches.listing import Sighting, look_for
+from sluice.jobs.batches.sweep import OpenWork, reconciliations_due, unresolved
+from sluice.jobs.batches.tending import hold_all, tend
+from sluice.jobs.letters import Letter, Step, send
+from sluice.jobs.model import Shard, ShardStatus
+from sluice.jobs.progress import record_durations
+from sluice.jobs.services import Services
+
+# Left for what is under way when a run ends itself, to go on in the next.
+RESERVE_SECONDS = 15.0
+# Messages to a call of SQS; what a crash in between can leave to be found later.
+_TEN = 10
+
+
+@dataclass(slots=True)
+class PollReport:
+    """What a run saw and did, for its log."""
+
+    jobs: int = 0
+    in_progress: int = 0
+    ended: int = 0
+    cancelled: int = 0
+    reconciled: int = 0
+    pushed: int = 0
+    told: int = 0
+    failure: str | None = None
+
+
+def poll(services: Services, seconds_left: Callable[[], float]) -> PollReport:
+    """Look once at all that is open. Raises AwsError; what was done by then stays done."""
+    report = PollReport()
+    work = OpenWork.of(services.table.open())
+    if not work.jobs and not work.shards:
+        return report
+    sighting = _look(services, work)
+    report.jobs, report.in_progress = len(work.jobs), sum(1 for _ in work.with_status(ShardStatus.IN_PROGRESS))
+    if sighting.failure:
+        report.failure = sighting.failure.error_type
+    report.ended = _pass_on_ended(services, work, sighting, seconds_left)
+    report.cancelled = _cancel_batches(services, work, sighting, seconds_left)
+    settings = services.settings
+    report.reconciled = send(
+        services, reconciliations_due(work, sighting.batches, sighting.gone, services.now(), settings)
+    )
+    if isinstance(sighting.failure, SystemicFailure):
+        hold_all(services, work, sighting.failure)
+    report.pushed, report.told = tend(services, work, sighting.gone, seconds_left)
+    return report
+
+
+def _look(services: Services, work: OpenWork) -> Sighting:
+    """Look for the batches that are waited for, from the oldest intent on."""
+    watched = list(work.with_status(ShardStatus.IN_PROGRESS))
+    wanted = {shard.batch_id for shard in watched if shard.batch_id}
+    for shard in work.with_status(ShardStatus.ADOPTING):
+        watched.append(shard)
+        wanted.update(unresolved(shard))
+    oldest = min((shard.intent_at or shard.moved_at for shard in watched), default=0.0)
+    return look_for(services.claude, wanted, oldest)
+
+
+def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
+    """Mark the shards whose batches have ended, and send them on, ten at a time."""
+    ended = (shard for shard in work.with_status(ShardStatus.IN_PROGRESS) if _has_ended(shard, sighting))
+    count, durations = 0, []
+    for ten in _in_tens(ended):
+        marked = [shard for shard in ten if _mark_ended(services, shard)]
+        count += send(services, (Letter(Step.COLLECT, shard.ref.message()) for shard in marked))
+        durations += [services.now() - shard.submitted_at for shard in marked if shard.submitted_at]
+        if seconds_left() < RESERVE_SECONDS:
+            break
+    record_durations(services.table.table, durations)
+    return count
+
+
+def _has_ended(shard: Shard, sighting: Sighting) -> bool:
+    batch = sighting.batches.get(shard.batch_id or "")
+    return batch is not None and batch.ended
+
+
+def _mark_ended(services: Services, shard: Shard) -> bool:
+    try:
+        services.table.end(shard, services.now())
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
+    """Cancel the running batches of cancelled jobs. Claude's list says which are left, so any run can go on with it."""
+    count = 0
+    for batch in _to_cancel(work, sighting):
+        if seconds_left() < RESERVE_SECONDS:
+            break
+        try:
+            services.claude.cancel_batch(batch.id)
+        except PassingFailure:
+            break
+        except SystemicFailure as failure:
+            sighting.failure = sighting.failure or failure
+            break
+        count += 1
+    return count
+
+
+def _to_cancel(work: OpenWork, sighting: Sighting) -> Iterator[Batch]:
+    for shard in work.with_status(ShardStatus.IN_PROGRESS):
+        job, batch = work.jobs.get(shard.ref.job_id), sighting.batches.get(shard.batch_id or "")
+        if job and job.cancel_requested and batch and batch.status == "in_progress":
+            yield batch
+
+
+def _in_tens(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
+    remaining = iter(shards)
+    while ten := list(islice(remaining, _TEN)):
+        yield ten

@@ -1,0 +1,168 @@
+"""Submitting a shard: one Message Batch of it is made, and paid for once, across a crash at any line.
+
+The intent is written before the call, and the batch after it. The call is made once: creating a batch is not idempotent
+(Claude API: Message Batches). A failure after which there certainly is no batch gives the shard back; after any
+other, and after a crash, the shard is reconciled (``jobs.batches.reconcile``) before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sluice.aws.queues import MAX_DELAY_SECONDS
+from sluice.claude.api import Batch
+from sluice.errors import (
+    AwsError,
+    ClaudeError,
+    ConditionFailed,
+    ObjectNotFound,
+    OutcomeUnknown,
+    PassingFailure,
+    PermanentFailure,
+    SluiceError,
+    SystemicFailure,
+)
+from sluice.jobs.batches.backoff import Pause, retry_delay
+from sluice.jobs.batches.reconcile import reconcile
+from sluice.jobs.letters import Letter, Step, failed_shard_letter, send, send_later
+from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardStatus
+from sluice.jobs.notices.incident import hold_for_incident
+from sluice.jobs.services import Services
+from sluice.jobs.sources.body import batch_body
+from sluice.jobs.sources.source import read_lines
+
+# Beyond the end of an invocation, for clocks that differ: until then its call may be under way.
+LEASE_MARGIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a message led to, in a word for the log; ``batch_id`` where there is a batch now."""
+
+    word: str
+    batch_id: str | None = None
+    error_type: str | None = None
+
+
+class Outgoing:
+    """The body of a call as it goes out; ``complete`` once its last byte has been handed over."""
+
+    def __init__(self, chunks: Iterable[bytes], length: int) -> None:
+        self._chunks = chunks
+        self._left = length
+
+    @property
+    def complete(self) -> bool:
+        return self._left <= 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._left -= len(chunk)
+            yield chunk
+
+
+def submit(services: Services, message: Mapping[str, object], seconds_left: Callable[[], float]) -> Submission:
+    """Do what the message of a shard asks for, as far as it still has to be done.
+
+    Raises SluiceError where the message should be delivered again.
+    """
+    ref = ShardRef.parse(message)
+    attempt = int(str(message.get("attempt", 0)))
+    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    if shard is None or job is None:
+        return Submission("unknown_shard")
+    try:
+        if shard.status in UNDECIDED:
+            finding = reconcile(services, shard, seconds_left)
+            shard = finding.shard
+            if shard.status is not ShardStatus.PLANNED:
+                return Submission(finding.word, shard.batch_id)
+        if shard.status is not ShardStatus.PLANNED:
+            return Submission("done_before", shard.batch_id)
+        return _submit_planned(services, job, shard, attempt, seconds_left)
+    except ConditionFailed:
+        return Submission("done_elsewhere")
+    except PassingFailure as failure:
+        # Nothing was sent: the shard could not be reconciled. The poller sends its message again.
+        return Submission("not_reconciled", error_type=failure.error_type)
+    except SystemicFailure as failure:
+        hold_for_incident(services, job, failure.error_type, str(failure))
+        return Submission("held", error_type=failure.error_type)
+
+
+def _submit_planned(
+    services: Services, job: Job, shard: Shard, attempt: int, seconds_left: Callable[[], float]
+) -> Submission:
+    if job.status is not JobStatus.RUNNING:
+        return Submission("job_waits")
+    if job.cancel_requested:
+        send(services, [Letter(Step.COLLECT, shard.ref.message())])
+        return Submission("cancelled")
+    wait = max(shard.not_before, Pause(services.table.table).until()) - services.now()
+    if wait > 0:
+        _send_again(services, shard.ref, attempt, retry_delay(attempt, min(wait, MAX_DELAY_SECONDS)))
+        return Submission("paused")
+    shard = services.table.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
+    lines = read_lines(services.objects, shard.source, services.settings.outbox)
+    body = Outgoing(batch_body(lines, shard.nonce), shard.length)
+    try:
+        batch = services.claude.create_batch(body, shard.length, shard.betas)
+    except SluiceError as error:
+        return _after_failure(services, shard, attempt, error, _no_batch_after(error, body))
+    return _record(services, shard, batch)
+
+
+def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
+    """Say whether it is certain that no batch was made: Claude said so, or was not sent all of the body."""
+    refused = isinstance(error, ClaudeError) and not isinstance(error, OutcomeUnknown)
+    return refused or not body.complete
+
+
+def _record(services: Services, shard: Shard, batch: Batch) -> Submission:
+    """Write down whose batch it is. Where the shard has gone on without it meanwhile, the batch is ended again."""
+    try:
+        services.table.record_batch(shard, batch.id, services.now())
+    except ConditionFailed:
+        if services.table.owns_batch(batch.id):
+            return Submission("adopted_elsewhere", batch.id)
+        services.claude.cancel_batch(batch.id)
+        return Submission("too_late_and_cancelled", batch.id)
+    return Submission("submitted", batch.id)
+
+
+def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> Submission:
+    if not no_batch:
+        services.table.end_call(shard, services.now())
+        _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
+        return Submission("outcome_unknown", error_type=error.type)
+    if isinstance(error, PermanentFailure):
+        return _fail(services, shard, error.error_type, str(error))
+    if isinstance(error, ObjectNotFound):
+        return _fail(services, shard, "invalid_request_error", "The file was deleted before its requests were sent.")
+    if isinstance(error, SystemicFailure) or (isinstance(error, AwsError) and not error.retryable):
+        services.table.give_back(shard, services.now(), not_before=0.0)
+        raise error
+    return _back_off(services, shard, attempt, error)
+
+
+def _fail(services: Services, shard: Shard, error_type: str, message: str) -> Submission:
+    """Turn each request of a shard that can never be sent into an error."""
+    services.table.give_back(shard, services.now(), not_before=0.0)
+    send(services, [failed_shard_letter(shard.ref, error_type, message)])
+    return Submission("refused", error_type=error_type)
+
+
+def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError) -> Submission:
+    """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
+    retry_after = error.retry_after if isinstance(error, ClaudeError) else None
+    delay, now = retry_delay(attempt, retry_after), services.now()
+    services.table.give_back(shard, now, not_before=now + delay)
+    if isinstance(error, ClaudeError) and error.http_status == 429:
+        Pause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
+    _send_again(services, shard.ref, attempt + 1, delay)
+    return Submission("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
+
+
+def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:
+    send_later(services, Letter(Step.SUBMIT, {**ref.message(), "attempt": attempt}), delay)

@@ -1,0 +1,121 @@
+"""What of the open work needs a push: messages that were lost, waits that are over, notices that are due. Without I/O.
+
+A message is sent again only where nothing of its job has moved for longer than it should, so that a job whose shards
+queue up behind each other is left alone; what waits for a known moment is taken up when that has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from sluice.claude.api import Batch
+from sluice.jobs.batches.reconcile import trusted_at
+from sluice.jobs.letters import Letter, Step, job_letter, shard_letter
+from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardStatus
+from sluice.jobs.settings import JobSettings
+
+# A function that makes a notice pending sends it within this time, or has died.
+NOTICE_SECONDS = 120.0
+# A job that was pushed so often without moving is told of.
+PUSHES_BEFORE_TELLING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job with those of its shards that are open."""
+
+    job: Job
+    shards: tuple[Shard, ...]
+
+    @property
+    def last_movement(self) -> float:
+        """The latest moment at which anything of it moved, or to which it was put off."""
+        moments = [self.job.moved_at, *(max(shard.moved_at, shard.not_before) for shard in self.shards)]
+        return max(moments)
+
+
+@dataclass(slots=True)
+class OpenWork:
+    """All that is open: ``shards`` by their job's id."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    shards: dict[str, list[Shard]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, items: Iterable[Job | Shard]) -> OpenWork:
+        work = cls()
+        for item in items:
+            if isinstance(item, Job):
+                work.jobs[item.job_id] = item
+            else:
+                work.shards.setdefault(item.ref.job_id, []).append(item)
+        return work
+
+    def open_jobs(self) -> Iterator[OpenJob]:
+        for job_id, job in self.jobs.items():
+            yield OpenJob(job, tuple(self.shards.get(job_id, ())))
+
+    def with_status(self, status: ShardStatus) -> Iterator[Shard]:
+        return (shard for shards in self.shards.values() for shard in shards if shard.status is status)
+
+
+def unresolved(shard: Shard) -> tuple[str, ...]:
+    """Return the candidates of an adopting shard that have still to be looked into."""
+    return tuple(candidate for candidate in shard.candidates if candidate not in shard.refuted)
+
+
+def reconciliations_due(
+    work: OpenWork, seen: Mapping[str, Batch], gone: Iterable[str], now: float, settings: JobSettings
+) -> Iterator[Letter]:
+    """Yield the messages of shards whose intent can be cleared up now: listed for sure, or a candidate has ended."""
+    away = set(gone)
+    for shard in work.with_status(ShardStatus.SUBMITTING):
+        if now >= trusted_at(shard, settings.reconcile_after_seconds):
+            yield Letter(Step.SUBMIT, shard.ref.message())
+    for shard in work.with_status(ShardStatus.ADOPTING):
+        left = unresolved(shard)
+        if not left or any(each in away or (each in seen and seen[each].ended) for each in left):
+            yield Letter(Step.SUBMIT, shard.ref.message())
+
+
+def letters_of(open_job: OpenJob) -> list[Letter]:
+    """Return the messages that take a job on from where it stands; of undecided shards, the poller takes care."""
+    own = job_letter(open_job.job)
+    decided = (shard for shard in open_job.shards if shard.status not in UNDECIDED)
+    return [letter for letter in (own, *(shard_letter(open_job.job, shard) for shard in decided)) if letter]
+
+
+def is_stuck(open_job: OpenJob, now: float, settings: JobSettings) -> bool:
+    """Say whether a job has work that should move by itself and did not, since its last push either."""
+    patience = settings.stuck_after_minutes * 60
+    last = max(open_job.last_movement, open_job.job.nudged_at or 0.0)
+    return now - last > patience and bool(letters_of(open_job))
+
+
+def is_stuck_for_good(open_job: OpenJob) -> bool:
+    """Say whether pushing a stuck job was to no avail."""
+    job = open_job.job
+    return job.nudges >= PUSHES_BEFORE_TELLING and (job.nudged_at or 0.0) > open_job.last_movement
+
+
+def is_late(job: Job, now: float, settings: JobSettings) -> bool:
+    """Say whether a job should have finished by now. A held one waits for a person, who knows."""
+    waits = job.status.final or job.status is JobStatus.HELD
+    return not waits and now - job.received_at > settings.late_after_hours * 3600
+
+
+def has_forgotten_notice(job: Job, now: float) -> bool:
+    """Say whether a notice has been pending for longer than the one who made it so may take."""
+    since = max(job.moved_at, job.noticed_at or 0.0)
+    return now - since > NOTICE_SECONDS and "pending" in job.notices.values()
+
+
+def has_said_all(job: Job) -> bool:
+    """Say whether a job is over and told of, so that there is nothing left to look at."""
+    return job.status.final and "pending" not in job.notices.values()
+
+
+def as_of_last_movement(open_job: OpenJob) -> Job:
+    """Return the job with the movement of its shards counted as its own, as a person sees it."""
+    return replace(open_job.job, moved_at=open_job.last_movement)

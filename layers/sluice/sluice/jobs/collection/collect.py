@@ -1,0 +1,139 @@
+"""Collecting a shard: its results put in order, what failed in passing sent into the next wave, the rest accounted for.
+
+All that is written has a key that follows from the shard and the wave, and may be written again; then one transaction
+moves the shard. What follows from that (the message of the next wave, or of the job's end) is sent again where a
+message is delivered twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+
+from sluice.errors import ClaudeError, ConditionFailed, PassingFailure, SystemicFailure
+from sluice.jobs.collection.harvest import CANCELED_RESULT, Harvest, harvest_nothing, harvest_results
+from sluice.jobs.collection.order import Arrivals, open_arrivals
+from sluice.jobs.collection.parts import write_parts, write_stats, write_wave
+from sluice.jobs.collection.results import errored_result
+from sluice.jobs.collection.settle import settle
+from sluice.jobs.collection.waves import Fate, Policy
+from sluice.jobs.letters import Letter, Step, job_letter, send, send_later, shard_letter
+from sluice.jobs.model import Job, Outcome, Shard, ShardRef, ShardStatus
+from sluice.jobs.notices.announce import announce_once
+from sluice.jobs.notices.incident import hold_for_incident
+from sluice.jobs.notices.text import STUCK
+from sluice.jobs.pinned import Pinned, read_pinned
+from sluice.jobs.services import Services
+
+# Results that cannot be read yet, or not whole, are tried for about 45 minutes; after that the queue's own tries count.
+_DELAYS = (5, 15, 30, 60, 120, 240, 480, 900, 900)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a message led to, in a word for the log; ``outcome`` where the shard was collected."""
+
+    word: str
+    outcome: Outcome | None = None
+    missing: int = 0
+    error_type: str | None = None
+
+
+def collect(services: Services, message: Mapping[str, object]) -> Collection:
+    """Do what the message of a shard asks for, as far as it still has to be done.
+
+    Raises SluiceError where the message should be delivered again.
+    """
+    ref = ShardRef.parse(message)
+    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    if shard is None or job is None:
+        return Collection("unknown_shard")
+    if shard.status is ShardStatus.COLLECTED:
+        _send_on(services, job, services.table.shard(_next(ref)))
+        return Collection("done_before")
+    attempt = int(str(message.get("attempt", 0)))
+    pinned = read_pinned(services.objects, services.settings.outbox, job)
+    try:
+        with open_arrivals(shard.count) as arrivals:
+            harvest = _harvest(services, job, shard, message, pinned, arrivals)
+            if harvest is None:
+                return Collection("not_ended")
+            if harvest.missing and attempt < len(_DELAYS):
+                raise PassingFailure(f"The results of batch {shard.batch_id} lack {harvest.missing} requests.")
+            return _settle(services, job, harvest, pinned)
+    except ConditionFailed:
+        return Collection("done_elsewhere")
+    except ClaudeError as error:
+        return _after_failure(services, job, ref, attempt, error)
+
+
+def _harvest(
+    services: Services, job: Job, shard: Shard, message: Mapping[str, object], pinned: Pinned, arrivals: Arrivals
+) -> Harvest | None:
+    """Get what there is of a shard; None where there is nothing to be collected yet."""
+    if shard.status is ShardStatus.ENDED:
+        return harvest_results(services, shard, pinned.prices, arrivals)
+    if shard.status is not ShardStatus.PLANNED:
+        return None
+    if isinstance(failure := message.get("failure"), Mapping):
+        result = errored_result(str(failure.get("type")), str(failure.get("message")))
+        return harvest_nothing(services, shard, pinned.prices, Fate.FAILED, result)
+    if job.cancel_requested:
+        return harvest_nothing(services, shard, pinned.prices, Fate.CANCELED, CANCELED_RESULT)
+    return None
+
+
+def _settle(services: Services, job: Job, harvest: Harvest, pinned: Pinned) -> Collection:
+    """Write what a shard's wave came to, and move the shard."""
+    policy = Policy(pinned.max_waves, services.settings.wave_delay_seconds, pinned.folder.retry_max_tokens)
+    with TemporaryFile() as spool:
+        settlement = settle(services, harvest, policy, spool, cancelled=job.cancel_requested)
+        if settlement.next_wave:
+            write_wave(services, settlement)
+        else:
+            write_parts(services, settlement)
+    write_stats(services, settlement)
+    outcome = Outcome(
+        succeeded=settlement.succeeded,
+        errored=settlement.errored,
+        retried=settlement.retried,
+        tokens=harvest.accounts.tokens(),
+        errors=dict(settlement.counts),
+    )
+    if settlement.refusal:
+        # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
+        hold_for_incident(services, job, *settlement.refusal)
+    job = services.table.collect(harvest.shard, outcome, settlement.next_wave, services.now())
+    _send_on(services, job, settlement.next_wave)
+    return Collection("collected", outcome, harvest.missing)
+
+
+def _next(ref: ShardRef) -> ShardRef:
+    return ShardRef(ref.job_id, ref.shard, ref.wave + 1)
+
+
+def _send_on(services: Services, job: Job, following: Shard | None) -> None:
+    """Send what follows from a collected shard: its next wave, or the end of the job."""
+    if following is not None:
+        if letter := shard_letter(job, following):
+            send_later(services, letter, following.not_before - services.now())
+    elif letter := job_letter(job):
+        send(services, [letter])
+
+
+def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError) -> Collection:
+    """Put the shard off where its results may be there later; hold its job where a person has to act."""
+    # Claude API: results have been seen to be missing for a while after the end of a batch.
+    not_there_yet = error.http_status == 404
+    if isinstance(error, SystemicFailure) and not not_there_yet:
+        hold_for_incident(services, job, error.error_type, str(error))
+        return Collection("held", error_type=error.error_type)
+    if not (not_there_yet or isinstance(error, PassingFailure)):
+        raise error
+    if attempt < len(_DELAYS):
+        letter = Letter(Step.COLLECT, {**ref.message(), "attempt": attempt + 1})
+        send_later(services, letter, max(_DELAYS[attempt], error.retry_after or 0))
+        return Collection("put_off", error_type=error.error_type)
+    announce_once(services, job, STUCK)
+    raise error

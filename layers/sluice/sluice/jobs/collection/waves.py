@@ -1,0 +1,116 @@
+"""Waves: which requests are sent again, which are not, and when. Without I/O.
+
+What failed for a passing reason, or expired, is sent again with the next wave, up to a limit. What failed because of
+the key, the permissions or the bill goes on too, some waves past the limit, since it waits for a person. The rest is
+final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from sluice.claude.failures import kind_of
+from sluice.jobs.collection.results import CANCELED, CUT_OFF_REASON, ERRORED, EXPIRED, Result
+
+# Waves past the limit, for what waited for a person or is asked again with a larger max_tokens: an end must come.
+EXTRA_WAVES = 10
+
+
+class Fate(IntEnum):
+    """How a request came out of one wave."""
+
+    MISSING = 0
+    SUCCEEDED = 1
+    FAILED = 2
+    PASSING = 3
+    EXPIRED = 4
+    SYSTEMIC = 5
+    CANCELED = 6
+    CUT_OFF = 7
+
+
+_FATES = {"passing": Fate.PASSING, "permanent": Fate.FAILED, "systemic": Fate.SYSTEMIC}
+
+
+class Decision(IntEnum):
+    """What follows from it. LONGER: the answer is kept, and asked for again with a larger ``max_tokens``.
+
+    KEPT: asking again failed, so that the answer kept from an earlier wave stands.
+    """
+
+    ANSWER = 0
+    ERROR = 1
+    AGAIN = 2
+    LONGER = 3
+    KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``max_waves``: how often a request is sent at most; ``delay_seconds`` before the first repetition.
+
+    ``retry_max_tokens`` asks again for answers that a smaller ``max_tokens`` cut off; None: they stay as they are.
+    """
+
+    max_waves: int
+    delay_seconds: float
+    retry_max_tokens: int | None = None
+
+
+def fate_of(result: Result) -> Fate:
+    """Say how a request came out. A type of result that we do not know is no success, and is not paid for again."""
+    match result.type:
+        case "succeeded" if result.message is not None:
+            return Fate.CUT_OFF if result.message.stop_reason == CUT_OFF_REASON else Fate.SUCCEEDED
+        case "errored":
+            error = result.inner_error
+            return _FATES[kind_of(error.type, error.details.error_code if error.details else None)]
+        case "expired":
+            return Fate.EXPIRED
+        case "canceled":
+            return Fate.CANCELED
+        case _:
+            return Fate.FAILED
+
+
+def error_name(result: Result) -> str:
+    """Name the error of a result that is no success, in the API's words."""
+    if result.type == ERRORED:
+        return result.inner_error.type or "unknown_error"
+    return result.type if result.type in (CANCELED, EXPIRED) else f"unknown_result_{result.type[:32]}"
+
+
+def decisions(policy: Policy, wave: int, passes: int, *, cancelled: bool) -> Mapping[Fate, Decision]:
+    """Say what follows from each fate, in a wave after ``passes`` waves that were spent on passing failures."""
+    can_go_on = not cancelled and wave + 1 < policy.max_waves + EXTRA_WAVES
+    passing = Decision.AGAIN if can_go_on and passes + 1 < policy.max_waves else Decision.ERROR
+    return {
+        Fate.MISSING: passing,
+        Fate.SUCCEEDED: Decision.ANSWER,
+        Fate.FAILED: Decision.ERROR,
+        Fate.PASSING: passing,
+        Fate.EXPIRED: passing,
+        Fate.SYSTEMIC: Decision.AGAIN if can_go_on else Decision.ERROR,
+        Fate.CANCELED: Decision.ERROR,
+        Fate.CUT_OFF: Decision.LONGER if can_go_on and policy.retry_max_tokens else Decision.ANSWER,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """``passes`` of the next wave, and the seconds until it may be sent."""
+
+    passes: int
+    seconds: float
+
+
+def pause_before_next(policy: Policy, passes: int, fates: Mapping[Fate, int]) -> Pause:
+    """Say how the next wave waits: longer each time for passing errors, not at all for what has only expired.
+
+    ``fates`` counts those that are sent again.
+    """
+    counted = fates.get(Fate.PASSING, 0) + fates.get(Fate.EXPIRED, 0) + fates.get(Fate.MISSING, 0)
+    seconds = policy.delay_seconds * 2**passes if fates.get(Fate.PASSING) else 0.0
+    return Pause(passes + 1 if counted else passes, seconds)

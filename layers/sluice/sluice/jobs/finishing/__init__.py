@@ -1,0 +1,1 @@
+"""The end of a job: parts joined, books balanced, the outcome written down."""

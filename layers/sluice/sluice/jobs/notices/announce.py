@@ -1,0 +1,97 @@
+"""Telling people of a job: published to the topic and the event bus, then marked as sent.
+
+A notice is *pending* in the job from the write on that makes it due. ``announce`` publishes, and then marks it. A crash
+between the two leads to a second message with the same ``notification_id``: a lost notice would be worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sluice.aws.topic import Notice
+from sluice.jobs.model import Job
+from sluice.jobs.notices.quantities import count
+from sluice.jobs.notices.text import HELD, Place, compose, hold_notice, notification_id
+from sluice.jobs.services import Services
+
+PENDING, SENT = "pending", "sent"
+# Jobs named in the one notice of an incident; a longer list would not fit a mail that is read.
+_NAMED_JOBS = 20
+
+
+def announce(services: Services, job: Job, notice: str) -> None:
+    """Tell of a job, unless that was done. ``notice`` is its name in ``job.notices``, such as "job.finished".
+
+    Raises AwsUnavailable where it could not be sent; the notice is then still pending.
+    """
+    if job.notices.get(notice) == SENT:
+        return
+    message = compose(job, notice, _place(services), services.now())
+    services.topic.publish(message)
+    services.topic.emit(message)
+    services.table.notice_sent(job, notice)
+
+
+def announce_once(services: Services, job: Job, notice: str) -> bool:
+    """Tell of what came without a transition (late, stuck); False where it was told, or is being told, already."""
+    if not services.table.add_notice(job.job_id, notice, services.now()):
+        return False
+    announce(services, job, notice)
+    return True
+
+
+def announce_hold(services: Services, job: Job) -> bool:
+    """Tell that a job is held and how to release it, once for each hold. ``job`` as the transition returned it."""
+    notice = _hold_notice(job)
+    if job.notices.get(notice) == PENDING:
+        announce(services, job, notice)
+        return True
+    return announce_once(services, job, notice)
+
+
+def announce_pending(services: Services, job: Job) -> int:
+    """Tell what is still pending of a job, and of its hold where that was never told; return how many were sent."""
+    due = [name for name, state in job.notices.items() if state == PENDING]
+    for notice in due:
+        announce(services, job, notice)
+    untold = job.hold and not job.hold.kind.startswith("incident:") and _hold_notice(job) not in job.notices
+    return len(due) + int(bool(untold) and announce_hold(services, job))
+
+
+def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> None:
+    """Tell once of an incident that holds ``jobs`` (at least one), instead of once for each job."""
+    base = compose(jobs[0], f"{HELD}#incident:{kind}", _place(services), services.now())
+    hit = [f"- {job.job_id}  s3://{job.upload.bucket}/{job.upload.key}" for job in jobs[:_NAMED_JOBS]]
+    if len(jobs) > _NAMED_JOBS:
+        hit.append(f"- and {count(len(jobs) - _NAMED_JOBS)} more")
+    detail = dict(base.detail)
+    detail |= {"notification_id": notification_id(jobs[0], f"incident:{kind}@{services.now():.0f}")}
+    detail |= {"incident": kind, "reason": reason}
+    detail["jobs"] = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in jobs]
+    services.topic.publish(
+        notice := Notice(
+            subject=f"Held: {kind} stops {count(len(jobs), 'job')}",
+            text=_incident_text(kind, reason, hit),
+            detail=detail,
+            detail_type=base.detail_type,
+            attributes=base.attributes,
+        )
+    )
+    services.topic.emit(notice)
+
+
+def _incident_text(kind: str, reason: str, hit: Sequence[str]) -> str:
+    lines = [f"Claude's API refuses all work of its kind: {kind}.", "", reason, "", "Held", *hit, ""]
+    lines += ["Nothing is lost, and nothing more is sent until you decide. When the cause is gone, release one of the"]
+    lines += ["jobs: drop an empty object named <job id>.release in the Inbox, or call the API:"]
+    lines += ["POST {ApiUrl}/v1/jobs/<job id>/release", ""]
+    return "\n".join(lines)
+
+
+def _hold_notice(job: Job) -> str:
+    return hold_notice(job.hold.kind if job.hold else "", job.moved_at)
+
+
+def _place(services: Services) -> Place:
+    region = services.settings.topic_arn.split(":")[3] if services.settings.topic_arn.count(":") >= 5 else ""
+    return Place(services.settings.outbox, region)

@@ -1,0 +1,262 @@
+"""What a notice says: a mail for a person, the same for machines, and the attributes to filter on. Without I/O.
+
+A notice is known by its name in ``Job.notices``. That is the event, such as "job.finished"; for a hold, of which a
+job can have several, the event, "#", the kind of the hold, "@" and the second in which it began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from sluice.aws.topic import MAX_SUBJECT, Notice
+from sluice.jobs.inputs.kinds import Kind, kind_of_file
+from sluice.jobs.model import Job, JobStatus, Tally
+from sluice.jobs.notices.advice import advice_for, retry_hint
+from sluice.jobs.notices.quantities import about_dollars, count, duration, share
+
+HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
+_DETAIL_TYPES = {
+    "job.finished": "Sluice Job Finished",
+    "job.finished_with_errors": "Sluice Job Finished With Errors",
+    "job.cancelled": "Sluice Job Cancelled",
+    "job.failed": "Sluice Job Failed",
+    HELD: "Sluice Job Held",
+    LATE: "Sluice Job Late",
+    STUCK: "Sluice Job Stuck",
+}
+_ENDS = {
+    JobStatus.FINISHED: ("Finished", "has finished: every line was answered."),
+    JobStatus.FINISHED_WITH_ERRORS: ("Finished with errors", "has finished, but not every line was answered."),
+    JobStatus.CANCELLED: ("Cancelled", "was cancelled. What had finished by then is kept."),
+}
+_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job's files lie. ``region`` is that of the console's links; empty: no link."""
+
+    outbox: str
+    region: str = ""
+
+    def uri(self, job_id: str, name: str = "") -> str:
+        return f"s3://{self.outbox}/{job_id}/{name}"
+
+    def console(self, job_id: str) -> str:
+        folder = quote(f"{job_id}/", safe="")
+        return f"https://{self.region}.console.aws.amazon.com/s3/buckets/{self.outbox}?prefix={folder}"
+
+
+def status_notice(status: JobStatus) -> str:
+    """Name the notice of a final state."""
+    return f"job.{status}"
+
+
+def hold_notice(kind: str, held_at: float) -> str:
+    """Name the notice of a hold. A held job does not move, so its ``moved_at`` is when the hold began."""
+    return f"{HELD}#{kind}@{int(held_at)}"
+
+
+def event_of(notice: str) -> str:
+    return notice.partition("#")[0]
+
+
+def notification_id(job: Job, notice: str) -> str:
+    """The same however often a notice is sent, so that a reader can tell a repetition."""
+    return hashlib.sha256(f"{job.job_id}\0{notice}".encode()).hexdigest()[:32]
+
+
+def compose(job: Job, notice: str, place: Place, now: float) -> Notice:
+    """Write a notice of a job. Raises KeyError for an event that jobs do not have."""
+    event = event_of(notice)
+    subject, body = _words(job, event, place, now)
+    return Notice(
+        subject=subject,
+        text="\n".join((*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{job.upload.key}", "")),
+        detail=_detail(job, notice, place),
+        detail_type=_DETAIL_TYPES[event],
+        attributes={"event": event, "outcome": job.status, "job_id": job.job_id, "folder": job.upload.folder},
+    )
+
+
+def _words(job: Job, event: str, place: Place, now: float) -> tuple[str, list[str]]:
+    if event == HELD:
+        return _held(job)
+    if event in (LATE, STUCK):
+        return _delayed(job, event, now)
+    if job.status is JobStatus.FAILED or job.tally is None:
+        return _failed(job)
+    return _ended(job, job.tally, place)
+
+
+def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
+    outcome, sentence = _ENDS[job.status]
+    counts = [f"{count(tally.succeeded)} of {count(tally.lines, 'line')} answered"]
+    counts += [count(tally.errored, "error")] if tally.errored else []
+    counts += [f"{count(tally.rejected)} rejected"] if tally.rejected else []
+    if tally.rejected == tally.lines:
+        sentence = "has nothing in it that could be sent: all of its lines were rejected."
+    body = [f"{_name(job)} {sentence}", "", *_counts(tally), "", *_effort(job, tally), "", *_places(job, tally, place)]
+    return _subject(outcome, job, ", ".join(counts)), body + _next_steps(tally)
+
+
+def _counts(tally: Tally) -> list[str]:
+    rows = [f"Lines       {count(tally.lines)}"]
+    rows.append(f"Answered    {count(tally.succeeded)} ({share(tally.succeeded, tally.lines)})")
+    if tally.errored:
+        rows.append(f"Errors      {count(tally.errored)} ({_listed(ranked(tally.errors))})")
+    if tally.rejected:
+        rows.append(
+            f"Rejected    {count(tally.rejected)} ({_listed(ranked(tally.reasons)) or 'lines that cannot run'})"
+        )
+    if not tally.balanced:
+        rows += ["", "The books do not balance: the counts do not add up to the lines of the file. Nothing is deleted,"]
+        rows.append("and the difference is in summary.json. Please look into it before you use the results.")
+    return rows
+
+
+def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Names with their counts, most frequent first."""
+    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _listed(names: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count(number)} {name}" for name, number in names)
+
+
+def _effort(job: Job, tally: Tally) -> list[str]:
+    took = duration((job.finished_at or job.moved_at) - job.received_at)
+    waves = f" in {count(tally.waves, 'wave')}" if tally.waves > 1 else ""
+    return [f"Took        {took}{waves}", f"Cost        {_cost(tally)}"]
+
+
+def _cost(tally: Tally) -> str:
+    if tally.cost:
+        return f"{about_dollars(tally.cost)} (an estimate, at the batch price)"
+    return "not known: the price list does not have the model" if tally.succeeded else "nothing"
+
+
+def _places(job: Job, tally: Tally, place: Place) -> list[str]:
+    rows = [f"Table       {place.uri(job.job_id, 'results.csv')}"] if _is_table(job) else []
+    rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
+    if tally.errored:
+        rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")
+    if tally.rejected:
+        rows.append(f"Rejected    {place.uri(job.job_id, 'rejected.jsonl')}")
+    rows.append(f"Report      {place.uri(job.job_id, 'report.html')}")
+    if place.region:
+        rows.append(f"Console     {place.console(job.job_id)}")
+    return rows
+
+
+def _next_steps(tally: Tally) -> list[str]:
+    steps = [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally.errors)]
+    if hint := retry_hint(tally.errors):
+        steps.append(f"- To run them again: {hint}")
+    if tally.rejected:
+        first = f" The first is {tally.first_rejection}" if tally.first_rejection else ""
+        steps.append(f"- Rejected lines: rejected.jsonl says for each its number, the reason and its text.{first}")
+    return ["", "What to do", *steps] if steps else []
+
+
+def _held(job: Job) -> tuple[str, list[str]]:
+    kind = job.hold.kind if job.hold else "unknown"
+    reason = job.hold.reason if job.hold else "No reason was kept."
+    body = [f"{_name(job)} waits for you. Nothing is lost, and nothing more is sent until you decide.", "", reason]
+    if job.plan:
+        body += ["", f"Requests    {count(job.plan.requests)}", f"Rejected    {count(job.plan.rejected)}"]
+        body.append(f"Cost        {about_dollars(job.plan.estimated_cost)} (an estimate)")
+    return _subject("Held", job, _kind_words(kind)), [*body, *release_steps(job)]
+
+
+def release_steps(job: Job) -> list[str]:
+    """Say exactly how to let a held job go on, or end it."""
+    bucket = job.upload.bucket
+    return [
+        "",
+        "To let it go on, either",
+        f"- drop an empty object named {job.job_id}.release in the Inbox:",
+        f"  aws s3api put-object --bucket {bucket} --key {job.job_id}.release",
+        f"- or call the API: POST {{ApiUrl}}/v1/jobs/{job.job_id}/release",
+        "To end it instead",
+        f"- call the API: POST {{ApiUrl}}/v1/jobs/{job.job_id}/cancel",
+    ]
+
+
+def _kind_words(kind: str) -> str:
+    words = {"cost": "it may cost more than the limit", "bad_lines": "many bad lines", "settings": "folder settings"}
+    return words.get(kind, kind.replace("incident:", "").replace("_", " "))
+
+
+def _delayed(job: Job, event: str, now: float) -> tuple[str, list[str]]:
+    age, still = duration(now - job.received_at), duration(now - job.moved_at)
+    if event == LATE:
+        what = f"{_name(job)} was dropped {age} ago and is not done yet. It goes on by itself; you will be told."
+        return _subject("Late", job, f"not done after {age}"), [what, "", *_progress(job)]
+    what = f"{_name(job)} has not moved for {still}. Its open steps have been started again."
+    steps = ["", "What to do", "- If this comes again, look at the dead-letter queues and the logs of the stack."]
+    return _subject("Stuck", job, f"has not moved for {still}"), [what, "", *_progress(job), *steps]
+
+
+def _progress(job: Job) -> list[str]:
+    rows = [f"State       {job.status}"]
+    if job.plan:
+        rows.append(f"Shards      {count(job.open_shards)} of {count(job.plan.shards)} not done")
+        rows.append(f"Requests    {count(job.plan.requests)}")
+    return rows
+
+
+def _failed(job: Job) -> tuple[str, list[str]]:
+    reason = job.failure or "The file could not be run."
+    steps = ["", "What to do", "- Correct the file and drop it again. Nothing was sent to Claude, nothing was spent."]
+    return _subject("Failed", job, reason), [f"{_name(job)} cannot be run.", "", reason, *steps]
+
+
+def _is_table(job: Job) -> bool:
+    return kind_of_file(job.upload.key).kind is Kind.TABLE
+
+
+def _name(job: Job) -> str:
+    return job.upload.key.rpartition("/")[2] or job.upload.key
+
+
+def _subject(outcome: str, job: Job, rest: str) -> str:
+    """Fit a subject, shortening the file's name before the counts."""
+    name = _name(job)
+    room = max(min(MAX_SUBJECT - len(outcome) - len(rest) - 6, _NAME_LENGTH), 12)
+    return f"{outcome}: {name if len(name) <= room else name[: room - 3] + '...'} - {rest}"
+
+
+def _detail(job: Job, notice: str, place: Place) -> dict[str, Any]:
+    upload, tally = job.upload, job.tally
+    detail: dict[str, Any] = {
+        "notification_id": notification_id(job, notice),
+        "event": event_of(notice),
+        "outcome": str(job.status),
+        "job_id": job.job_id,
+        "bucket": upload.bucket,
+        "key": upload.key,
+        "version": upload.version,
+        "folder": upload.folder,
+        "received_at": job.received_at,
+    }
+    if tally:
+        detail |= {"lines": tally.lines, "succeeded": tally.succeeded, "errored": tally.errored}
+        detail |= {"rejected": tally.rejected, "balanced": tally.balanced, "errors": dict(tally.errors)}
+        detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
+        detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
+        detail |= {name: place.uri(job.job_id, f"{name}.{end}") for name, end in _FILES}
+        if _is_table(job):
+            detail["csv"] = place.uri(job.job_id, "results.csv")
+    if job.hold:
+        detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}
+    if job.failure:
+        detail["failure"] = job.failure
+    return detail
+
+
+_FILES = (("results", "jsonl"), ("errors", "jsonl"), ("rejected", "jsonl"), ("summary", "json"), ("report", "html"))

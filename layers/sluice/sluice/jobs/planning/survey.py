@@ -1,0 +1,191 @@
+"""One streaming pass over a file: lines are checked and cut into shards, and what was found is left in the Outbox.
+
+Memory does not grow with the file, but for the hash of each id. A pass that has to stop closes its shard where it
+stands; the shard is then smaller than it might be, and nothing is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+from sluice.aws.objects import Objects, Writer
+from sluice.jobs.blocks import whole_lines
+from sluice.jobs.inputs.batches import Input
+from sluice.jobs.inputs.lines import Asked, BadLine, Block, GoodLine, LineRules, Run, check_lines
+from sluice.jobs.inputs.request import LineProblem
+from sluice.jobs.model import Shard, ShardRef, Upload, work_key
+from sluice.jobs.planning.checkpoint import Checkpoint
+from sluice.jobs.planning.drafts import CopyOfLines, Lines, Piece, RangeOfUpload, ShardDraft
+from sluice.jobs.planning.rejected import encode_rejected
+from sluice.jobs.planning.sharder import ShardLimits, fitting_lines
+from sluice.jobs.planning.unique import FirstUses, SeenHashes, repeated_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a pass leaves its objects. ``attempt`` is its own, so that two passes never write the same object."""
+
+    objects: Objects
+    outbox: str
+    job_id: str
+    attempt: str
+
+    def key(self, *names: str) -> str:
+        return work_key(self.job_id, f"plan-{self.attempt}", *names)
+
+    def read_ids(self, shards: tuple[Shard, ...]) -> Iterator[list[str]]:
+        """Yield the ids of shards, a run of them at a time."""
+        for shard in shards:
+            for run in whole_lines(self.objects.stream(self.outbox, shard.ids_key)):
+                yield run.decode().splitlines()
+
+
+class Survey:
+    """A pass over a file from a checkpoint on. Use it in a ``with`` block: what it has open is dropped at its end."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        upload: Upload,
+        source: Input,
+        rules: LineRules,
+        limits: ShardLimits,
+        betas: str | None,
+        start: Checkpoint,
+    ) -> None:
+        self._place = place
+        self._upload = upload
+        self._input = source
+        self._rules = rules
+        self._limits = limits
+        self._betas = betas
+        self._start = start
+        self._position = start.position
+        # A copy, so that the pass can be made again from the same checkpoint.
+        self._counts = deepcopy(start.counts)
+        self._shards = list(start.shards)
+        self._hashes = SeenHashes()
+        self._first_uses = FirstUses(start.repeated, start.used)
+        self._draft: ShardDraft | None = None
+        self._rejected: Writer | None = None
+
+    def __enter__(self) -> Survey:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._draft is not None:
+            self._draft.abandon()
+        if self._rejected is not None:
+            self._rejected.abort()
+
+    def run(self, may_go_on: Callable[[], bool]) -> bool:
+        """Read on; False where it was stopped before the end of the file. At least one batch of lines is read."""
+        for ids in self._place.read_ids(self._start.shards):
+            self._hashes.add(ids)
+        for batch in self._input.batches(self._start.position):
+            for item in batch.items:
+                self._take(item)
+            self._position = batch.position
+            if not may_go_on():
+                return False
+        return True
+
+    def finish(self, done: bool) -> Checkpoint:
+        """Close what is open, and say how far the file was read; ``done`` is what ``run`` said.
+
+        Where all of it was read and ids are there more than once, the checkpoint is one at the start of the file that
+        knows them, in ``repeated``.
+        """
+        self._close_shard()
+        end = self._checkpoint()
+        if done and (repeated := self._repeated_ids()):
+            known = tuple(sorted(repeated.union(self._start.repeated)))
+            return Checkpoint(self._start.settings_key, repeated=known)
+        return end
+
+    def _checkpoint(self) -> Checkpoint:
+        rejected_keys = self._start.rejected_keys
+        if self._rejected is not None:
+            self._rejected.finish()
+            self._rejected = None
+            rejected_keys = (*rejected_keys, self._place.key("rejected.jsonl"))
+        return replace(
+            self._start,
+            position=self._position,
+            shards=tuple(self._shards),
+            rejected_keys=rejected_keys,
+            counts=self._counts,
+            notes=tuple(dict.fromkeys((*self._start.notes, *self._input.notes))),
+            used=tuple(self._first_uses.used),
+        )
+
+    def _repeated_ids(self) -> set[str]:
+        hashes = self._hashes.repeated()
+        return repeated_ids(self._place.read_ids(tuple(self._shards)), hashes) if hashes else set()
+
+    def _take(self, item: Run | GoodLine | BadLine) -> None:
+        match item:
+            case Run() if self._first_uses.concerns(item.ids):
+                for line in check_lines(item.block, self._rules):
+                    self._take(line)
+            case Run():
+                self._counts.accept(item.asked, len(item.block.data))
+                self._take_run(item.block, item.ids)
+            case GoodLine() if self._first_uses.take(item.custom_id):
+                self._counts.accept({item.model: Asked(1, item.max_tokens, item.max_tokens)}, len(item.text) + 1)
+                self._take_line(item)
+            case GoodLine():
+                problem = LineProblem("repeated", f'An earlier line has the "custom_id" "{item.custom_id}".')
+                self._reject(BadLine(item.number, item.offset, item.length, item.text, problem))
+            case BadLine():
+                self._reject(item)
+
+    def _take_run(self, block: Block, ids: list[str]) -> None:
+        self._hashes.add(ids)
+        offset, data = block.offset, block.data
+        while data:
+            draft = self._draft_now()
+            count, length = fitting_lines(data, len(ids), *draft.room())
+            if count:
+                draft.take(Piece(offset, length - 1, data[:length]), ids[:count])
+                offset, data, ids = offset + length, data[length:], ids[count:]
+            if data:
+                self._close_shard()
+
+    def _take_line(self, line: GoodLine) -> None:
+        self._hashes.add((line.custom_id,))
+        requests, length = self._draft_now().room()
+        if requests < 1 or length <= len(line.text):
+            self._close_shard()
+        self._draft_now().take(Piece(line.offset, line.length, line.text + b"\n", line.edit), (line.custom_id,))
+
+    def _reject(self, line: BadLine) -> None:
+        if self._rejected is None:
+            self._rejected = self._place.objects.begin(self._place.outbox, self._place.key("rejected.jsonl"))
+        self._rejected.write(encode_rejected(line))
+        self._counts.reject(line)
+
+    def _draft_now(self) -> ShardDraft:
+        if self._draft is None:
+            number = len(self._shards)
+            ref = ShardRef(self._place.job_id, number, 0)
+            bucket = self._upload.bucket
+            self._draft = ShardDraft(ref, bucket, self._limits, self._lines_of(number), self._betas)
+        return self._draft
+
+    def _lines_of(self, number: int) -> Lines:
+        place = self._place
+        if self._input.in_place:
+            key = place.key("edits", f"{number:05d}.jsonl")
+            return RangeOfUpload(place.objects, place.outbox, key, self._upload)
+        return CopyOfLines(place.objects, place.outbox, place.key("lines", f"{number:05d}.jsonl"))
+
+    def _close_shard(self) -> None:
+        if self._draft is None:
+            return
+        key = self._place.key("ids", f"{self._draft.ref.shard:05d}")
+        self._place.objects.put(self._place.outbox, key, bytes(self._draft.ids), "text/plain")
+        self._shards.append(self._draft.close(key))
+        self._draft = None
