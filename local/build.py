@@ -31,6 +31,9 @@ SAM = ROOT / ".local/sam/bin/sam"
 LAYERS = ROOT / "layers"
 BUILDS = ROOT / ".local/builds"
 KEPT_BUILDS = 3
+# Copies of a function that a queue has run at once in the emulator. It unpacks all layers for each of them, so that ten
+# keep two processors busy for longer than the work does.
+MOST_COPIES = 4
 
 
 class BuildError(Exception):
@@ -149,6 +152,16 @@ def pack_layers(template: Path) -> None:
     _write_template(template, body)
 
 
+def spare_copies(template: Path) -> None:
+    """Have the queues of a built template run fewer copies of a function at once, for the emulator."""
+    body = json.loads(template.read_text())
+    for resource in body["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            scaling = resource["Properties"]["ScalingConfig"]
+            scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], MOST_COPIES)
+    _write_template(template, body)
+
+
 def _archive(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in sorted(folder.rglob("*")):
@@ -173,6 +186,7 @@ def built(target: Target, builds: Path, log_dir: Path) -> Iterator[Path]:
                 unfinished = builds / "unfinished" / "build"
                 build(target, unfinished, log_dir)
                 pack_layers(unfinished / "template.yaml")
+                spare_copies(unfinished / "template.yaml")
                 unfinished.rename(directory)
             file = use.enter_context((directory / "template.yaml").open())
             fcntl.flock(file, fcntl.LOCK_SH)
@@ -189,7 +203,7 @@ def _prune(builds: Path) -> None:
 
 
 def _sources() -> Iterator[Path]:
-    yield TEMPLATE
+    yield from (TEMPLATE, Path(__file__))
     for folder in ("layers", "functions"):
         yield from (path for path in sorted((ROOT / folder).rglob("*")) if "__pycache__" not in path.parts)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.build import (
+    MOST_COPIES,
     BuildError,
     Target,
     build,
@@ -20,6 +21,7 @@ from local.build import (
     find_interpreter,
     pack_layers,
     seal,
+    spare_copies,
     target_of_this_machine,
 )
 from local.template import ROOT
@@ -33,6 +35,10 @@ BUILT: dict[str, Any] = {
     "Resources": {
         "SluiceLayer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "SluiceLayer"}},
         "Table": {"Type": "AWS::DynamoDB::Table"},
+        "Source": {
+            "Type": "AWS::Lambda::EventSourceMapping",
+            "Properties": {"BatchSize": 1, "ScalingConfig": {"MaximumConcurrency": 10}},
+        },
     },
 }
 
@@ -92,6 +98,12 @@ def test_a_packed_layer_holds_its_files_and_their_modes(built: Path) -> None:
     with zipfile.ZipFile(built.parent / "SluiceLayer.zip") as archive:
         assert archive.read("python/module.py") == b"x = 1\n"
         assert stat.S_IMODE(archive.getinfo("wrapper").external_attr >> 16) == 0o755
+
+
+def test_a_queue_runs_fewer_copies_of_a_function_in_the_emulator(built: Path) -> None:
+    spare_copies(built)
+    source = json.loads(built.read_text())["Resources"]["Source"]["Properties"]
+    assert source == {"BatchSize": 1, "ScalingConfig": {"MaximumConcurrency": MOST_COPIES}}
 
 
 def test_a_change_of_a_name_or_of_a_content_changes_the_digest(tmp_path: Path) -> None:
