@@ -39,7 +39,7 @@ def test_a_file_of_which_nothing_ran_is_not_said_to_have_finished() -> None:
 @pytest.mark.parametrize(
     ("cost", "says"),
     [
-        (0.0, "Cost        nothing\n"),
+        (0.0, "Cost        not known: the price list does not have the model\n"),
         (0.0004, "Cost        less than $0.01 (an estimate"),
         (1234.5, "Cost        about $1,234.50 (an estimate"),
     ],
