@@ -53,10 +53,10 @@ def test_two_results_on_one_line_stay_two() -> None:
 
 
 def test_the_inner_error_counts() -> None:
-    wrapped = b'{"custom_id":"a","result":{"type":"errored","error":{"type":"error","error":{"type":"api_error","message":"x"}}}}'
-    plain = b'{"custom_id":"a","result":{"type":"errored","error":{"type":"api_error","message":"x"}}}'
-    for text in (wrapped, plain):
-        (block,) = read_blocks([text])
+    plain = b'{"type":"api_error","message":"x"}'
+    wrapped = b'{"type":"error","error":%s}' % plain
+    for error in (wrapped, plain):
+        (block,) = read_blocks([b'{"custom_id":"a","result":{"type":"errored","error":%s}}' % error])
         assert block.lines[0].result.inner_error.type == "api_error"
 
 

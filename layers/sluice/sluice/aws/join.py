@@ -16,6 +16,8 @@ from sluice.aws.objects import Objects
 MIN_PART = 5 << 20
 MAX_COPY = 5 << 30
 MAX_PARTS = 10_000
+# Pieces joined to one in the first of two steps.
+STEP = 1_000
 # Each may hold a packed part, of 10 MiB at most.
 _PARALLEL = 8
 
@@ -114,8 +116,7 @@ def join_objects(objects: Objects, bucket: str, key: str, pieces: Sequence[Piece
 
 
 def _join_in_steps(objects: Objects, bucket: str, key: str, pieces: Sequence[Piece], content_type: str) -> int:
-    step = MAX_PARTS // 10
-    groups = [pieces[start : start + step] for start in range(0, len(pieces), step)]
+    groups = [pieces[start : start + STEP] for start in range(0, len(pieces), STEP)]
     joined = [
         Piece(f"{group[0].key}.joined", join_objects(objects, bucket, f"{group[0].key}.joined", group, content_type))
         for group in groups

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from sluice.aws.topic import Notice
 from sluice.jobs.model import Job
 from sluice.jobs.notices.quantities import count
-from sluice.jobs.notices.text import HELD, Place, compose, hold_notice, notification_id
+from sluice.jobs.notices.text import HELD, Place, compose, event_of, notification_id
 from sluice.jobs.services import Services
 
 PENDING, SENT = "pending", "sent"
-# Jobs named in the one notice of an incident; a longer list would not fit a mail that is read.
+# Jobs named in the one notice of an incident: more would not fit a mail that is read, nor, written out for each kind of
+# subscriber, the 256 KB of a message (SNS: Quotas).
 _NAMED_JOBS = 20
 
 
@@ -41,21 +42,19 @@ def announce_once(services: Services, job: Job, notice: str) -> bool:
 
 
 def announce_hold(services: Services, job: Job) -> bool:
-    """Tell that a job is held and how to release it, once for each hold. ``job`` as the transition returned it."""
-    notice = _hold_notice(job)
-    if job.notices.get(notice) == PENDING:
+    """Tell that a job is held and how to release it. ``job`` as the transition returned it; False: it was told."""
+    due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == PENDING]
+    for notice in due:
         announce(services, job, notice)
-        return True
-    return announce_once(services, job, notice)
+    return bool(due)
 
 
 def announce_pending(services: Services, job: Job) -> int:
-    """Tell what is still pending of a job, and of its hold where that was never told; return how many were sent."""
+    """Tell what is still pending of a job; return how many notices were sent."""
     due = [name for name, state in job.notices.items() if state == PENDING]
     for notice in due:
         announce(services, job, notice)
-    untold = job.hold and not job.hold.kind.startswith("incident:") and _hold_notice(job) not in job.notices
-    return len(due) + int(bool(untold) and announce_hold(services, job))
+    return len(due)
 
 
 def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> None:
@@ -66,8 +65,9 @@ def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence
         hit.append(f"- and {count(len(jobs) - _NAMED_JOBS)} more")
     detail = dict(base.detail)
     detail |= {"notification_id": notification_id(jobs[0], f"incident:{kind}@{services.now():.0f}")}
-    detail |= {"incident": kind, "reason": reason}
-    detail["jobs"] = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in jobs]
+    detail |= {"incident": kind, "reason": reason, "job_count": len(jobs)}
+    named = jobs[:_NAMED_JOBS]
+    detail["jobs"] = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in named]
     services.topic.publish(
         notice := Notice(
             subject=f"Held: {kind} stops {count(len(jobs), 'job')}",
@@ -86,10 +86,6 @@ def _incident_text(kind: str, reason: str, hit: Sequence[str]) -> str:
     lines += ["jobs: drop an empty object named <job id>.release in the Inbox, or call the API:"]
     lines += ["POST {ApiUrl}/v1/jobs/<job id>/release", ""]
     return "\n".join(lines)
-
-
-def _hold_notice(job: Job) -> str:
-    return hold_notice(job.hold.kind if job.hold else "", job.moved_at)
 
 
 def _place(services: Services) -> Place:

@@ -1,0 +1,168 @@
+"""What people and machines are told of a job: once each, with where it lies and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from local.simulator.client import Match, Result
+from sluice.errors import AwsUnavailable
+from sluice.jobs.model import Hold, Job, JobStatus
+from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
+from sluice.jobs.notices.text import LATE, STUCK, hold_notice
+from tests.integration.jobs.outputs import requests, river, run
+from tests.integration.jobs.planting import plant_job
+from tests.integration.jobs.world import World
+
+
+@pytest.fixture
+def published(world: World) -> list[dict[str, Any]]:
+    """Every call of sns.Publish, as it was made."""
+    calls: list[dict[str, Any]] = []
+    world.outside.heard.append(lambda operation, params: calls.append(params) if operation == "Publish" else None)
+    return calls
+
+
+def test_a_finished_job_is_told_of_once_to_people_and_machines(world: World, published: list[dict[str, Any]]) -> None:
+    job_id = run(world, requests(3), "reviews/rivers.jsonl")
+
+    (call,), (event,), (notice,) = published, world.events, world.notices
+    message = json.loads(call["Message"])
+    assert call["Subject"] == "Finished: rivers.jsonl - 3 of 3 lines answered"
+    assert message["email"].startswith("rivers.jsonl has finished: every line was answered.")
+    assert json.loads(message["sqs"]) == notice == event | {"subject": call["Subject"], "text": message["email"]}
+    assert {name: each["StringValue"] for name, each in call["MessageAttributes"].items()} == {
+        "event": "job.finished",
+        "outcome": "finished",
+        "job_id": job_id,
+        "folder": "reviews",
+    }
+    assert (notice["job_id"], notice["key"]) == (job_id, "reviews/rivers.jsonl")
+    assert notice["results"].endswith(f"/{job_id}/results.jsonl")
+    assert world.job(job_id).notices == {"job.finished": "sent"}
+    assert not world.is_open()
+
+
+def test_a_mail_says_how_many_how_long_how_much_where_and_what_to_do(
+    world: World, published: list[dict[str, Any]]
+) -> None:
+    world.simulator.fail(Result(outcome="errored", error_type="invalid_request_error"), Match(prompt=river(1)))
+    job_id = run(world, requests(8) + b"no request\n")
+
+    text = json.loads(published[0]["Message"])["email"]
+    assert published[0]["Subject"] == "Finished with errors: rivers.jsonl - 7 of 9 lines answered, 1 error, 1 rejected"
+    for expected in (
+        "Answered    7 (77.8 %)",
+        "Errors      1 (1 invalid_request_error)",
+        "Took        ",
+        "Cost        ",
+        f"/{job_id}/errors.jsonl",
+        f"/{job_id}/report.html",
+        "console.aws.amazon.com",
+        "drop it in the Inbox as it is",
+        f"Job     {job_id}",
+        "/rivers.jsonl",
+    ):
+        assert expected in text
+
+
+def test_a_notice_that_could_not_be_sent_is_sent_later(world: World) -> None:
+    upload = world.upload("rivers.jsonl", requests(2))
+    unreachable = AwsUnavailable("SNS did not take a notice.")
+    with patch("sluice.aws.topic.Topic.publish", side_effect=[unreachable, unreachable]):
+        world.deliver_all()
+        while not world.job(upload.job_id).status.final:
+            world.clock.leap(60)
+            world.poll()
+            world.deliver_all()
+    assert world.job(upload.job_id).notices == {"job.finished": "pending"}
+
+    world.drive()
+    assert [notice["event"] for notice in world.notices] == ["job.finished"]
+    assert world.job(upload.job_id).notices == {"job.finished": "sent"}
+
+
+def test_a_notice_that_was_sent_is_not_sent_again(world: World) -> None:
+    job_id = run(world, requests(2))
+    announce(world.services(), world.job(job_id), "job.finished")
+    announce_pending(world.services(), world.job(job_id))
+    assert len(world.notices) == 1
+
+
+def test_a_repeated_notice_can_be_told_by_its_id(world: World) -> None:
+    job_id = run(world, requests(2))
+    stale = Job(**{**_fields(world.job(job_id)), "notices": {"job.finished": "pending"}})
+    announce(world.services(), stale, "job.finished")
+    first, second = world.notices
+    assert first["notification_id"] == second["notification_id"]
+
+
+def _fields(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in Job.__dataclass_fields__}
+
+
+def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: list[dict[str, Any]]) -> None:
+    job = plant_job(world)
+    hold = Hold("cost", "The estimate is $12.00; the limit is $10.00.")
+    held = world.table.hold(job, hold, world.clock.now(), hold_notice(hold.kind, world.clock.now()))
+    assert announce_hold(world.services(), held)
+    assert not announce_hold(world.services(), world.job(job.job_id))
+
+    (call,) = published
+    text = json.loads(call["Message"])["email"]
+    assert call["Subject"] == "Held: rivers.jsonl - it may cost more than the limit"
+    assert hold.reason in text
+    assert f"{job.job_id}.release" in text
+    assert f"/v1/jobs/{job.job_id}/release" in text
+    assert f"/v1/jobs/{job.job_id}/cancel" in text
+    assert world.notices[0]["hold"] == {"kind": "cost", "reason": hold.reason}
+
+
+def test_a_job_that_is_held_twice_is_told_of_twice(world: World) -> None:
+    job = plant_job(world)
+    for _ in range(2):
+        now = world.clock.now()
+        held = world.table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
+        announce_hold(world.services(), held)
+        world.table.release(held, world.clock.now())
+        world.clock.leap(5)
+    assert len({notice["notification_id"] for notice in world.notices}) == 2
+
+
+@pytest.mark.parametrize("event", [LATE, STUCK])
+def test_what_comes_without_a_transition_is_told_once(world: World, event: str) -> None:
+    job = plant_job(world)
+    world.clock.leap(90_000)
+    assert announce_once(world.services(), job, event)
+    assert not announce_once(world.services(), world.job(job.job_id), event)
+    assert [(notice["event"], notice["outcome"]) for notice in world.notices] == [(event, "running")]
+
+
+def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, published: list[dict[str, Any]]) -> None:
+    jobs = [plant_job(world, key=f"rivers-{number}.jsonl") for number in range(22)]
+    announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+
+    (notice,), (call,) = world.notices, published
+    text = json.loads(call["Message"])["email"]
+    assert call["Subject"] == "Held: billing_error stops 22 jobs"
+    assert [each["job_id"] for each in notice["jobs"]] == [job.job_id for job in jobs[:20]]
+    assert notice["job_count"] == 22
+    assert jobs[0].job_id in text
+    assert "and 2 more" in text
+    assert "Your credit balance is too low." in text
+
+
+def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, published: list[dict[str, Any]]) -> None:
+    upload = world.upload("photo.png", b"\x89PNG")
+    world.drive()
+
+    assert world.job(upload.job_id).status is JobStatus.FAILED
+    assert [notice["event"] for notice in world.notices] == ["job.failed"]
+    assert world.notices[0]["failure"] in json.loads(published[0]["Message"])["email"]
+
+
+def test_the_name_of_a_hold_has_its_kind_and_its_time() -> None:
+    assert hold_notice("cost", 12.9) == "job.held#cost@12"
