@@ -11,6 +11,8 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
+from sluice.streams.framing import ChunkedBody, FramingError, SizedBody
+
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 _PIECE_BYTES = 65_536
@@ -32,6 +34,8 @@ class Answer:
         self._raw = raw
         self._response = response
         self._timeout: float | None = None
+        self._body: ChunkedBody | SizedBody = ChunkedBody() if response.chunked else SizedBody(response.length)
+        self._buffered = True
         self.status = response.status
         self.headers = response.getheaders()
 
@@ -47,10 +51,19 @@ class Answer:
 
     def read_piece(self) -> bytes:
         """Return what has come, as soon as anything has; nothing at the end."""
-        piece = self._response.read1(_PIECE_BYTES)
-        if not piece and self._response.length:
-            raise IncompleteRead(b"", self._response.length)  # read1 alone says nothing of it
-        return piece
+        while not self._body.complete:
+            data = self._read_buffered() if self._buffered else self._raw.recv(_PIECE_BYTES)
+            if not data:
+                if self._body.end():
+                    break
+                raise IncompleteRead(b"")
+            try:
+                piece = self._body.feed(data)
+            except FramingError as error:
+                raise HTTPException(str(error)) from None
+            if piece:
+                return piece
+        return b""
 
     def interrupt(self) -> None:
         """End a read that waits in another thread: it raises or returns nothing."""
@@ -60,25 +73,29 @@ class Answer:
 
     def close(self) -> None:
         """End the call to Claude; the connection is kept only if all that was asked for has been read."""
-        if self._ends_here():
+        if not self._response.will_close and self._has_ended():
+            self._response.close()
             self._upstream.keep(self._connection)
         else:
-            self._response.close()
-            self._connection.close()
-
-    def _ends_here(self) -> bool:
-        if self._response.will_close:
-            return False
-        if not self._response.isclosed():
-            with suppress(*CONNECTION_ERRORS):
-                self._raw.settimeout(_END_SECONDS)
-                return not self._response.read1(1)
-        return self._response.isclosed()
+            self.abandon()
 
     def abandon(self) -> None:
         """End the call to Claude at once, whatever is still to come."""
         self._response.close()
         self._connection.close()
+
+    def _read_buffered(self) -> bytes:
+        """Take what was read together with the head; from then on the connection is read directly."""
+        self._buffered = False
+        fp = self._response.fp
+        return fp.read(len(fp.peek())) if fp is not None else b""
+
+    def _has_ended(self) -> bool:
+        if not self._body.complete:
+            with suppress(*CONNECTION_ERRORS):
+                self._raw.settimeout(_END_SECONDS)
+                self.read_piece()
+        return self._body.complete
 
 
 class Upstream:
