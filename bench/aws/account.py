@@ -52,12 +52,13 @@ class Account:
         s3: Any = self.s3
         queues: Any = self.queues
         topic: Any = MemoryTopic(self.usage)
+        dynamodb: Any = self.dynamodb
         settings = JobSettings(
             "table", INBOX, OUTBOX, "topic", "default", PLAN, SUBMIT, COLLECT, FINISH, default_model=MODEL
         )
         return Services(
             settings=settings,
-            table=JobTable(Table(self.dynamodb, "table")),
+            table=JobTable(Table(dynamodb, "table")),
             objects=Objects(s3),
             queues=Queues(queues),
             topic=Topic(topic, topic, "topic"),

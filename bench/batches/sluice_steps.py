@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,8 @@ def plan_file(account: Account, services: Services, path: Path) -> None:
 
 def submit_shards(account: Account, services: Services) -> None:
     for message in account.queues.take(SUBMIT):
-        _expect("submitted", submit(services, message, lambda: _TIME_LEFT).word)
+        submission = submit(services, message, lambda: _TIME_LEFT)
+        _expect("submitted", submission.word, submission.error_type)
 
 
 def poll_once(account: Account, services: Services) -> None:
@@ -43,7 +43,8 @@ def poll_once(account: Account, services: Services) -> None:
 
 def collect_shards(account: Account, services: Services) -> None:
     for message in account.queues.take(COLLECT):
-        _expect("collected", collect(services, message).word)
+        collection = collect(services, message)
+        _expect("collected", collection.word, collection.error_type)
 
 
 def finish_job(account: Account, services: Services) -> None:
@@ -54,9 +55,9 @@ def finish_job(account: Account, services: Services) -> None:
             raise RuntimeError(f"The books do not balance: {end.problems}")
 
 
-def _expect(wanted: str, word: str) -> None:
+def _expect(wanted: str, word: str, error_type: str | None = None) -> None:
     if word != wanted:
-        raise RuntimeError(f"A step should have {wanted} and has said: {word}")
+        raise RuntimeError(f"A step should have {wanted} and has said: {word} ({error_type}).")
 
 
 def main(names: str, base_url: str, folder: str, path: str) -> None:
@@ -75,7 +76,7 @@ def main(names: str, base_url: str, folder: str, path: str) -> None:
         def take_steps() -> dict[str, float]:
             for step in steps:
                 step()
-            return Counter(account.usage.counts)
+            return {name: float(count) for name, count in account.usage.counts.items()}
 
         print_measured(take_steps)
 

@@ -95,11 +95,12 @@ class Stack:
     def log_line(self, response: httpx2.Response) -> dict[str, Any]:
         """Return the line of one call; it is written after the answer is out."""
         request_id = response.headers["x-amzn-requestid"]
-        found: list[dict[str, Any]] = []
-        wait_for(
-            lambda: bool(found or found.extend(line for line in self.log_lines() if line["request_id"] == request_id))
-        )
-        return found[0]
+
+        def lines() -> list[dict[str, Any]]:
+            return [line for line in self.log_lines() if line["request_id"] == request_id]
+
+        wait_for(lambda: bool(lines()))
+        return lines()[0]
 
     def new_key(self, terms: KeyTerms) -> str:
         """Make another key."""

@@ -37,10 +37,10 @@ def kept(module_stack: Stack, simulator: Any) -> Stack:
 @contextmanager
 def reading(stack: Stack, headers: dict[str, str]) -> Iterator[httpx2.Response]:
     """Begin to read a stream; leave to break the connection."""
-    request = {"headers": {**stack.headers, **headers}, "json": STREAM}
+    headers = {**stack.headers, **headers}
     with (
         httpx2.Client(timeout=60, trust_env=False, verify=False) as client,
-        client.stream("POST", f"{stack.url}/v1/messages", **request) as response,
+        client.stream("POST", f"{stack.url}/v1/messages", headers=headers, json=STREAM) as response,
     ):
         yield response
 

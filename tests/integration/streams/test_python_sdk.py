@@ -8,6 +8,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.types import ToolParam
 
 from local.simulator.client import Break, Match, Refuse, Reply
 from tests.integration.streams.stack import MODEL, Stack
@@ -17,7 +18,7 @@ ASK: dict[str, Any] = {
     "max_tokens": 2000,
     "messages": [{"role": "user", "content": "The quick brown fox"}],
 }
-TOOL: dict[str, Any] = {
+TOOL: ToolParam = {
     "name": "look_up",
     "description": "Looks something up",
     "input_schema": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},

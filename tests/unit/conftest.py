@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -14,7 +15,7 @@ from sluice.aws.table import Table
 @pytest.fixture
 def table() -> Iterator[Table]:
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
+        client: Any = boto3.client("dynamodb", region_name="us-east-1")
         client.create_table(
             TableName="sluice",
             BillingMode="PAY_PER_REQUEST",
