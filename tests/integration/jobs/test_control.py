@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.simulator.client import Match, Refuse
+from local.simulator.client import Hide, Match, Refuse
 from sluice.aws.topic import Notice, Topic
 from sluice.jobs.batches.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
@@ -95,6 +95,24 @@ def test_a_cancelled_job_that_was_planned_is_never_sent(world: World) -> None:
 
     assert world.job(job.job_id).status is JobStatus.CANCELLED
     assert world.paid_batches() == []
+
+
+def test_a_cancelled_job_ends_although_its_batch_was_deleted_at_claude(world: World) -> None:
+    job_id = submit_job(world, (1, 1))
+    kept, deleted = world.shards(job_id)
+    for shard in (kept, deleted):
+        world.simulator.end_batch(shard.batch_id or "")
+    path = f".*{deleted.batch_id}.*"
+    world.simulator.fail(Refuse(status=404), Match(path=path))
+    world.simulator.fail(Hide(seconds=1e9), Match(operation="batches.list"))
+
+    cancel_job(world.services("ServeApi"), job_id)
+    world.drive()
+
+    assert books(world, job_id) == (2, 1, 1, 0)
+    errors = [json.loads(line) for line in world.read("Outbox", f"{job_id}/errors.jsonl").splitlines()]
+    assert errors[0]["result"]["error"]["error"]["type"] == "not_found_error"
+    assert world.dead == []
 
 
 def test_a_held_job_that_is_cancelled_ends(world: World) -> None:

@@ -15,6 +15,7 @@ from sluice.jobs.batches.sweep import (
     has_forgotten_notice,
     has_said_all,
     is_late,
+    is_lost,
     is_stuck,
     is_stuck_for_good,
     letters_of,
@@ -107,6 +108,17 @@ def test_two_pushes_to_no_avail_are_told_of() -> None:
     assert not is_stuck_for_good(running(a_shard(PLANNED), nudged_at=NOW + 9, nudges=1))
     assert is_stuck_for_good(running(a_shard(PLANNED), nudged_at=NOW + 9, nudges=2))
     assert not is_stuck_for_good(running(a_shard(PLANNED, moved_at=NOW + 10), nudged_at=NOW + 9, nudges=2))
+
+
+def test_a_held_job_is_not_told_of_as_stuck() -> None:
+    assert not is_stuck_for_good(running(a_shard(ENDED), status=JobStatus.HELD, nudged_at=NOW + 9, nudges=2))
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "after", "lost"), [("a", PATIENCE + 1, True), ("a", 60, False), ("b", 1e6, False)]
+)
+def test_a_batch_is_lost_when_claude_has_not_known_it_for_long(batch_id: str, after: float, lost: bool) -> None:
+    assert is_lost(a_shard(IN_PROGRESS, batch_id=batch_id), {"a"}, NOW + after, SETTINGS) is lost
 
 
 def test_the_messages_of_a_job_leave_out_what_is_reconciled_in_its_own_time() -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from sluice.claude.api import Batch
 from sluice.errors import ConditionFailed, PassingFailure, SystemicFailure
 from sluice.jobs.batches.listing import Sighting, look_for
-from sluice.jobs.batches.sweep import OpenWork, reconciliations_due, unresolved
+from sluice.jobs.batches.sweep import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.batches.tending import hold_all, tend
 from sluice.jobs.letters import Letter, Step, send
 from sluice.jobs.model import Shard, ShardStatus
@@ -76,7 +76,8 @@ def _look(services: Services, work: OpenWork) -> Sighting:
 
 def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
     """Mark the shards whose batches have ended, and send them on, ten at a time."""
-    ended = (shard for shard in work.with_status(ShardStatus.IN_PROGRESS) if _has_ended(shard, sighting))
+    watched = work.with_status(ShardStatus.IN_PROGRESS)
+    ended = (shard for shard in watched if _has_ended(shard, sighting) or _is_given_up(services, work, shard, sighting))
     count, durations = 0, []
     for ten in _in_tens(ended):
         marked = [shard for shard in ten if _mark_ended(services, shard)]
@@ -91,6 +92,12 @@ def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, secon
 def _has_ended(shard: Shard, sighting: Sighting) -> bool:
     batch = sighting.batches.get(shard.batch_id or "")
     return batch is not None and batch.ended
+
+
+def _is_given_up(services: Services, work: OpenWork, shard: Shard, sighting: Sighting) -> bool:
+    """Say whether Claude has not known a batch for long, and its job was cancelled: nobody waits for it."""
+    job = work.jobs.get(shard.ref.job_id)
+    return bool(job and job.cancel_requested) and is_lost(shard, sighting.gone, services.now(), services.settings)
 
 
 def _mark_ended(services: Services, shard: Shard) -> bool:

@@ -6,7 +6,7 @@ queue up behind each other is left alone; what waits for a known moment is taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sluice.claude.api import Batch
@@ -93,9 +93,17 @@ def is_stuck(open_job: OpenJob, now: float, settings: JobSettings) -> bool:
     return now - last > patience and bool(letters_of(open_job))
 
 
+def is_lost(shard: Shard, gone: Container[str | None], now: float, settings: JobSettings) -> bool:
+    """Say whether Claude does not know a shard's batch, long after it was made."""
+    running = shard.status is ShardStatus.IN_PROGRESS
+    return running and shard.batch_id in gone and now - shard.moved_at > settings.stuck_after_minutes * 60
+
+
 def is_stuck_for_good(open_job: OpenJob) -> bool:
-    """Say whether pushing a stuck job was to no avail."""
+    """Say whether pushing a stuck job was to no avail. Whoever has to release a held one knows."""
     job = open_job.job
+    if job.status is JobStatus.HELD:
+        return False
     return job.nudges >= PUSHES_BEFORE_TELLING and (job.nudged_at or 0.0) > open_job.last_movement
 
 

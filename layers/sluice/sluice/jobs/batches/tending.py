@@ -14,12 +14,13 @@ from sluice.jobs.batches.sweep import (
     has_forgotten_notice,
     has_said_all,
     is_late,
+    is_lost,
     is_stuck,
     is_stuck_for_good,
     letters_of,
 )
 from sluice.jobs.letters import send
-from sluice.jobs.model import Job, JobStatus, ShardStatus
+from sluice.jobs.model import Job, JobStatus
 from sluice.jobs.notices.announce import announce_once, announce_pending
 from sluice.jobs.notices.incident import hold_for_incident, incident_of, tell_of_incident
 from sluice.jobs.notices.text import LATE, STUCK
@@ -98,11 +99,4 @@ def _tell(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:
 
 
 def _has_lost_batch(services: Services, open_job: OpenJob, gone: Collection[str]) -> bool:
-    """Say whether Claude does not know a batch of the job, long after it was made."""
-    patience = services.settings.stuck_after_minutes * 60
-    return any(
-        shard.status is ShardStatus.IN_PROGRESS
-        and shard.batch_id in gone
-        and services.now() - shard.moved_at > patience
-        for shard in open_job.shards
-    )
+    return any(is_lost(shard, gone, services.now(), services.settings) for shard in open_job.shards)

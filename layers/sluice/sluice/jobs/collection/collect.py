@@ -72,6 +72,9 @@ def _harvest(
     services: Services, job: Job, shard: Shard, message: Mapping[str, object], pinned: Pinned, arrivals: Arrivals
 ) -> Harvest | None:
     """Get what there is of a shard; None where there is nothing to be collected yet."""
+    if shard.status is ShardStatus.ENDED and message.get("lost") and job.cancel_requested:
+        result = errored_result("not_found_error", "Claude does not have the results any more.")
+        return harvest_nothing(services, shard, pinned.prices, Fate.FAILED, result)
     if shard.status is ShardStatus.ENDED:
         return harvest_results(services, shard, pinned.prices, arrivals)
     if shard.status is not ShardStatus.PLANNED:
@@ -135,5 +138,9 @@ def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, er
         letter = Letter(Step.COLLECT, {**ref.message(), "attempt": attempt + 1})
         send_later(services, letter, max(_DELAYS[attempt], error.retry_after or 0))
         return Collection("put_off", error_type=error.error_type)
+    if not_there_yet and job.cancel_requested:
+        # Deleted, or older than the API keeps them. A person who cancels the job has given them up.
+        send(services, [Letter(Step.COLLECT, {**ref.message(), "lost": True})])
+        return Collection("lost", error_type=error.error_type)
     announce_once(services, job, STUCK)
     raise error
