@@ -14,7 +14,7 @@ def count(number: int, noun: str = "") -> str:
 
 def compact(number: int) -> str:
     """Write a large count in about three digits: ``13.8 M``."""
-    for unit, one, least in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**3, 10**4)):
+    for unit, one, least in (("G", 10**9, 999_500_000), ("M", 10**6, 999_500), ("k", 10**3, 10**4)):
         if number >= least:
             return f"{number / one:.0f} {unit}" if number >= 100 * one else f"{number / one:.1f} {unit}"
     return f"{number:,}"

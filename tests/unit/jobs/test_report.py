@@ -1,0 +1,143 @@
+"""The page and the summary of a job: whole, safe, and true to the books."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from sluice.jobs.collection.accounts import Lengths
+from sluice.jobs.collection.parts import WaveStats
+from sluice.jobs.collection.settle import Example
+from sluice.jobs.finishing.books import Books, Wave
+from sluice.jobs.finishing.report import write_report
+from sluice.jobs.finishing.summary import Account, BatchTime, add_up, batch_times, write_summary
+from sluice.jobs.manifest import Manifest
+from sluice.jobs.model import JobStatus, Tally, Tokens
+from tests.unit.jobs.samples import NOW, a_job, a_shard
+
+VOID = {"meta", "link", "br", "line", "rect"}
+
+
+class Page(HTMLParser):
+    """Checks that tags match, and gathers the text."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.references: list[str] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.references += [value or "" for name, value in attrs if name in ("src", "href", "action")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+
+def account(**changes: object) -> Account:
+    tally = Tally(20, 15, 3, 2, cost=1.5, waves=2, errors={"api_error": 1, "invalid_request_error": 2})
+    waves = {0: Wave(1, 18, 14, 2, 2), 1: Wave(1, 2, 1, 1, 0)}
+    whole = Account(
+        job=a_job(started_at=NOW + 10),
+        status=JobStatus.FINISHED_WITH_ERRORS,
+        finished_at=NOW + 100,
+        books=Books(tally, {"claude-haiku-5-5": Tokens(1000, 500, 20, 30, 1.5)}, waves, ()),
+        manifest=Manifest((), {"not JSON": 2}, ("The file is not UTF-8.",)),
+        prices_date="2026-11-20",
+        batch_ids=("batch-1", "batch-2"),
+        batch_times=(BatchTime(50.0, 18),),
+        collected_at=NOW + 90,
+        lengths=Lengths({4: 10}, {5: 15}),
+        examples={"api_error": [Example("row-1", "It <script>alert(1)</script> failed & fell")]},
+        files={"results": "s3://outbox/job/results.jsonl"},
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_outside() -> None:
+    page = Page(write_report(account()))
+    assert page.open == []
+    assert page.references == []
+    assert b"http" not in re.sub(rb'http-equiv="[^"]*"', b"", write_report(account()))
+
+
+def test_the_page_tells_what_became_of_the_job() -> None:
+    text = Page(write_report(account())).text
+    for expected in (
+        "My Prompts.v2.jsonl",
+        "Finished with errors",
+        "15 answered",
+        "3 errors",
+        "2 rejected",
+        "$1.50",
+        "1 min 40 s",
+        "invalid_request_error",
+        "The API refuses these as they stand.",
+        "not JSON",
+        "Wave 2",
+        "The file is not UTF-8.",
+        "s3://outbox/job/results.jsonl",
+    ):
+        assert expected in text
+
+
+def test_what_others_wrote_is_escaped() -> None:
+    page = write_report(account())
+    assert b"<script" not in page
+    assert "It <script>alert(1)</script> failed & fell" in Page(page).text
+
+
+def test_a_clean_job_has_a_page_without_what_went_wrong() -> None:
+    tally = Tally(3, 3, 0, 0, cost=0.1, waves=1)
+    books = Books(tally, {"m": Tokens(3, 3, cost=0.1)}, {0: Wave(1, 3, 3, 0, 0)}, ())
+    text = Page(write_report(account(status=JobStatus.FINISHED, books=books, manifest=Manifest(), examples={}))).text
+    assert "What to do next" not in text
+    assert "Waves" not in text
+
+
+def test_books_that_do_not_balance_are_shown() -> None:
+    books = replace(account().books, problems=("The file has 21 lines.",))
+    assert "The file has 21 lines." in Page(write_report(account(books=books))).text
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status.final and status is not JobStatus.FAILED])
+def test_a_job_of_which_nothing_ran_has_a_page(status: JobStatus) -> None:
+    books = Books(Tally(2, 0, 0, 2), {}, {}, ())
+    empty = account(status=status, books=books, batch_ids=(), batch_times=(), lengths=Lengths(), collected_at=None)
+    assert Page(write_report(empty)).open == []
+
+
+def test_the_summary_has_the_books_and_the_times() -> None:
+    told = json.loads(write_summary(account()))
+    assert told["books"] == {"equation": "20 = 15 + 3 + 2", "balanced": True, "problems": []}
+    assert told["waves"][1] == {"wave": 1, "batches": 1, "requests": 2, "succeeded": 1, "errored": 1, "retried": 0}
+    assert told["tokens"] == {"input": 1000, "output": 500, "cache_write": 20, "cache_read": 30}
+    assert told["models"]["claude-haiku-5-5"]["estimated_cost_usd"] == 1.5
+    assert told["times"]["step_seconds"] == {"plan": 10.0, "run": 80.0, "finish": 10.0}
+    assert told["times"]["received_at"].endswith("Z")
+
+
+def test_examples_of_all_waves_are_few() -> None:
+    stats = WaveStats(Lengths({1: 1}, {2: 1}), {"api_error": [Example(str(number), "x") for number in range(2)]})
+    lengths, examples = add_up([stats] * 3)
+    assert lengths == Lengths({1: 3}, {2: 3})
+    assert len(examples["api_error"]) == 3
+
+
+def test_a_batch_took_from_its_sending_to_its_end() -> None:
+    shards = [a_shard(submitted_at=NOW, ended_at=NOW + 60, count=7), a_shard(submitted_at=NOW)]
+    assert batch_times(shards) == (BatchTime(60.0, 7),)
