@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -240,3 +241,35 @@ def test_the_api_says_why_it_does_not(world: World) -> None:
     assert (status, error["error"]["type"]) == (409, "conflict_error")
     status, error = call_api(world, "GET", "/v1/jobs/none-000000000000")
     assert (status, error["error"]["type"]) == (404, "not_found_error")
+
+
+@pytest.mark.parametrize("change", range(3))
+def test_a_crash_while_a_held_job_is_cancelled_leaves_it_cancelled_or_as_it_was(world: World, change: int) -> None:
+    job_id = held_for_a_bad_key(world)
+    beginning = len(world.outside.calls)
+    world.outside.crash((beginning + 1 + change, False))
+
+    with world.outside.running("serve_api"), contextlib.suppress(Crash):
+        cancel_job(world.services("ServeApi"), job_id)
+    assert world.outside.crashed
+    if not world.job(job_id).cancel_requested:
+        assert world.job(job_id).status is JobStatus.HELD
+        release_job(world.services("ServeApi"), job_id)
+    world.drive()
+
+    assert world.job(job_id).status in (JobStatus.CANCELLED, JobStatus.FINISHED)
+    assert world.dead == []
+
+
+@pytest.mark.parametrize("change", range(4))
+def test_a_crash_while_jobs_are_released_is_made_up_for(world: World, change: int) -> None:
+    jobs = [held_for_a_bad_key(world, key) for key in ("rivers.jsonl", "lakes.jsonl")]
+    world.outside.crash((len(world.outside.calls) + 1 + change, False))
+
+    with world.outside.running("serve_api"), contextlib.suppress(Crash):
+        release_job(world.services("ServeApi"), jobs[0])
+    assert world.outside.crashed
+    world.drive()
+
+    assert [world.job(job_id).status for job_id in jobs] == [JobStatus.FINISHED] * 2
+    assert len(world.paid_batches()) == 4
