@@ -116,8 +116,10 @@ def script_faults(simulator: Simulator, seed: int) -> None:
 
 
 def read_log(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read the lines of all calls, by request."""
+    """Read the lines of all calls, by request. Raises RuntimeError where one could not be accounted for."""
     texts = [text for path in folder.rglob("*") if path.is_file() for text in path.read_text().splitlines()]
+    if lost := [text for text in texts if '"message":"not accounted"' in text]:
+        raise RuntimeError(f"{len(lost)} calls could not be accounted for: {lost[0]}")
     lines = [json.loads(text[text.index("{") :]) for text in texts if '"message":"call"' in text]
     return {line["request_id"]: line for line in lines}
 
@@ -150,33 +152,41 @@ def soak(seconds: float, clients: int, seed: int) -> tuple[Tally, list[str]]:
         table = Table(DynamoDb(Access("us-east-1", Credentials("test", "test"), endpoint)), "bench")
         key = Register(table).create(KeyTerms("soak"))
         script_faults(simulator, seed)
-        environment = {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "SLUICE_TABLE": "bench",
-            "SLUICE_CLAUDE_SECRET": "bench",
-            "SLUICE_CLAUDE_BASE_URL": simulator.base_url,
-            "SLUICE_AUTH_MODE": "keys",
-            "SLUICE_PING_TIMEOUT_SECONDS": "1",
-            "SLUICE_CONTENT_TIMEOUT_SECONDS": "3",
-            "SLUICE_CONNECT_RETRY_SECONDS": "3",
-        }
-        task_root = ROOT / "functions" / "stream_messages"
         with running_function_url(
-            task_root=task_root, environment=environment, copies=clients + 2, log_dir=log_dir, timeout_seconds=9.0
+            task_root=ROOT / "functions" / "stream_messages",
+            environment=environment_of(endpoint, simulator.base_url),
+            copies=clients + 2,
+            log_dir=log_dir,
+            timeout_seconds=9.0,
         ) as url:
-            until = time.monotonic() + seconds
-            threads = [
-                threading.Thread(target=run_client, args=(url, key.text, seed * 1000 + number, until, tally))
-                for number in range(clients)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        log = read_log(log_dir)
-        return tally, compare(tally, log, read_usage(table, key.id, month_of(time.time())))
+            run_clients(url, key.text, seconds, [seed * 1000 + number for number in range(clients)], tally)
+        return tally, compare(tally, read_log(log_dir), read_usage(table, key.id, month_of(time.time())))
+
+
+def run_clients(url: str, key: str, seconds: float, seeds: list[int], tally: Tally) -> None:
+    """Run a client for each seed, all at the same time."""
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=run_client, args=(url, key, seed, until, tally)) for seed in seeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def environment_of(endpoint: str, claude: str) -> dict[str, str]:
+    """Return the environment of the function, with clocks that a soak has the time for."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "SLUICE_TABLE": "bench",
+        "SLUICE_CLAUDE_SECRET": "bench",
+        "SLUICE_CLAUDE_BASE_URL": claude,
+        "SLUICE_AUTH_MODE": "keys",
+        "SLUICE_PING_TIMEOUT_SECONDS": "1",
+        "SLUICE_CONTENT_TIMEOUT_SECONDS": "3",
+        "SLUICE_CONNECT_RETRY_SECONDS": "3",
+    }
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ import compileall
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +21,13 @@ from bench.streaming_lambda import INHERITED, INTERPRETER, Fleet, resident_mb
 from local.simulator.client import API_KEY, Reply, Simulator, running_simulator
 
 ROOT = Path(__file__).resolve().parents[1]
+# One call after the other: with several at a time, moto loses updates of an item, which DynamoDB does not.
+_AWS = """
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def running_fastapi(bench: Bench) -> Iterator[tuple[int, int]]:
 def running_aws() -> Iterator[str]:
     """A table and a secret, in a process of their own."""
     port = _free_port()
-    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    command = [INTERPRETER, "-c", _AWS, str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for_port(port)

@@ -114,3 +114,16 @@ def shared_stack(make_stack: StackMaker) -> Iterator[Stack]:
 def stack(shared_stack: Stack, simulator: Simulator) -> Stack:
     assert simulator is shared_stack.simulator
     return shared_stack
+
+
+@pytest.fixture(scope="session")
+def shared_kept_stack(make_stack: StackMaker) -> Iterator[Stack]:
+    with make_stack(stop_on_disconnect=True) as stack:
+        yield stack
+
+
+@pytest.fixture
+def kept(shared_kept_stack: Stack, simulator: Simulator) -> Stack:
+    """A stack with patient clocks, whose function sees that its client has gone."""
+    assert simulator is shared_kept_stack.simulator
+    return shared_kept_stack

@@ -121,6 +121,14 @@ def text_of(events: list[Event]) -> str:
     return "".join(delta.get("text", "") for delta in deltas)
 
 
+def ids_of(events: list[Event]) -> list[int]:
+    return [int(event.id) for event in events if event.id is not None]
+
+
+def numbered(count: int, first: int = 1) -> list[int]:
+    return list(range(first, first + count))
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = _LOG_SECONDS) -> None:
     """Wait until something holds. Raises AssertionError if it does not in time."""
     give_up_at = time.monotonic() + seconds

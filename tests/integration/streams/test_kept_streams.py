@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +10,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Refuse, Reply
+from local.simulator.client import Break, Reply
 from sluice.access.register import KeyTerms
 from sluice.claude.events import Event
-from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, text_of, wait_for
+from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
 STREAM = {**PARAMS, "stream": True}
 TEXT = " ".join(f"word{number}" for number in range(60))
 SLOW = Reply(text=TEXT, events_per_second=30)
-
-
-@pytest.fixture(scope="module")
-def module_stack(make_stack: StackMaker) -> Iterator[Stack]:
-    with make_stack(stop_on_disconnect=True) as stack:
-        yield stack
-
-
-@pytest.fixture
-def kept(module_stack: Stack, simulator: Any) -> Stack:
-    assert simulator is module_stack.simulator
-    return module_stack
 
 
 @contextmanager
@@ -58,14 +45,6 @@ def read_events(response: httpx2.Response, count: int) -> list[Event]:
 def resume(stack: Stack, stream_id: str, after: int = 0, key: str | None = None) -> httpx2.Response:
     headers = {"last-event-id": str(after)} if after else {}
     return stack.request("GET", f"/v1/streams/{stream_id}", headers | ({"x-api-key": key} if key else {}))
-
-
-def ids_of(events: list[Event]) -> list[int]:
-    return [int(event.id) for event in events if event.id is not None]
-
-
-def numbered(count: int, first: int = 1) -> list[int]:
-    return list(range(first, first + count))
 
 
 def test_a_client_that_lost_its_connection_gets_the_rest_without_a_gap_or_a_double(kept: Stack) -> None:
@@ -217,81 +196,6 @@ def test_a_wish_that_makes_no_sense_is_refused(kept: Stack, headers: dict[str, s
 
     assert response.status_code == 400
     assert "sluice-" in response.json()["error"]["message"]
-
-
-def test_a_cut_answer_goes_on_where_the_client_asked_for_it(kept: Stack) -> None:
-    kept.simulator.answer(Reply(text="One two three four five six."), times=1)
-    kept.simulator.answer(Reply(text=" And so on."))
-    kept.simulator.fail(Break(how="reset", after_events=7), times=1)
-
-    response = kept.post(STREAM, {"sluice-continue": "true"})
-
-    events = events_of(response.content)
-    names = [event.name for event in events]
-    mark = events[names.index("sluice_continued")]
-    assert ids_of(events) == numbered(len(events))
-    assert mark.decode()["reason"] == "connection_cut"
-    assert mark.decode()["after"] == int(mark.id or 0) - 1
-    assert text_of(events) == "One two three four And so on."
-    assert [names.count(name) for name in ("message_start", "content_block_start", "content_block_stop")] == [1, 1, 1]
-    second = json.loads(kept.simulator.requests("messages")[-1].body or "")["messages"]
-    assert second[-2] == {"role": "assistant", "content": "One two three four"}
-    assert second[-1]["role"] == "user"
-    assert "One two three four" in second[-1]["content"]
-    line = kept.log_line(response)
-    assert (line["outcome"], line["continuations"], line["tries"]) == ("succeeded", 1, 2)
-
-
-def test_an_error_of_claudes_that_passes_is_continued_and_not_shown(kept: Stack) -> None:
-    kept.simulator.fail(Break(how="error_event", after_events=7), times=1)
-
-    names = [event.name for event in events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)]
-
-    assert "error" not in names
-    assert "sluice_continued" in names
-    assert names[-1] == "message_stop"
-
-
-def test_an_answer_cut_before_its_first_text_is_asked_for_again(kept: Stack) -> None:
-    kept.simulator.fail(Break(how="reset", after_events=2), times=1)
-
-    events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
-
-    first, second = (json.loads(call.body or "") for call in kept.simulator.requests("messages"))
-    assert first["messages"] == second["messages"]
-    assert [event.name for event in events].count("message_start") == 1
-    assert events[-1].name == "message_stop"
-
-
-def test_an_answer_that_is_cut_again_and_again_ends_in_an_error(kept: Stack) -> None:
-    kept.simulator.fail(Break(how="reset", after_events=7))
-
-    events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
-
-    assert [event.name for event in events].count("sluice_continued") == 3
-    assert events[-1].name == "error"
-
-
-@pytest.mark.parametrize(
-    "reply", [Reply(thinking="I think about this for long"), Reply(text="Hm.", tool="look_up", input={"q": "x" * 99})]
-)
-def test_thinking_and_tool_use_are_not_made_up(kept: Stack, reply: Reply) -> None:
-    kept.simulator.answer(reply)
-    kept.simulator.fail(Break(how="reset", after_events=7 if reply.tool else 5), times=1)
-
-    events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
-
-    assert events[-1].decode()["error"]["details"]["error_code"] == "not_continuable"
-    assert len(kept.simulator.requests("messages")) == 1
-
-
-def test_a_continuation_that_claude_refuses_is_a_typed_error(kept: Stack) -> None:
-    kept.simulator.fail(Break(how="reset", after_events=7), times=1)
-    kept.simulator.fail(Refuse(status=400), skip=1)
-
-    events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
-
-    assert events[-1].decode()["error"]["type"] == "invalid_request_error"
 
 
 def test_the_deadline_leaves_a_kept_stream_to_the_next_reader(make_stack: StackMaker, simulator: Any) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import anthropic
+import boto3
+import httpx2
 import pytest
 from anthropic.types import ToolParam
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
-from local.simulator.client import Break, Match, Refuse, Reply
-from tests.integration.streams.stack import MODEL, Stack
+from local.simulator.client import API_KEY, Break, Match, Refuse, Reply, Simulator
+from tests.integration.streams.stack import MODEL, Stack, StackMaker
 
 ASK: dict[str, Any] = {
     "model": MODEL,
@@ -134,3 +139,32 @@ def test_a_continued_answer_is_one_message_to_the_sdk(stack: Stack, client: anth
     assert message.content[0].type == "text"
     assert message.content[0].text == "One two three four And so on."
     assert message.stop_reason == "end_turn"
+
+
+class LambdaAuth(httpx2.Auth):
+    """Signs a request for a Function URL (AWS: Signature Version 4, service ``lambda``)."""
+
+    requires_request_body = True
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        headers = {"host": request.url.netloc.decode(), "content-type": "application/json"}
+        signed = AWSRequest(request.method, str(request.url), data=request.content, headers=headers)
+        credentials = boto3.Session().get_credentials()
+        assert credentials is not None
+        SigV4Auth(credentials, "lambda", "us-east-1").add_auth(signed)
+        request.headers.update(dict(signed.headers.items()))
+        yield request
+
+
+def test_the_sdk_can_sign_for_iam(make_stack: StackMaker, simulator: Simulator) -> None:
+    with (
+        make_stack(auth_mode="iam") as stack,
+        httpx2.Client(auth=LambdaAuth(), verify=False) as http_client,
+        anthropic.Anthropic(base_url=stack.url, api_key="unused", http_client=http_client) as client,
+        client.messages.stream(**ASK) as stream,
+    ):
+        assert stream.get_final_message().stop_reason == "end_turn"
+
+    call = simulator.requests("messages")[-1]
+    assert call.key_sha256 == hashlib.sha256(API_KEY.encode()).hexdigest()
+    assert not [name for name in call.headers if name.startswith("x-amz-")]

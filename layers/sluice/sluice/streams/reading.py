@@ -20,24 +20,28 @@ def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[
     splitter = FrameSplitter()
     while not progress.stopped:
         answer.set_timeout(clocks.left())
-        piece = _read_piece(answer, clocks)
         frames: list[bytes] = []
-        cut: StreamCut | None = None
-        try:
-            for frame in splitter.feed(piece):
-                if progress.see(frame):
-                    clocks.moved()
-                if progress.error is not None:
-                    raise error_of(progress.error, frame)
-                frames.append(frame)
-        except NotAnEvent as error:
-            cut = StreamCut("garbage", f"What came from Claude was not an answer: {error}")
-        except StreamCut as error:
-            cut = error
+        cut = _sort(_read_piece(answer, clocks), splitter, progress, clocks, frames)
         if frames:
             yield frames
         if cut:
             raise cut
+
+
+def _sort(
+    piece: bytes, splitter: FrameSplitter, progress: Progress, clocks: Clocks, frames: list[bytes]
+) -> StreamCut | None:
+    """Add the good frames of a piece to ``frames``; return what is behind them that ends the stream, if anything is."""
+    try:
+        for frame in splitter.feed(piece):
+            if progress.see(frame):
+                clocks.moved()
+            if progress.error is not None:
+                return error_of(progress.error, frame)
+            frames.append(frame)
+    except NotAnEvent as error:
+        return StreamCut("garbage", f"What came from Claude was not an answer: {error}")
+    return None
 
 
 def read_whole(answer: Answer, deadline: Deadline) -> bytes:
