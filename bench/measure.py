@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -63,10 +64,14 @@ def print_measured(step: Callable[[], Mapping[str, float]]) -> None:
     )
 
 
-def run_measured(module: str, *arguments: object) -> Measurement:
-    """Run a module that prints what it measured. Raises CalledProcessError where it fails."""
+def run_measured(module: str, *arguments: object, scratch: Path | None = None) -> Measurement:
+    """Run a module that prints what it measured; ``scratch`` is where its temporary files go.
+
+    Raises CalledProcessError where it fails.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    environment = os.environ | ({"TMPDIR": str(scratch)} if scratch else {})
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
     return msgspec.json.decode(answer.stdout.splitlines()[-1], type=Measurement)
 
 

@@ -77,7 +77,8 @@ class FileS3:
             raise _error("InvalidRange", 416)
         self._count("s3_get")
         self._count("s3_bytes", end - start)
-        return {"Body": Body(_cut(runs, start, end)), "ContentLength": end - start}
+        answer = {"Body": Body(_cut(runs, start, end)), "ContentLength": end - start}
+        return answer | ({"ContentRange": f"bytes {start}-{end - 1}/{size}"} if "Range" in call else {})
 
     def head_object(self, **call: Any) -> dict[str, Any]:
         size = _size(self._find(call))
@@ -134,6 +135,7 @@ class FileS3:
         path.write_bytes(data)
         self._count("s3_put")
         self._count("s3_bytes", len(data))
+        self._count("s3_written_bytes", len(data))
         return [Run(str(path), 0, len(data))]
 
     def _find(self, call: Mapping[str, Any]) -> Runs:

@@ -26,15 +26,19 @@ class Place:
     def sluice(self, steps: str, account: Path, requests: Path) -> Measurement:
         """Take steps of a job ("plan+submit") in a process of their own."""
         account.mkdir(exist_ok=True)
-        return run_measured("bench.batches.sluice_steps", steps, self.simulator.base_url, account, requests)
+        return self._run("sluice_steps", steps, account, requests)
 
     def sdk(self, step: str, *arguments: object) -> Measurement:
         """Run a loop of the SDK's in a process of its own."""
-        return run_measured("bench.batches.sdk_loops", step, self.simulator.base_url, *arguments)
+        return self._run("sdk_loops", step, *arguments)
 
     def wire(self, step: str, argument: object) -> Measurement:
         """Move the bytes alone, in a process of its own."""
-        return run_measured("bench.batches.bytes_alone", step, self.simulator.base_url, argument)
+        return self._run("bytes_alone", step, argument)
+
+    def _run(self, module: str, step: str, *arguments: object) -> Measurement:
+        base_url = self.simulator.base_url
+        return run_measured(f"bench.batches.{module}", step, base_url, *arguments, scratch=self.folder)
 
     def end_batches(self) -> list[str]:
         """Let Claude's time pass: end all batches, and return their ids, oldest first."""
