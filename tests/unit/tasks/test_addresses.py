@@ -194,6 +194,12 @@ def test_a_public_address_is_taken(url: str, authority: str, target: str) -> Non
     assert (endpoint.authority, endpoint.target) == (authority, target)
 
 
+@pytest.mark.parametrize("url", ["http://example.com/hook", "http://example.com:80/", "http://127.0.0.1/"])
+def test_plain_http_is_refused_for_being_http(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="the scheme has to be https"):
+        parse_callback_url(url, ANY_PUBLIC)
+
+
 def test_only_listed_hosts_are_called_where_there_is_a_list() -> None:
     policy = AddressPolicy(hosts=("hooks.example.com", "*.example.org"))
     for url in ("https://hooks.example.com/", "https://a.example.org/", "https://a.b.example.org/"):

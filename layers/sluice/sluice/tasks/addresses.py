@@ -132,10 +132,13 @@ def is_local(endpoint: Endpoint, policy: AddressPolicy) -> bool:
 def parse_callback_url(url: str, policy: AddressPolicy) -> Endpoint:
     """Read an address that a task wants to be called back at. Raises InvalidRequest with the reason."""
     endpoint = _parse(url)
-    if is_local(endpoint, policy):
-        return endpoint
-    if endpoint.scheme != "https":
+    local = is_local(endpoint, policy)
+    if endpoint.scheme != "https" and not local:
         raise InvalidRequest("callback_url: the scheme has to be https.")
+    if endpoint.port != 443 and endpoint.port < 1024:
+        raise InvalidRequest("callback_url: the port has to be 443, or 1024 and above.")
+    if local:
+        return endpoint
     literal = endpoint.literal
     if literal is not None and not is_public(literal):
         raise InvalidRequest("callback_url: the address is not on the public internet.")
@@ -163,8 +166,6 @@ def _parse(url: str) -> Endpoint:
     if "@" in parts.netloc or "#" in url:
         raise InvalidRequest("callback_url: a user, a password or a fragment does not belong in it.")
     port = (443 if parts.scheme == "https" else 80) if port is None else port
-    if port != 443 and port < 1024:
-        raise InvalidRequest("callback_url: the port has to be 443, or 1024 and above.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Endpoint(parts.scheme, host, port, target)
 
