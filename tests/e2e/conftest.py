@@ -11,6 +11,7 @@ from local.options import Options
 from local.simulator.client import Simulator
 from local.stack import Stack, running_stack
 from local.template import ROOT
+from sluice.access.register import Register
 from tests.e2e.doors import Doors
 
 STATE_DIR = ROOT / ".local/e2e"
@@ -39,6 +40,17 @@ def doors(stack: Stack) -> Iterator[Doors]:
         simulator.set(batch_seconds=1)
         with closing(Doors(stack, simulator)) as doors:
             yield doors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def revoked_key(doors: Doors) -> str:
+    """A key that was used, and then revoked when the tests began, so that no test has to wait for the doors to see."""
+    key = doors.make_key("soon revoked")
+    headers = {"x-api-key": key.text}
+    for door, path in ((doors.streams, "/v1/models"), (doors.api, "/v1/tasks")):
+        assert door.get(path, headers=headers).status_code == 200
+    Register(doors.table).revoke(key.id)
+    return key.text
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from botocore.exceptions import ClientError
 
 from local.simulator.client import Simulator
 from local.stack import Stack
+from sluice.access.keys import KeyText
+from sluice.access.register import KeyTerms, Register
+from sluice.aws.table import Table
 from sluice.jobs.model import Upload
 
 T = TypeVar("T")
@@ -80,8 +83,13 @@ class Doors:
     def streams(self) -> httpx2.Client:
         """The streaming door, with the key of the stack."""
         facts = self.stack.facts
-        headers = {"x-api-key": facts.client_key or ""}
+        headers = {"x-api-key": facts.client_key or "", "anthropic-version": "2023-06-01"}
         return httpx2.Client(base_url=facts.stream_url, headers=headers, timeout=60, trust_env=False)
+
+    @cached_property
+    def table(self) -> Table:
+        """The stack's table."""
+        return Table(self.stack.client("dynamodb"), self.stack.facts.table)
 
     def close(self) -> None:
         self.api.close()
@@ -112,6 +120,12 @@ class Doors:
         except ClientError:
             return False
         return True
+
+    # Keys
+
+    def make_key(self, name: str, **terms: Any) -> KeyText:
+        """Make a client key."""
+        return Register(self.table).create(KeyTerms(name, **terms))
 
     # Jobs
 
