@@ -21,8 +21,8 @@ from sluice.jobs.model import Upload
 
 QUESTION = "Why does a program that reads a large file line by line need less memory than one that reads it whole?"
 KEY = "stdlib/questions.jsonl"
-_JOB_SECONDS = 90.0
-_CALLBACK_SECONDS = 30.0
+_JOB_SECONDS = 300.0
+_CALLBACK_SECONDS = 120.0
 _SHOWN_PAYLOAD = 1200
 
 
