@@ -114,8 +114,7 @@ class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     params: _Params
 
 
-# Not Decoder.decode_lines: it takes two values in a line for two lines, and one value over two lines for one.
-_decode_line = msgspec.json.Decoder(_Line).decode
+_DECODER = msgspec.json.Decoder(_Line)
 
 
 def check_block(block: Block, rules: LineRules) -> Run | None:
@@ -123,10 +122,8 @@ def check_block(block: Block, rules: LineRules) -> Run | None:
     data = block.data
     if len(data) > rules.max_bytes or not _is_utf8(data):
         return None
-    texts = data.split(b"\n")
-    texts.pop()
     try:
-        lines = list(map(_decode_line, texts))
+        lines = _decode_block(data)
     except (msgspec.DecodeError, RecursionError):
         return None
     ids = [line.custom_id for line in lines]
@@ -134,6 +131,29 @@ def check_block(block: Block, rules: LineRules) -> Run | None:
     if not _are_ids(ids) or any(rules.model_problem(model, of_model.highest) for model, of_model in asked.items()):
         return None
     return Run(block, ids, asked)
+
+
+def _decode_block(data: bytes) -> list[_Line]:
+    """Decode whole lines, a request each. Raises msgspec.DecodeError and RecursionError."""
+    if count := _count_objects(data):
+        lines = _DECODER.decode_lines(data)
+        if len(lines) == count:
+            return lines
+    return list(map(_DECODER.decode, data.split(b"\n")[:-1]))
+
+
+def _count_objects(data: bytes) -> int:
+    """Count the lines where each newline but the last is between two braces, as it is within no object; otherwise 0.
+
+    Without that, ``decode_lines`` takes two values in a line for two lines, and one value over two lines for one.
+    """
+    find, end, count = data.find, data.find(b"\n") + 1, 1
+    while end < len(data):
+        if data[end - 2 : end + 1] != b"}\n{":
+            return 0
+        end = find(b"\n", end) + 1
+        count += 1
+    return count
 
 
 def check_lines(block: Block, rules: LineRules) -> Iterator[GoodLine | BadLine]:
