@@ -82,7 +82,7 @@ class TaskDoor:
         """Answer a repeated call. Its first one may have died before it queued the task, so that is done again."""
         first = self.table.first_call(idempotency)
         task = self.table.find(first.task_id) if first else None
-        if first is None or task is None:
+        if first is None or task is None or self._expired(task):
             raise Conflict("Idempotency-Key: its first task is about to be forgotten; use another key.")
         if first.fingerprint != idempotency.fingerprint:
             raise Conflict("Idempotency-Key: it was used before, with another body.")
