@@ -40,17 +40,23 @@ def _sam_environ(emulator: Emulator) -> dict[str, str]:
     return {**inherited, **emulator.environ, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.5"}
 
 
-def without_tls_rules(build: Path, folder: Path) -> Path:
-    """Write a build's template anew into a folder, without the rules that the buckets are reached over TLS only.
+def fit_to_enforcement(build: Path, folder: Path) -> Path:
+    """Write a build's template anew into a folder, so that it works where the emulator enforces policies.
 
-    The emulator is reached over plain HTTP; where it enforces policies, these would refuse everything.
+    The rules that buckets are reached over TLS only would refuse everything, since it is reached over plain HTTP. And
+    it asks for a permission of the name of each call, where AWS counts sending ten messages as sending one (SQS API
+    permissions).
     """
     body = json.loads((build / "template.yaml").read_text())
     resources = body["Resources"]
     body["Resources"] = {name: one for name, one in resources.items() if one["Type"] != "AWS::S3::BucketPolicy"}
     for resource in body["Resources"].values():
-        for content in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-            resource["Properties"][content] = str(build / resource["Properties"][content])
+        properties = resource.get("Properties", {})
+        for statement in (one for policy in properties.get("Policies", ()) for one in policy["Statement"]):
+            if "sqs:SendMessage" in statement["Action"]:
+                statement["Action"].append("sqs:SendMessageBatch")
+        for content in {"CodeUri", "ContentUri"} & properties.keys():
+            properties[content] = str(build / properties[content])
     folder.mkdir()
     (folder / "template.yaml").write_text(json.dumps(body))
     return folder

@@ -1,5 +1,7 @@
 """What `make local` is told by its environment."""
 
+import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +41,43 @@ class Options:
 def read_options(environ: Mapping[str, str], known_parameters: Mapping[str, object]) -> Options:
     """Options from SLUICE_PORT_BASE, SLUICE_CLAUDE_BASE_URL, SLUICE_CLAUDE_API_KEY, SLUICE_STATE_DIR, SLUICE_PARAM_*.
 
-    Raises OptionError for a port that is none, and for a parameter that the template does not have.
+    Raises OptionError for a port or a URL that is none, and for a parameter that the template does not have.
     """
-    base_url = environ.get("SLUICE_CLAUDE_BASE_URL", "").rstrip("/")
     return Options(
         port_base=_read_port(environ.get("SLUICE_PORT_BASE", "")),
-        claude_base_url=base_url or None,
+        claude_base_url=_read_url(environ.get("SLUICE_CLAUDE_BASE_URL", "")),
         claude_api_key=environ.get("SLUICE_CLAUDE_API_KEY") or None,
         parameters=_read_parameters(environ, known_parameters),
         state_dir=(ROOT / environ.get("SLUICE_STATE_DIR", ".local")).resolve(),
     )
+
+
+def check_ports(options: Options) -> None:
+    """Raise OptionError where something listens on a port that was asked for."""
+    if options.port_base is None:
+        return
+    # The second one is the simulator's.
+    for number in (0, 2) if options.claude_base_url else range(PORTS):
+        port = options.port(number)
+        with socket.socket() as probe:
+            # As the servers will: connections of one that has ended do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise OptionError(
+                    f"SLUICE_PORT_BASE is {options.port_base}, but port {port} of 127.0.0.1 is taken; "
+                    f"{PORTS} free ones in a row are needed"
+                ) from error
+
+
+def _read_url(text: str) -> str | None:
+    url = text.rstrip("/")
+    if url and not re.fullmatch(r"https?://[^/\s]+", url):
+        raise OptionError(
+            f'SLUICE_CLAUDE_BASE_URL is "{text}"; it must be a URL without a path, such as http://127.0.0.1:9000'
+        )
+    return url or None
 
 
 def _read_port(text: str) -> int | None:

@@ -16,10 +16,10 @@ import httpx2
 
 from local.build import BUILDS, built, target_of_this_machine
 from local.children import Child, ChildFailed
-from local.deployment import Deployment, deploy, without_tls_rules
+from local.deployment import Deployment, deploy, fit_to_enforcement
 from local.emulator import REGION, Emulator, running_emulator
 from local.facts import StackFacts, remove_facts, write_facts
-from local.options import Options
+from local.options import Options, check_ports
 from local.schedules import firing
 from local.servers import python_environ, running_simulator, running_stream_host
 from local.template import ROOT, load_template
@@ -56,9 +56,11 @@ class Stack:
 def running_stack(options: Options | None = None) -> Iterator[Stack]:
     """Run a stack for as long as the block; its facts are in `{state_dir}/stack.json` meanwhile.
 
-    Raises ChildFailed or BuildError when it does not come up. Whatever was started has ended when the block has.
+    Raises OptionError, ChildFailed or BuildError when it does not come up. Whatever was started has ended when the
+    block has.
     """
     options = options or Options()
+    check_ports(options)
     state_dir = options.state_dir
     run_dir = _make_run_dir(state_dir)
     facts_file = state_dir / "stack.json"
@@ -82,7 +84,7 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         processes.append(simulator)
         claude_url = f"http://127.0.0.1:{port}"
     parameters = local_parameters(claude_url, claude_key, options.parameters or {})
-    template = without_tls_rules(build, scratch / "template") if options.enforces_policies else build
+    template = fit_to_enforcement(build, scratch / "template") if options.enforces_policies else build
     deployment = deploy(template, parameters, emulator, log_dir)
     api_url = emulator.function_url(deployment.outputs["ApiUrl"])
     if not parameters.get("ApiBaseUrl"):
@@ -158,6 +160,16 @@ def _subscribe_queue(emulator: Emulator, deployment: Deployment) -> str:
     sqs, topic = emulator.client("sqs"), deployment.outputs["CompletionTopicArn"]
     url = str(sqs.create_queue(QueueName="sluice-notifications")["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    # SNS: Subscribing a queue. The topic needs the queue's leave.
+    leave = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [leave]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     emulator.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     return url
 

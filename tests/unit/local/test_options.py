@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from local.options import OptionError, Options, read_options
+from local.options import OptionError, Options, check_ports, read_options
 from local.template import ROOT
 
 KNOWN: dict[str, object] = {"MaxWaves": {}, "AuthMode": {}}
@@ -33,6 +35,25 @@ def test_a_server_of_ones_own_takes_the_place_of_the_simulator() -> None:
     environ = {"SLUICE_CLAUDE_BASE_URL": "http://127.0.0.1:9000/", "SLUICE_CLAUDE_API_KEY": "sk-ant-mine"}
     options = read_options(environ, KNOWN)
     assert (options.claude_base_url, options.claude_api_key) == ("http://127.0.0.1:9000", "sk-ant-mine")
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:9000", "http://127.0.0.1:9000/v1", "ftp://127.0.0.1", "http://a b"])
+def test_a_server_that_is_no_url_is_refused_by_name(text: str) -> None:
+    with pytest.raises(OptionError, match="SLUICE_CLAUDE_BASE_URL"):
+        read_options({"SLUICE_CLAUDE_BASE_URL": text}, KNOWN)
+
+
+@pytest.mark.parametrize(("number", "url", "refused"), [(0, None, True), (1, None, True), (1, "http://x", False)])
+def test_a_port_that_is_taken_is_refused_by_name_where_it_is_needed(
+    number: int, url: str | None, refused: bool
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        options = Options(port_base=port - number, claude_base_url=url)
+        with pytest.raises(OptionError, match=f"port {port} of") if refused else nullcontext():
+            check_ports(options)
 
 
 def test_any_parameter_of_the_template_can_be_given() -> None:

@@ -1,0 +1,158 @@
+"""The main paths on an emulator that enforces policies: each function has what it needs, and no more than its role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.options import Options
+from local.simulator.client import Break, Lose, Match, Refuse, Result, Simulator
+from local.stack import running_stack
+from tests.e2e.conftest import PARAMETERS, STATE_DIR
+from tests.e2e.doors import Doors, jsonl, request_line, wait_until
+from tests.integration.tasks.receiver import running_receiver
+
+MODEL = "claude-haiku-5-5"
+PARAMS: dict[str, Any] = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "Why?"}]}
+
+
+@pytest.fixture(scope="module")
+def enforcing() -> Iterator[Doors]:
+    """A stack whose functions are refused what their roles may not do."""
+    options = Options(state_dir=STATE_DIR / "enforcing", parameters=PARAMETERS, enforces_policies=True)
+    with running_stack(options) as stack, closing(Simulator(stack.facts.claude_base_url)) as simulator:
+        simulator.set(batch_seconds=1)
+        with closing(Doors(stack, simulator)) as doors:
+            yield doors
+
+
+@pytest.fixture
+def claude(enforcing: Doors) -> Iterator[Simulator]:
+    yield enforcing.simulator
+    enforcing.simulator.heal()
+
+
+def client_of(doors: Doors, function: str, service: str) -> Any:
+    """A client with the credentials that a function has."""
+    name = doors.stack.deployment.names[function]
+    role = doors.stack.client("lambda").get_function_configuration(FunctionName=name)["Role"]
+    environ = doors.stack.emulator.environ_of_role(role)
+    session = boto3.Session(
+        environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ["AWS_SESSION_TOKEN"], "us-east-1"
+    )
+    client: Any = session.client(service, endpoint_url=environ["AWS_ENDPOINT_URL"])  # type: ignore[call-overload]  # the stubs know a service by a literal name only
+    return client
+
+
+@pytest.mark.parametrize(
+    ("function", "service", "call", "arguments"),
+    [
+        ("PollBatches", "s3", "list_objects_v2", {"Bucket": "outbox"}),
+        ("StreamMessages", "s3", "get_object", {"Bucket": "inbox", "Key": "any"}),
+        ("CollectShard", "s3", "put_object", {"Bucket": "inbox", "Key": "any", "Body": b""}),
+        ("PlanJob", "s3", "put_object", {"Bucket": "outbox", "Key": "job/results.jsonl", "Body": b""}),
+        ("ServeApi", "secretsmanager", "get_secret_value", {"SecretId": "claude"}),
+        ("DeliverCallback", "secretsmanager", "get_secret_value", {"SecretId": "claude"}),
+        ("FinishJob", "dynamodb", "delete_item", {"TableName": "table", "Key": {"pk": {"S": "a"}, "sk": {"S": "a"}}}),
+        ("RunTask", "sqs", "send_message", {"QueueUrl": "submit", "MessageBody": "{}"}),
+    ],
+)
+def test_a_function_is_refused_what_it_has_no_use_for(
+    enforcing: Doors, function: str, service: str, call: str, arguments: dict[str, Any]
+) -> None:
+    facts, outputs = enforcing.stack.facts, enforcing.stack.deployment.outputs
+    real = {
+        "inbox": facts.inbox_bucket,
+        "outbox": facts.outbox_bucket,
+        "table": facts.table,
+        "claude": outputs["ClaudeSecretId"],
+        "submit": outputs["SubmitQueueUrl"],
+    }
+    named = {name: real.get(value, value) if isinstance(value, str) else value for name, value in arguments.items()}
+    with pytest.raises(ClientError) as refused:
+        getattr(client_of(enforcing, function, service), call)(**named)
+    assert refused.value.response["Error"]["Code"].startswith("AccessDenied")
+
+
+def test_a_function_may_do_what_it_has_to(enforcing: Doors) -> None:
+    facts = enforcing.stack.facts
+    client_of(enforcing, "FinishJob", "s3").put_object(Bucket=facts.outbox_bucket, Key="job/results.jsonl", Body=b"")
+    assert client_of(enforcing, "StreamMessages", "dynamodb").get_item(
+        TableName=facts.table, Key={"pk": {"S": "a"}, "sk": {"S": "a"}}
+    )
+
+
+def test_a_job_with_failures_of_all_kinds_comes_to_its_end(enforcing: Doors, claude: Simulator) -> None:
+    claude.fail(Result(error_type="overloaded_error"), Match(custom_id="n3"), times=1)
+    claude.fail(Result(error_type="invalid_request_error"), Match(custom_id="n4"))
+    claude.fail(Lose(how="reset"), Match(operation="batches.create"), times=1)
+    claude.fail(Refuse(status=429, headers={"retry-after": "1"}), Match(operation="batches.create"), skip=1, times=1)
+    lines = [request_line(f"n{n}") for n in range(20)] + [b"{", request_line(None)]
+    job_id = enforcing.drop("all/kinds.jsonl", jsonl(*lines)).job_id
+    notice = enforcing.end_of(job_id)
+    assert notice.event == "job.finished_with_errors"
+    assert (notice.body["succeeded"], notice.body["errored"], notice.body["rejected"]) == (20, 1, 1)
+    assert enforcing.summary(job_id)["books"]["balanced"]
+
+
+def test_a_table_with_settings_is_held_released_and_written(enforcing: Doors) -> None:
+    enforcing.drop("sheets/sluice.yaml", b'prompt: "Sort {text}"\nlimits: {max_cost: 0.00001}\nmax_tokens: 50\n')
+    job_id = enforcing.drop("sheets/one.csv", b"id,text\n1,good\n2,bad\n").job_id
+    assert enforcing.hold_of(job_id).body["hold"]["kind"] == "cost"
+    enforcing.drop(f"{job_id}.release", b"")
+    assert enforcing.end_of(job_id).event == "job.finished"
+    assert enforcing.outbox(job_id, "results.csv").startswith(b"id,text,answer,status")
+
+
+def test_a_job_is_released_and_cancelled_through_the_api(enforcing: Doors, claude: Simulator) -> None:
+    claude.fail(Refuse(status=401, error_type="authentication_error"), Match(operation="batches.create"))
+    job_id = enforcing.drop("stop.jsonl", jsonl(request_line("one"), request_line("two"))).job_id
+    enforcing.until_status(job_id, "held")
+    assert enforcing.api.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    assert enforcing.end_of(job_id).event == "job.cancelled"
+    assert enforcing.api.post("/v1/incidents/authentication_error/release").status_code == 200
+
+
+def test_files_that_cannot_run_are_told_of(enforcing: Doors) -> None:
+    assert enforcing.end_of(enforcing.drop("none.jsonl", b"").job_id).event == "job.failed"
+
+
+def test_an_answer_streams_is_kept_and_counted(enforcing: Doors, claude: Simulator) -> None:
+    keep = {"sluice-keep": "true"}
+    answer = enforcing.streams.post("/v1/messages", headers=keep, json={**PARAMS, "stream": True})
+    assert "event: message_stop" in answer.text
+    stream = f"/v1/streams/{answer.headers['sluice-stream-id']}"
+    wait_until(lambda: "event: message_stop" in enforcing.streams.get(stream).text, "the whole stream")
+    assert enforcing.streams.delete(stream).status_code == 200
+    claude.fail(Break(how="close", after_events=5), Match(operation="messages"))
+    assert (
+        '"error_code":"connection_cut"' in enforcing.streams.post("/v1/messages", json={**PARAMS, "stream": True}).text
+    )
+    logs = (Path(enforcing.stack.facts.log_dir) / "stream_messages").glob("*.log")
+    assert "not accounted" not in "".join(log.read_text() for log in logs)
+
+
+def test_a_large_task_is_answered_called_back_and_told_of(enforcing: Doors) -> None:
+    with running_receiver() as receiver:
+        question = {"role": "user", "content": "blue " * 20_000}
+        body = {"params": {**PARAMS, "messages": [question]}, "callback_url": receiver.url}
+        task = enforcing.api.post("/v1/tasks", json=body, headers={"idempotency-key": "one"}).json()
+        wait_until(lambda: receiver.calls, "the callback")
+        document = receiver.calls[0].verify(enforcing.stack.facts.webhook_secret)
+    assert (document["type"], document["data"]["id"]) == ("task.succeeded", task["id"])
+    told = enforcing.api.post("/v1/tasks", json={"prompt": "x", "topic_attribute": "mine"}).json()
+    enforcing.notice(lambda each: each.body.get("task_id") == told["id"], "the task")
+    assert enforcing.api.get("/v1/tasks?status=succeeded").json()["data"]
+
+
+def test_nothing_was_denied_on_these_paths(enforcing: Doors) -> None:
+    assert enforcing.dead_letters() == {}
+    logs = Path(enforcing.stack.facts.log_dir).glob("**/*.log")
+    denied = [line for log in logs for line in log.read_text(errors="replace").splitlines() if "AccessDenied" in line]
+    assert denied == []
