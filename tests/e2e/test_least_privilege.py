@@ -107,7 +107,7 @@ def test_a_table_with_settings_is_held_released_and_written(enforcing: Doors) ->
     assert enforcing.hold_of(job_id).body["hold"]["kind"] == "cost"
     enforcing.drop(f"{job_id}.release", b"")
     assert enforcing.end_of(job_id).event == "job.finished"
-    assert enforcing.outbox(job_id, "results.csv").startswith(b"id,text,answer,status")
+    assert enforcing.outbox(job_id, "results.csv").removeprefix(b"\xef\xbb\xbf").startswith(b"id,text,answer,status")
 
 
 def test_a_job_is_released_and_cancelled_through_the_api(enforcing: Doors, claude: Simulator) -> None:

@@ -1,7 +1,7 @@
 """Every call to the outside: seen, counted, and, where a test asks for it, the last that a function makes.
 
-AWS is watched where all of boto3's clients meet, Claude where all of httpx2's connections do, so that a call that is
-added to a function later is covered without anyone remembering.
+AWS is watched where all of boto3's clients meet, Claude where all connections of httpx2 and of http.client do, so that
+a call that is added to a function later is covered without anyone remembering.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx2
@@ -91,6 +92,7 @@ def watched() -> Iterator[Outside]:
     outside = Outside()
     client: Any = BaseClient
     aws_call, claude_call = client._make_api_call, httpx2.HTTPTransport.handle_request
+    download = HTTPConnection.request
 
     def call_aws(self: Any, operation: str, params: dict[str, Any]) -> Any:
         def carry_out() -> Any:
@@ -110,7 +112,11 @@ def watched() -> Iterator[Outside]:
         answer: httpx2.Response = outside.around(f"claude.{request.method} {request.url.path}", carry_out)
         return answer
 
+    def download_from_claude(self: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        outside.around(f"claude.{method} {url}", lambda: download(self, method, url, *args, **kwargs))
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HTTPConnection, "request", download_from_claude)
         patch.setattr(BaseClient, "_make_api_call", call_aws)
         patch.setattr(httpx2.HTTPTransport, "handle_request", call_claude)
         yield outside

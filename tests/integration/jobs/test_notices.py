@@ -41,7 +41,7 @@ def test_a_finished_job_is_told_of_once_to_people_and_machines(world: World, pub
         "folder": "reviews",
     }
     assert (notice["job_id"], notice["key"]) == (job_id, "reviews/rivers.jsonl")
-    assert notice["results"].endswith(f"/{job_id}/results.jsonl")
+    assert notice["files"]["results"].endswith(f"/{job_id}/results.jsonl")
     assert world.job(job_id).notices == {"job.finished": "sent"}
     assert not world.is_open()
 

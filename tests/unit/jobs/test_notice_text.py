@@ -56,4 +56,20 @@ def test_whoever_dropped_a_table_is_told_where_theirs_is(key: str, has_table: bo
     notice = compose(job, "job.finished", PLACE, 1065.0)
     uri = f"s3://outbox/{job.job_id}/results.csv"
     assert (f"Table       {uri}" in notice.text) is has_table
-    assert notice.detail.get("csv") == (uri if has_table else None)
+    assert notice.detail["files"].get("csv") == (uri if has_table else None)
+
+
+def test_the_message_for_machines_has_counts_reasons_and_files_apart() -> None:
+    tally = Tally(9, 5, 3, 1, errors={"api_error": 3}, reasons={"not JSON": 1}, waves=2)
+    job = ended(tally)
+    detail = compose(job, "job.finished_with_errors", PLACE, 1065.0).detail
+    assert (detail["succeeded"], detail["errored"], detail["rejected"]) == (5, 3, 1)
+    assert (detail["errors"], detail["rejected_reasons"]) == ({"api_error": 3}, {"not JSON": 1})
+    folder = f"s3://outbox/{job.job_id}"
+    assert detail["files"] == {
+        "results": f"{folder}/results.jsonl",
+        "errors": f"{folder}/errors.jsonl",
+        "rejected": f"{folder}/rejected.jsonl",
+        "summary": f"{folder}/summary.json",
+        "report": f"{folder}/report.html",
+    }

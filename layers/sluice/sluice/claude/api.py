@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 
+from sluice.claude.download import open_download
 from sluice.claude.failures import failure_from_response, parse_retry_after
 from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure, SystemicFailure
 from sluice.version import USER_AGENT
@@ -80,8 +81,9 @@ class ClaudeApi:
         timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
         self._key = key
         self._renew_key = renew_key
+        self._base_url = base_url.rstrip("/")
         self._http = httpx2.Client(
-            base_url=base_url.rstrip("/"), timeout=timeout, transport=transport, follow_redirects=False
+            base_url=self._base_url, timeout=timeout, transport=transport, follow_redirects=False
         )
 
     def close(self) -> None:
@@ -134,15 +136,11 @@ class ClaudeApi:
         cut while the chunks are read is a PassingFailure; where the connection ends early without one, the last line
         is cut.
         """
-        path = f"/v1/messages/batches/{batch_id}/results"
-        try:
-            with self._http.stream("GET", path, headers=self._headers()) as answer:
-                if answer.status_code != 200:
-                    answer.read()
-                    raise self._refusal(answer)
-                yield answer.iter_bytes(_RESULT_CHUNK)
-        except httpx2.HTTPError as error:
-            raise PassingFailure(f"The results were cut ({type(error).__name__}).") from error
+        url = f"{self._base_url}/v1/messages/batches/{batch_id}/results"
+        with open_download(url, self._headers(), _CONNECT_SECONDS, _READ_SECONDS) as download:
+            if download.status != 200:
+                raise self._refusal(download.status, download.header, download.read_refusal())
+            yield download.chunks(_RESULT_CHUNK)
 
     def model(self, model_id: str) -> Model:
         """Describe a model. Raises SystemicFailure with status 404 where there is no such model."""
@@ -167,15 +165,15 @@ class ClaudeApi:
     def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> dict[str, Any]:
         answer = self._http.request(method, path, headers=self._headers() | dict(headers or {}), **request)
         if answer.status_code != 200:
-            raise self._refusal(answer)
+            raise self._refusal(answer.status_code, answer.headers.get, answer.content)
         decoded = answer.json()
         if not isinstance(decoded, dict):
             raise ValueError("The answer is not a JSON object.")
         return decoded
 
-    def _refusal(self, answer: httpx2.Response) -> ClaudeError:
-        failure = _failure(answer)
-        if answer.status_code == 401 and self._renew_key():
+    def _refusal(self, status: int, header: Callable[[str], str | None], content: bytes) -> ClaudeError:
+        failure = _failure(status, header, content)
+        if status == 401 and self._renew_key():
             return PassingFailure("The key of Claude's API was changed.", http_status=401, retry_after=0.0)
         return failure
 
@@ -188,16 +186,13 @@ class ClaudeApi:
         return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
 
 
-def _failure(answer: httpx2.Response) -> ClaudeError:
+def _failure(status: int, header: Callable[[str], str | None], content: bytes) -> ClaudeError:
     try:
-        body: object = json.loads(answer.content)
+        body: object = json.loads(content)
     except ValueError:
         body = None
     return failure_from_response(
-        answer.status_code,
-        body,
-        retry_after=parse_retry_after(answer.headers.get("retry-after")),
-        request_id=answer.headers.get("request-id"),
+        status, body, retry_after=parse_retry_after(header("retry-after")), request_id=header("request-id")
     )
 
 

@@ -249,9 +249,7 @@ def _detail(job: Job, notice: str, place: Place) -> dict[str, Any]:
         detail |= {"rejected": tally.rejected, "balanced": tally.balanced, "errors": dict(tally.errors)}
         detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
         detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
-        detail |= {name: place.uri(job.job_id, f"{name}.{end}") for name, end in _FILES}
-        if _is_table(job):
-            detail["csv"] = place.uri(job.job_id, "results.csv")
+        detail |= {"rejected_reasons": dict(tally.reasons), "files": _files(job, place)}
     if job.hold:
         detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}
     if job.failure:
@@ -259,4 +257,8 @@ def _detail(job: Job, notice: str, place: Place) -> dict[str, Any]:
     return detail
 
 
-_FILES = (("results", "jsonl"), ("errors", "jsonl"), ("rejected", "jsonl"), ("summary", "json"), ("report", "html"))
+def _files(job: Job, place: Place) -> dict[str, str]:
+    """Map what each file of an ended job is to where it lies."""
+    names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
+    files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
+    return files | ({"csv": place.uri(job.job_id, "results.csv")} if _is_table(job) else {})
