@@ -66,9 +66,18 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str], re
         connection.connect()
         connection.sock.settimeout(read_seconds)
         connection.request("GET", target, headers=dict(headers))
-        return connection.getresponse()
+        response = connection.getresponse()
     except (OSError, HTTPException) as error:
         raise PassingFailure(f"Claude could not be reached ({type(error).__name__}).") from error
+    if _is_cut_in_its_head(response):
+        raise PassingFailure("An answer was cut before its body.")
+    return response
+
+
+def _is_cut_in_its_head(response: HTTPResponse) -> bool:
+    """http.client takes an early end for the end of the headers; what says where its body ends is then not there."""
+    is_framed = response.chunked or response.length is not None
+    return not is_framed and response.getheader("connection", "").lower() != "close"
 
 
 def _connection(scheme: str, host: str, port: int | None, timeout: float) -> HTTPConnection:
