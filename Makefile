@@ -21,7 +21,7 @@ IS_FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	"$$name" -c '$(IS_FIT)' 2>/dev/null && { command -v "$$name"; break; }; done)
 
-.PHONY: help demo test local check build deploy key bench lock clean
+.PHONY: help demo test test-e2e test-jobs test-doors local check build deploy key bench lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,7 +30,15 @@ demo: $(VENV) $(SAM) $(EMULATOR) ## see it work: all three doors, on real input,
 	@$(RUN) -m local.demo
 
 test: $(VENV) $(SAM) $(EMULATOR) ## run all tests; ARGS="tests/unit -k word" runs some
-	@$(RUN) -m pytest $(or $(ARGS),tests/unit tests/integration tests/e2e)
+	@$(if $(ARGS),$(RUN) -m pytest $(ARGS),$(MAKE) --jobs --keep-going $(TESTS:%=test-%))
+
+# Tests wait a lot, for emulators and for timeouts. So they run in three parts at once, of about the same length.
+TESTS := e2e jobs doors
+test-e2e: PART := tests/e2e
+test-jobs: PART := tests/unit tests/integration/jobs
+test-doors: PART := tests/integration --ignore=tests/integration/jobs
+$(TESTS:%=test-%): test-%:
+	@bash -o pipefail -c '$(RUN) -m pytest $(PART) 2>&1 | sed -u "s/^/$*: /"'
 
 local: $(VENV) $(SAM) $(EMULATOR) ## run the stack on this machine and say how to use it
 	@$(RUN) -m local

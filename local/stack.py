@@ -141,7 +141,8 @@ def _tell_api_its_url(emulator: Emulator, function: str, api_url: str) -> None:
 
 def _make_client_key(emulator: Emulator, deployment: Deployment) -> str:
     """Make a key by the command that `make key` runs, which prints it, once."""
-    command = [sys.executable, "-m", "sluice.access", "--table", deployment.outputs["TableName"], "make", "local"]
+    arguments = ["--table", deployment.outputs["TableName"], "make", "local", "--operator"]
+    command = [sys.executable, "-m", "sluice.access", *arguments]
     environ = {**python_environ(), **emulator.environ}
     made = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode != 0:

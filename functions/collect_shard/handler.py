@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.jobs.collection.collect import Collection, collect
+from sluice.jobs.redelivery import soon_again
 from sluice.jobs.services import Services
 
 logger = Logger()
@@ -27,11 +28,8 @@ def services() -> Services:
 
 def collect_record(record: SQSRecord) -> None:
     message = record.json_body
-    try:
+    with soon_again(services().queues, services().settings.collect_queue_url, record, logger):
         result = collect(services(), message)
-    except Exception:
-        logger.exception("shard not collected", job_id=message.get("job_id"), shard=message.get("shard"))
-        raise
     count(result)
     logger.info(
         "shard",

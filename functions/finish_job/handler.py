@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.jobs.finishing.finish import finish
+from sluice.jobs.redelivery import soon_again
 from sluice.jobs.services import Services
 
 logger = Logger()
@@ -28,11 +29,8 @@ def services() -> Services:
 def finish_record(record: SQSRecord) -> None:
     message = record.json_body
     job_id = message["job_id"]
-    try:
+    with soon_again(services().queues, services().settings.finish_queue_url, record, logger):
         result = finish(services(), message)
-    except Exception:
-        logger.exception("job not finished", job_id=job_id)
-        raise
     if result.problems:
         logger.error("books do not balance", job_id=job_id, problems=list(result.problems))
         metrics.add_metric("BooksMismatch", MetricUnit.Count, 1)

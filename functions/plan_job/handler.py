@@ -15,13 +15,14 @@ from sluice.jobs.planning.arrivals import parse_message
 from sluice.jobs.planning.models import ModelCatalogue
 from sluice.jobs.planning.plan import Planner
 from sluice.jobs.planning.receive import receive
+from sluice.jobs.redelivery import soon_again
 from sluice.jobs.services import Services
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
 HAND_OVER_SECONDS = 60
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @cache
@@ -38,9 +39,10 @@ def plan_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     def may_go_on() -> bool:
         return lambda_context.get_remaining_time_in_millis() > HAND_OVER_SECONDS * 1000
 
-    planner = Planner(services(), catalogue(), may_go_on)
-    for arrival in parse_message(record.body):
-        logger.info("arrival", outcome=receive(planner, arrival))
+    with soon_again(services().queues, services().settings.plan_queue_url, record, logger):
+        planner = Planner(services(), catalogue(), may_go_on)
+        for arrival in parse_message(record.body):
+            logger.info("arrival", outcome=receive(planner, arrival))
 
 
 @logger.inject_lambda_context

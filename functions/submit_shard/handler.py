@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.jobs.batches.submit import submit
+from sluice.jobs.redelivery import soon_again
 from sluice.jobs.services import Services
 
 logger = Logger()
@@ -28,11 +29,8 @@ def submit_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
         return lambda_context.get_remaining_time_in_millis() / 1000
 
     message = record.json_body
-    try:
+    with soon_again(services().queues, services().settings.submit_queue_url, record, logger):
         result = submit(services(), message, seconds_left)
-    except Exception:
-        logger.exception("shard not submitted", job_id=message.get("job_id"), shard=message.get("shard"))
-        raise
     logger.info(
         "shard",
         job_id=message["job_id"],

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -170,20 +169,12 @@ def test_a_second_stack_runs_beside_the_first_and_leaves_no_process(
 
 
 def test_a_start_that_fails_half_way_says_why_and_leaves_no_process(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        # The emulator's port is free, the simulator's is not.
-        environ = {
-            **python_environ(),
-            "SLUICE_STATE_DIR": str(tmp_path),
-            "SLUICE_PORT_BASE": str(taken.getsockname()[1] - 1),
-        }
-        failed = subprocess.run(
-            [sys.executable, "-m", "local"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
-        )
+    # The emulator and the simulator run by the time that the parameters are looked at.
+    environ = {**python_environ(), "SLUICE_STATE_DIR": str(tmp_path), "SLUICE_PARAM_AuthMode": "nonsense"}
+    failed = subprocess.run(
+        [sys.executable, "-m", "local"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
     assert failed.returncode == 1
-    assert "make local: simulator ended before it listened" in failed.stderr
-    assert "in use" in failed.stderr
+    assert "Parameter 'AuthMode' value 'nonsense' is not in AllowedValues" in failed.stderr
     assert not (tmp_path / "stack.json").exists()
     assert processes_that_mention(str(tmp_path)) == []

@@ -116,7 +116,7 @@ def _answer(client: httpx2.Client, url: str) -> dict[str, object] | None:
 def test_the_calls_that_it_prints_work_as_they_are_printed(running: Local, tmp_path: Path) -> None:
     guide = running.output.read_text()
     exports = "\n".join(re.findall(r"^  (export .+)$", guide, re.MULTILINE))
-    stream, make_task, list_tasks = re.findall(r"^  (curl .+(?:\\\n.+)?)$", guide, re.MULTILINE)
+    stream, make_task, list_tasks = re.findall(r"^  (curl .+?(?:\\\n.+)?)$", guide, re.MULTILINE)
     make_file = re.search(r"^  (echo .+)$", guide, re.MULTILINE)
     drop = re.search(r"Without the AWS CLI: (curl -T [^;]+); (curl \S+)", guide)
     assert make_file

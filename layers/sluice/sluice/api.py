@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from sluice.access.guard import Caller, Guard
-from sluice.errors import InvalidRequest, NotFound, RequestError, SluiceError, TooManyRequests
+from sluice.errors import Forbidden, InvalidRequest, NotFound, RequestError, SluiceError, TooManyRequests
 from sluice.streams.faults import error_body
 
 _CORS_SECONDS = 7200
@@ -47,6 +47,14 @@ def build_api(
 def caller_of(router: Router) -> Caller:
     """Return who makes the call that a route is answering."""
     return cast(Caller, router.context["caller"])
+
+
+def operators_only(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
+    """Let only those through who may see and change what belongs to the whole stack. A middleware of a route."""
+    caller: Caller = app.context["caller"]
+    if not caller.is_operator:
+        raise Forbidden('This takes a key that was made with "--operator".')
+    return call_next(app)
 
 
 def headers_of(router: Router) -> Mapping[str, str]:

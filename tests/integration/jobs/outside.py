@@ -41,7 +41,8 @@ class Call:
 class Outside:
     """``step`` is the function that is running; None: nobody, and calls are the test's own.
 
-    ``interrupt`` has what happens right before the call with a number, by another's hand.
+    ``interrupt`` has what happens right before the call with a number, by another's hand. ``instead`` of some of AWS's
+    operations, something of the test's own happens.
     """
 
     step: str | None = None
@@ -50,6 +51,7 @@ class Outside:
     crashed: bool = False
     interrupt: dict[int, Callable[[], None]] = field(default_factory=dict)
     heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    instead: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
 
     def crash(self, *crashes: tuple[int, bool]) -> None:
         """Let the calls with these numbers be the last of their functions: carried out or, with True, not."""
@@ -96,6 +98,8 @@ def watched() -> Iterator[Outside]:
 
     def call_aws(self: Any, operation: str, params: dict[str, Any]) -> Any:
         def carry_out() -> Any:
+            if operation in outside.instead:
+                return outside.instead[operation](params) or {}
             answer = aws_call(self, operation, params)
             for listener in outside.heard:
                 listener(operation, params)

@@ -222,6 +222,12 @@ class World:
             case "PutEvents":
                 self.events += [json.loads(entry["Detail"]) for entry in params["Entries"]]
 
+    def put_off(self, params: dict[str, Any]) -> None:
+        """Let a message that a function has in hand come again after the visibility timeout that it asks for."""
+        letter = next(each for each in self.letters if _handle(each) == params["ReceiptHandle"])
+        assert self.stack.queue_named(params["QueueUrl"]) == letter.queue
+        letter.due = self.clock.now() + params["VisibilityTimeout"]
+
     def _post(self, url: str, body: str, due: float) -> None:
         self.letters.append(Letter(self.stack.queue_named(url), body, due))
 
@@ -252,10 +258,14 @@ def notification(upload: Upload) -> str:
     return json.dumps({"Records": [record]})
 
 
+def _handle(letter: Letter) -> str:
+    return f"handle-{id(letter)}"
+
+
 def _record(letter: Letter) -> dict[str, Any]:
     return {
         "messageId": f"{id(letter):032x}",
-        "receiptHandle": "handle",
+        "receiptHandle": _handle(letter),
         "body": letter.body,
         "attributes": {"ApproximateReceiveCount": str(letter.count), "SentTimestamp": "0"},
         "messageAttributes": {},
@@ -294,4 +304,5 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         stack = build_stack({"ClaudeBaseUrl": simulator.base_url, **parameters})
         world = World(stack, simulator, clock, outside)
         outside.heard.append(world.hear)
+        outside.instead["ChangeMessageVisibility"] = world.put_off
         yield world

@@ -213,6 +213,23 @@ class TestWithKeys:
         assert keys.call("GET", f"/v1/tasks/{task_id}", headers=mine).status == 200
         assert_error(keys.call("GET", f"/v1/tasks/{task_id}", headers=theirs), 404, "not_found_error")
 
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("GET", "/v1/jobs", 200),
+            ("GET", "/v1/jobs/none-000000000000", 404),
+            ("POST", "/v1/jobs/none-000000000000/release", 404),
+            ("POST", "/v1/jobs/none-000000000000/cancel", 404),
+            ("GET", "/v1/incidents", 200),
+            ("POST", "/v1/incidents/billing_error/release", 404),
+        ],
+    )
+    def test_what_belongs_to_the_stack_takes_an_operators_key(
+        self, keys: Stack, method: str, path: str, status: int
+    ) -> None:
+        assert_error(keys.call(method, path, headers=self.make_key(keys)), 403, "permission_error")
+        assert keys.call(method, path, headers=self.make_key(keys, operator=True)).status == status
+
     def test_a_key_is_held_to_its_models_and_its_budget(self, keys: Stack) -> None:
         key = self.make_key(keys, models=("claude-haiku-*",), budget=0.000001)
         params = {"model": "claude-opus-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}

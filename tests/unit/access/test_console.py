@@ -26,6 +26,14 @@ def test_a_key_that_is_made_works_with_the_terms_that_were_given(table: Table) -
     caller = Guard("keys", Register(table)).identify({"x-api-key": printed.strip()}, {"http": {}})
 
     assert caller.terms == KeyTerms("ci", ("claude-haiku-*",), 60, 12.5)
+    assert not caller.is_operator
+
+
+def test_an_operators_key_is_one_and_is_listed_as_one(table: Table) -> None:
+    _, printed = run(table, "make", "on call", "--operator")
+
+    assert Guard("keys", Register(table)).identify({"x-api-key": printed.strip()}, {"http": {}}).is_operator
+    assert "all (operator)" in run(table, "list")[1]
 
 
 def test_the_list_shows_terms_state_and_usage_but_no_secret(table: Table) -> None:

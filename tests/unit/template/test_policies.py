@@ -55,9 +55,11 @@ def test_a_function_that_a_queue_invokes_may_take_from_that_queue_and_no_other(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_is_told_of_a_queue_if_and_only_if_it_may_send_to_it(template: Template, function: str) -> None:
+def test_a_function_is_told_of_a_queue_if_and_only_if_it_may_write_to_it(template: Template, function: str) -> None:
     told = {v["Ref"] for k, v in template.environment(function).items() if k.endswith("_QUEUE_URL")}
-    assert {queue["Fn::GetAtt"][0] for queue in resources_of(template, function, "sqs:SendMessage")} == told
+    writes = ("sqs:SendMessage", "sqs:ChangeMessageVisibility")
+    queues = [queue for action in writes for queue in resources_of(template, function, action)]
+    assert {queue["Fn::GetAtt"][0] for queue in queues} == told
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sluice.access.spending import MonthlyUsage, month_of, read_usage
 from sluice.aws.table import DynamoDbClient, Table
 from sluice.errors import SluiceError
 
-_COLUMNS = "{id:<10}{name:<24}{made:<12}{state:<10}{rate:>8}{budget:>10}{used:>12}{answers:>9}  {models}"
+_COLUMNS = "{id:<10}{name:<24}{made:<12}{state:<10}{rate:>8}{budget:>10}{used:>12}{answers:>9}  {models}{operator}"
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], client: DynamoDbClient, out: TextIO) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], client: DynamoDbC
 
 
 def _make(register: Register, parsed: argparse.Namespace, out: TextIO) -> None:
-    terms = KeyTerms(parsed.name, tuple(parsed.model), parsed.rate, parsed.budget)
+    terms = KeyTerms(parsed.name, tuple(parsed.model), parsed.rate, parsed.budget, parsed.operator)
     out.write(f"{register.create(terms).text}\n")
     if sys.stderr.isatty():
         sys.stderr.write("Keep it now: only its hash is stored, and it cannot be shown again.\n")
@@ -67,6 +67,7 @@ def _table_lines(rows: Iterable[tuple[KeyRecord, MonthlyUsage]], month: str) -> 
         used=month,
         answers="answers",
         models="models",
+        operator="",
     )
     for record, usage in rows:
         terms = record.terms
@@ -80,6 +81,7 @@ def _table_lines(rows: Iterable[tuple[KeyRecord, MonthlyUsage]], month: str) -> 
             used=f"${usage.cost:,.2f}",
             answers=usage.succeeded + usage.failed,
             models=", ".join(terms.models) or "all",
+            operator=" (operator)" if terms.operator else "",
         )
 
 
@@ -93,6 +95,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     make.add_argument("--model", action="append", default=[], help="a model it may use, or a beginning with *; repeat")
     make.add_argument("--rate", type=_positive_int, help="requests per minute")
     make.add_argument("--budget", type=_positive_float, help="US dollars per calendar month (UTC), estimated")
+    make.add_argument("--operator", action="store_true", help="may see, release and cancel jobs, and release incidents")
     commands.add_parser("list", help="list the keys and what they have used this month")
     revoke = commands.add_parser("revoke", help="take a key out of use")
     revoke.add_argument("id", help="the eight characters after sk-sluice-")

@@ -34,6 +34,11 @@ class Caller:
     key_id: str | None = None
     terms: KeyTerms | None = None
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether what belongs to the whole stack is theirs to see and to change. IAM has let in nobody else."""
+        return self.terms is None or self.terms.operator
+
 
 @dataclass(slots=True)
 class _Belief:

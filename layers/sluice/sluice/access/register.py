@@ -22,12 +22,14 @@ _KIND = "KEY"
 @dataclass(frozen=True, slots=True)
 class KeyTerms:
     """What a key may do. No models: all of them; an entry may end in ``*``. ``rate`` in requests per minute and
-    ``budget`` in US dollars (estimated) per calendar month, UTC; None: no limit."""
+    ``budget`` in US dollars (estimated) per calendar month, UTC; None: no limit. ``operator``: it may see, release and
+    cancel jobs, and release incidents, which belong to the stack and not to a key."""
 
     name: str
     models: tuple[str, ...] = ()
     rate: int | None = None
     budget: float | None = None
+    operator: bool = False
 
     def allows(self, model: str) -> bool:
         """Say whether the key may use a model."""
@@ -110,11 +112,13 @@ def _to_item(record: KeyRecord) -> dict[str, object]:
         "models": record.terms.models,
         "rate": record.terms.rate,
         "budget": record.terms.budget,
+        "operator": record.terms.operator,
         "created_at": record.created_at,
         "revoked_at": record.revoked_at,
     }
 
 
 def _from_item(item: Item) -> KeyRecord:
-    terms = KeyTerms(item["name"], tuple(item.get("models", ())), item.get("rate"), item.get("budget"))
+    models, operator = tuple(item.get("models", ())), bool(item.get("operator"))
+    terms = KeyTerms(item["name"], models, item.get("rate"), item.get("budget"), operator)
     return KeyRecord(item["key_id"], terms, item["created_at"], item.get("revoked_at"), item["hash"])

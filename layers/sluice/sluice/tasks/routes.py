@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from sluice.api import base_url, caller_of, headers_of, json_response, read_body
+from sluice.api import base_url, caller_of, headers_of, json_response, operators_only, read_body
 from sluice.errors import InvalidRequest, NotFound
 from sluice.incidents import Incidents
 from sluice.tasks.door import TaskDoor
@@ -28,8 +28,8 @@ class TaskRoutes:
         self.router.get("/v1/tasks/<task_id>")(self.read)
         self.router.delete("/v1/tasks/<task_id>")(self.cancel)
         self.router.post("/v1/tasks/<task_id>/redeliver")(self.redeliver)
-        self.router.get("/v1/incidents")(self.list_incidents)
-        self.router.post("/v1/incidents/<kind>/release")(self.release_incident)
+        self.router.get("/v1/incidents", middlewares=[operators_only])(self.list_incidents)
+        self.router.post("/v1/incidents/<kind>/release", middlewares=[operators_only])(self.release_incident)
 
     def create(self) -> Response[str]:
         event = self.router.current_event.raw_event

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from sluice.api import json_response
+from sluice.api import json_response, operators_only
 from sluice.errors import NotFound
 from sluice.jobs.api.views import job_view, progress_view
 from sluice.jobs.batches.control import cancel_job, release_job
@@ -22,10 +22,11 @@ class JobRoutes:
     def __init__(self, services: Services) -> None:
         self.router = Router()
         self._services = services
-        self.router.get("/v1/jobs")(self.list)
-        self.router.get("/v1/jobs/<job_id>")(self.read)
-        self.router.post("/v1/jobs/<job_id>/release")(self.release)
-        self.router.post("/v1/jobs/<job_id>/cancel")(self.cancel)
+        only = [operators_only]
+        self.router.get("/v1/jobs", middlewares=only)(self.list)
+        self.router.get("/v1/jobs/<job_id>", middlewares=only)(self.read)
+        self.router.post("/v1/jobs/<job_id>/release", middlewares=only)(self.release)
+        self.router.post("/v1/jobs/<job_id>/cancel", middlewares=only)(self.cancel)
 
     def list(self) -> Response[str]:
         """List the jobs that are open; one that has ended is found by its id, or in the Outbox."""

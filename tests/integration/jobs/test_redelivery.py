@@ -1,0 +1,41 @@
+"""A step that fails is taken up again within seconds, not after the visibility timeout of its queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from sluice.jobs.model import JobStatus
+from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.world import World
+
+
+@pytest.mark.parametrize("step", ["plan_job", "submit_shard", "collect_shard", "finish_job"])
+def test_a_step_that_cannot_reach_aws_is_tried_again_within_half_a_minute(
+    world: World, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[str] = []
+    waits: list[int] = []
+
+    def fail_once(operation: str, _params: dict[str, Any]) -> None:
+        if world.outside.step == step and not failures:
+            failures.append(operation)
+            raise EndpointConnectionError(endpoint_url="https://aws")
+
+    def put_off(params: dict[str, Any]) -> None:
+        waits.append(params["VisibilityTimeout"])
+        world.put_off(params)
+
+    world.outside.heard.append(fail_once)
+    world.outside.instead["ChangeMessageVisibility"] = put_off
+    job_id = world.upload("rivers.jsonl", request_line("one", "A question between us.")).job_id
+    world.drive()
+    assert len(failures) == len(waits) == 1
+    assert 20 <= waits[0] <= 30
+    assert world.job(job_id).status is JobStatus.FINISHED
+    assert len(world.paid_batches()) == 1
+    log = caplog.text
+    assert "A step failed; its message comes again." in log
+    assert "between us" not in log
