@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -43,7 +44,7 @@ def soon_again(queues: Queues, queue_url: str, record: SQSRecord, logger: Logger
         raise
 
 
-def _named(record: SQSRecord) -> dict[str, object]:
+def _named(record: SQSRecord) -> dict[str, Any]:
     try:
         message = record.json_body
     except ValueError:
