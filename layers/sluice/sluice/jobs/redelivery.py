@@ -19,14 +19,14 @@ from sluice.errors import AwsError
 
 FIRST_SECONDS = 30.0
 LONGEST_SECONDS = 1800.0
-_FACTOR = 3
+_FACTOR = 3.0
 _SPREAD = 0.25
 
 
 def delay_after(receives: int) -> float:
     """Return the seconds to wait after a message was received ``receives`` times (from 1), with jitter."""
     seconds = min(FIRST_SECONDS * _FACTOR ** min(receives - 1, 10), LONGEST_SECONDS)
-    return seconds * random.uniform(1 - _SPREAD, 1)  # noqa: S311  jitter, not a secret
+    return seconds * random.uniform(1 - _SPREAD, 1.0)  # noqa: S311  jitter, not a secret
 
 
 @contextmanager
