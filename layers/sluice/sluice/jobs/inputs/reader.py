@@ -56,7 +56,7 @@ class BlockReader:
             yield self._end_long_line(cut)
             chunk = chunk[cut + 1 :]
         if cut := chunk.rfind(b"\n") + 1:
-            yield self._lines(b"".join((*self._held, chunk[:cut])))
+            yield self._lines(b"".join((*self._held, memoryview(chunk)[:cut])))
             chunk = chunk[cut:]
         if chunk:
             self._hold(chunk)

@@ -29,16 +29,17 @@ def batch_body(lines: Iterable[bytes], nonce: str) -> Iterator[bytes]:
     Raises ValueError where there is no line, msgspec.DecodeError where the first one is no request.
     """
     runs = iter(lines)
-    first, _, rest = next(runs, b"").partition(b"\n")
+    held = next(runs, b"")
+    first = held.partition(b"\n")[0]
     if not first:
         raise ValueError("A batch needs at least one request.")
     yield _OPENING + mark_request(first, nonce)
-    if rest:
-        yield b"," + _with_commas(rest)
+    held = held[len(first) :]
+    # What is held begins or ends with the newline that becomes the comma before the next run.
     for run in runs:
-        yield b","
-        yield _with_commas(run)
-    yield _CLOSING
+        yield held.replace(b"\n", b",")
+        held = run
+    yield held[:-1].replace(b"\n", b",") + _CLOSING
 
 
 def body_length(lines_length: int, first_line: bytes, nonce: str) -> int:
@@ -50,7 +51,3 @@ def mark_request(line: bytes, nonce: str) -> bytes:
     """Replace the ``custom_id`` of a request. Raises msgspec.DecodeError where the line is no request."""
     params = _FIRST.decode(line).params
     return b'{"custom_id":"%s","params":%s}' % (nonce.encode(), bytes(params))
-
-
-def _with_commas(run: bytes) -> bytes:
-    return run[:-1].replace(b"\n", b",")
