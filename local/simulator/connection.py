@@ -102,18 +102,21 @@ class Call:
 
     async def write(self, data: bytes) -> None:
         """Send a piece of the body. Raises ClientLeft."""
-        if self.gone.is_set():
-            raise ClientLeft
+        self._check_client()
         self.record.response_bytes += len(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self, data: bytes = b"") -> None:
-        """Send the last piece, and end the body."""
-        if self.gone.is_set():
-            raise ClientLeft
+        """Send the last piece, and end the body. Raises ClientLeft."""
+        self._check_client()
         self.record.response_bytes += len(data)
         self.record.ended_at = wall_clock()
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    def _check_client(self) -> None:
+        # The connection may be known to be broken before the watcher has had its turn.
+        if self.gone.is_set() or self._transport.is_closing():
+            raise ClientLeft
 
     async def sleep(self, seconds: float) -> None:
         """Wait. Raises ClientLeft as soon as the client has left (for short waits: after them)."""

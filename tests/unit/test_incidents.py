@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import boto3
 import pytest
-from moto import mock_aws
 
 from sluice.aws.table import Table
 from sluice.errors import SystemicFailure
@@ -27,24 +22,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def incidents(clock: Clock) -> Iterator[Incidents]:
-    def keys(partition: str, sort: str) -> Any:
-        return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
-
-    with mock_aws():
-        client: Any = boto3.client("dynamodb")
-        client.create_table(
-            TableName="sluice",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "open", "open_at")
-            ],
-            KeySchema=keys("pk", "sk"),
-            GlobalSecondaryIndexes=[
-                {"IndexName": "open", "KeySchema": keys("open", "open_at"), "Projection": {"ProjectionType": "ALL"}}
-            ],
-        )
-        yield Incidents(Table(client, "sluice"), clock)
+def incidents(table: Table, clock: Clock) -> Incidents:
+    return Incidents(table, clock)
 
 
 def test_of_all_that_open_an_incident_one_tells(incidents: Incidents) -> None:

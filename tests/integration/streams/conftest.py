@@ -17,6 +17,7 @@ from sluice.aws.light import Access, DynamoDb
 from sluice.aws.sigv4 import Credentials
 from sluice.aws.table import Table
 from tests.integration.streams.stack import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
+from tests.stack import create_table, template
 
 FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
 
@@ -29,24 +30,7 @@ def aws() -> Iterator[Aws]:
     endpoint_url = f"http://{host}:{port}"
     access = Access(REGION, Credentials("test", "test"), endpoint_url)
     found = Aws(endpoint_url, access, Table(DynamoDb(access), TABLE))
-    found.client("dynamodb").create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "open", "open_at")
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "open",
-                "KeySchema": [
-                    {"AttributeName": "open", "KeyType": "HASH"},
-                    {"AttributeName": "open_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_table(template(), found.client("dynamodb"), TABLE)
     found.client("secretsmanager").create_secret(Name=SECRET, SecretString=API_KEY)
     yield found
     server.stop()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import boto3
+
+from tests.stack import STACK, create_table, template
 
 CURRENT_SECRET = "whsec_" + base64.b64encode(b"the current key, of 32 bytes ...").decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"the next key, of 32 bytes too ..").decode()
@@ -14,7 +15,7 @@ NEXT_SECRET = "whsec_" + base64.b64encode(b"the next key, of 32 bytes too ..").d
 
 def create_resources(claude_url: str) -> dict[str, str]:
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
-    _create_table()
+    create_table(template(), boto3.client("dynamodb"))
     boto3.client("s3").create_bucket(Bucket="outbox")
     secrets = boto3.client("secretsmanager")
     secrets.create_secret(Name="claude", SecretString="sk-ant-simulator")
@@ -24,7 +25,7 @@ def create_resources(claude_url: str) -> dict[str, str]:
     arn = sqs.get_queue_attributes(QueueUrl=urls["NOTICES"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
     return {
-        "SLUICE_TABLE": "sluice",
+        "SLUICE_TABLE": STACK,
         "SLUICE_OUTBOX": "outbox",
         "SLUICE_TOPIC_ARN": topic_arn,
         "SLUICE_TASK_QUEUE_URL": urls["TASK"],
@@ -38,20 +39,3 @@ def create_resources(claude_url: str) -> dict[str, str]:
         "POWERTOOLS_SERVICE_NAME": "sluice",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
     }
-
-
-def _create_table() -> None:
-    names = ("pk", "sk", "open", "open_at")
-    boto3.client("dynamodb").create_table(
-        TableName="sluice",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-        KeySchema=_schema("pk", "sk"),
-        GlobalSecondaryIndexes=[
-            {"IndexName": "open", "KeySchema": _schema("open", "open_at"), "Projection": {"ProjectionType": "ALL"}}
-        ],
-    )
-
-
-def _schema(partition: str, sort: str) -> Any:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

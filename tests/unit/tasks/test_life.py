@@ -37,6 +37,7 @@ from sluice.tasks.signatures import WebhookSecrets
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
 from sluice.tasks.worker import Worker
+from tests.stack import STACK, create_table, template
 
 ADA = Caller("iam:ada")
 ALLOWED = {
@@ -215,27 +216,10 @@ class InMemory:
 
 
 def fresh_table() -> Table:
-    client = boto3.client("dynamodb")
-    names = client.list_tables()["TableNames"]
-    if "sluice" in names:
-        client.delete_table(TableName="sluice")
-
-    def keys(partition: str, sort: str) -> Any:
-        return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
-
-    client.create_table(
-        TableName="sluice",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk", "open", "open_at")
-        ],
-        KeySchema=keys("pk", "sk"),
-        GlobalSecondaryIndexes=[
-            {"IndexName": "open", "KeySchema": keys("open", "open_at"), "Projection": {"ProjectionType": "ALL"}}
-        ],
-    )
-    table_client: Any = client
-    return Table(table_client, "sluice")
+    client: Any = boto3.client("dynamodb")
+    if STACK in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=STACK)
+    return create_table(template(), client)
 
 
 @pytest.fixture
