@@ -55,11 +55,11 @@ build: $(VENV) $(SAM) ## build for AWS; PYTHON_RUNTIME=python3.13 ARCHITECTURE=a
 deploy: build ## build, then deploy to AWS; asks what it has to know
 	.local/sam/bin/sam deploy --guided --template-file .aws-sam/build/template.yaml
 
-key: $(VENV) $(SAM) ## make a client key: NAME=…; ARGS="list", ARGS="revoke ID"; STACK=… names the stack
+key: $(VENV) $(SAM) ## make a client key: NAME=… TERMS="--rate 60 …"; or ARGS="list", ARGS="revoke ID"; STACK=… names the stack
 	@test -n "$(NAME)$(ARGS)" || { echo 'Whom is the key for? make key NAME="the web shop"' >&2; exit 2; }
 	@table=$$(.local/sam/bin/sam list stack-outputs --stack-name "$(STACK)" --output json | $(RUN) -c \
 		'import json, sys; print(*(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "TableName"))') \
-		&& $(RUN) -m sluice.access --table "$$table" $(or $(ARGS),make "$(NAME)")
+		&& $(RUN) -m sluice.access --table "$$table" $(if $(NAME),make "$(NAME)" $(TERMS),$(ARGS))
 
 bench: $(VENV) $(SAM) $(EMULATOR) ## measure what is claimed
 	@$(RUN) -m bench $(ARGS)
