@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.streaming_soak import MODES, soak
+from bench.streaming.soak import MODES, soak
 
 
 def test_clients_log_and_accounts_agree_whatever_goes_wrong() -> None:

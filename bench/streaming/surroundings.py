@@ -17,10 +17,10 @@ from typing import Any
 
 import boto3
 
-from bench.streaming_lambda import INHERITED, INTERPRETER, Fleet, resident_mb
+from bench.streaming.fleet import INHERITED, INTERPRETER, Fleet, resident_mb
 from local.simulator.client import API_KEY, Reply, Simulator, running_simulator
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # One call after the other: with several at a time, moto loses updates of an item, which DynamoDB does not.
 _AWS = """
 import sys
@@ -97,7 +97,7 @@ def running_fastapi(bench: Bench) -> Iterator[tuple[int, int]]:
         INTERPRETER,
         "-m",
         "uvicorn",
-        "bench.streaming_fastapi:app",
+        "bench.streaming.fastapi_app:app",
         "--port",
         str(port),
         "--log-level",
@@ -158,7 +158,7 @@ def _compile(folder: Path) -> None:
 
 def copy_ordinary(folder: Path) -> Path:
     """Copy what the ordinary function imports as installers leave it: without byte code."""
-    script = "import sys, bench.streaming_ordinary; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n')"
+    script = "import sys, bench.streaming.ordinary; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n')"
     done = subprocess.run([INTERPRETER, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     packages = Path(boto3.__file__).parents[1]
     folder.mkdir()
@@ -170,13 +170,13 @@ def copy_ordinary(folder: Path) -> Path:
                 shutil.copy2(source, folder)
     for metadata in packages.glob("*.dist-info"):
         shutil.copytree(metadata, folder / metadata.name)
-    shutil.copy2(ROOT / "bench" / "streaming_ordinary.py", folder)
+    shutil.copy2(ROOT / "bench" / "streaming" / "ordinary.py", folder)
     return folder
 
 
 def start_ordinary(folder: Path) -> tuple[float, float]:
     """Return the seconds until the ordinary function has imported all, and its memory in MB."""
-    script = f"import sys; sys.path.insert(0, {str(folder)!r}); import streaming_ordinary; print('ready'); input()"
+    script = f"import sys; sys.path.insert(0, {str(folder)!r}); import ordinary; print('ready'); input()"
     environment = {**INHERITED, "PYTHONDONTWRITEBYTECODE": "1", "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}
     begun = time.monotonic()
     with subprocess.Popen(

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
-from bench.streaming_lambda import Stream, ask_over_http, cpu_seconds, resident_mb, running_fleet
-from bench.streaming_surroundings import Bench, copy_ordinary, running_fastapi, start_ordinary
+from bench.streaming.fleet import Stream, ask_over_http, cpu_seconds, resident_mb, running_fleet
+from bench.streaming.surroundings import Bench, copy_ordinary, running_fastapi, start_ordinary
+from bench.tables import provenance
 from local.simulator.client import Reply
 
 PARAMS = {
@@ -227,10 +228,11 @@ SECTIONS = ("processor", "first", "cold", "keeping", "lateness")
 def main() -> int:
     """Measure what is asked for; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", metavar="SECTION", choices=(*SECTIONS, []), help=", ".join(SECTIONS))
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
+    print(provenance(["python", "-m", "bench.streaming", *sys.argv[1:]]))
     with ExitStack() as stack:
         bench = Bench(stack, arguments.quick)
         measures: dict[str, Callable[[], None]] = {

@@ -1,6 +1,6 @@
 """The API function's own time for a task: its handler, unmodified, with an AWS that answers at once.
 
-``python -m bench.tasks_own_time`` prints the median and the 99th percentile of a thousand calls, in milliseconds.
+``python -m bench.tasks.own_time`` prints the median and the 99th percentile of a thousand calls, in milliseconds.
 """
 
 from __future__ import annotations

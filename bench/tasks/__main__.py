@@ -157,7 +157,8 @@ def measure_throughput(facts: StackFacts, simulator: Simulator, tasks: int, call
         *_percentiles(delays),
     )
     header = ("tasks", "taken", "from call to callback", "one task p50", "p99")
-    print(f"\n### Throughput with {callers} callers at once\n\n{table(header, [row])}\n\n{provenance(sys.argv)}")
+    origin = provenance(["python", "-m", "bench.tasks", *sys.argv[1:]])
+    print(f"\n### Throughput with {callers} callers at once\n\n{table(header, [row])}\n\n{origin}")
 
 
 def submit_all(facts: StackFacts, receiver: Receiver, tasks: int, callers: int) -> dict[str, float]:
@@ -196,7 +197,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.tasks, chosen.calls = 40, 10
-    subprocess.run([sys.executable, "-m", "bench.tasks_own_time"], check=True)
+    subprocess.run([sys.executable, "-m", "bench.tasks.own_time"], check=True)
     with running_stack(Options(state_dir=ROOT / ".local/bench-tasks")) as stack:
         simulator = Simulator(stack.facts.claude_base_url)
         compare_waits(stack.facts, simulator, chosen.calls)

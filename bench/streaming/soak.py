@@ -1,6 +1,6 @@
 """A soak: clients of all modes, random faults, and in the end three books that have to agree.
 
-``python -m bench.streaming_soak [--seconds 180] [--clients 12] [--seed 1]``: what the clients saw, what the functions
+``python -m bench.streaming.soak [--seconds 180] [--clients 12] [--seed 1]``: what the clients saw, what the functions
 logged, and what the table says that the key has used. Prints the counts; 1 if they differ.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx2
 
-from bench.streaming_surroundings import running_aws
+from bench.streaming.surroundings import running_aws
 from local.function_url import running_function_url
 from local.simulator.client import Break, Pace, Refuse, Reply, Simulator, running_simulator
 from local.simulator.faults import Action, BreakHow
@@ -32,7 +32,7 @@ from sluice.aws.sigv4 import Credentials
 from sluice.aws.table import Table
 from sluice.claude.events import FrameSplitter, parse_frame
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PARAMS = {"model": "claude-sonnet-5", "max_tokens": 5000, "messages": [{"role": "user", "content": "Write on and on"}]}
 MODES = ("stream", "whole", "text", "kept", "continued")
 HEADERS: dict[str, dict[str, str]] = {
