@@ -13,6 +13,7 @@ VENV := .venv/.installed
 SAM := .local/sam/.installed
 EMULATOR := .local/emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
 RUN := PYTHONPATH=$(CURDIR):$(CURDIR)/layers/sluice:$(CURDIR)/layers/streaming_runtime .venv/bin/python
 
 # The newest Python that Lambda has as well; it runs the tools, the emulator and, in the emulator, the functions.
@@ -47,7 +48,7 @@ check: $(VENV) $(SAM) ## lint, check types, validate the template
 	@ruff check .
 	@ruff format --check --quiet . || { ruff format --diff --quiet .; exit 1; }
 	@mypy $(wildcard $(SOURCES))
-	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} SAM_CLI_TELEMETRY=0 .local/sam/bin/sam validate --lint
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} .local/sam/bin/sam validate --lint
 
 build: $(VENV) $(SAM) ## build for AWS; PYTHON_RUNTIME=python3.13 ARCHITECTURE=arm64 choose for what
 	@$(RUN) -m local.build $(PYTHON_RUNTIME:%=--runtime %) $(ARCHITECTURE:%=--architecture %)
