@@ -14,7 +14,7 @@ SAM := .local/sam/.installed
 EMULATOR := .local/emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
-RUN := PYTHONPATH=$(CURDIR):$(CURDIR)/layers/sluice:$(CURDIR)/layers/streaming_runtime .venv/bin/python
+RUN := exec env PYTHONPATH=$(CURDIR):$(CURDIR)/layers/sluice:$(CURDIR)/layers/streaming_runtime .venv/bin/python
 
 # The newest Python that Lambda has as well; it runs the tools, the emulator and, in the emulator, the functions.
 # Given a whole name, a version manager's stand-in for a version that is not installed fails, and is passed over.
