@@ -15,8 +15,8 @@ from sluice.jobs.inputs.table import TableInput
 from sluice.jobs.model import Upload
 from sluice.jobs.pinned import Pinned
 
-# Small enough to stay in the processor's cache while a block is checked.
-_CHUNK_BYTES = 1 << 17
+# Small enough to stay in the processor's cache while a block is checked, large enough not to spend its time on calls.
+_CHUNK_BYTES = 1 << 18
 
 
 def open_upload(objects: Objects, upload: Upload, pinned: Pinned, rules: LineRules) -> Input:
