@@ -15,7 +15,15 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from sluice.access.guard import Caller, Guard
-from sluice.errors import Forbidden, InvalidRequest, NotFound, RequestError, SluiceError, TooManyRequests
+from sluice.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RequestError,
+    SluiceError,
+    TooManyRequests,
+    describe_error,
+)
 from sluice.streams.faults import error_body
 
 _CORS_SECONDS = 7200
@@ -73,20 +81,12 @@ def _map_errors(app: LambdaFunctionUrlResolver) -> None:
         return error_response(NotFound(f"There is no {path} with this method."), app.lambda_context.aws_request_id)
 
     def admit_defect(error: Exception) -> Response[str]:
-        # Its text may hold what the caller sent; its class and place say enough.
-        logger.error("A call met a defect.", error_class=type(error).__name__, place=_place(error))
+        logger.error("A call met a defect.", **describe_error(error))
         return error_response(SluiceError("An error inside Sluice."), app.lambda_context.aws_request_id)
 
     app.exception_handler(SluiceError)(refuse)
     app.exception_handler(NotFoundError)(refuse_route)
     app.exception_handler(Exception)(admit_defect)
-
-
-def _place(error: Exception) -> str:
-    traceback = error.__traceback__
-    while traceback and traceback.tb_next:
-        traceback = traceback.tb_next
-    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else ""
 
 
 def error_response(error: SluiceError, request_id: str) -> Response[str]:

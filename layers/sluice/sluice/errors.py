@@ -29,6 +29,8 @@ a caller over HTTP gets (Claude API: Errors).
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SluiceError(Exception):
     retryable = False
@@ -155,3 +157,17 @@ class ObjectNotFound(AwsError):
 
 class AwsUnavailable(AwsError):
     retryable = True
+
+
+_FRAMES = 5
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Return what a log may have of an error: its class, the last places that it came through and, where it is one of
+    Sluice's own, its text. That of others may hold what somebody has sent."""
+    places, traceback = [], error.__traceback__
+    while traceback:
+        places.append(f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    text = str(error) if isinstance(error, SluiceError) else ""
+    return {"error_class": type(error).__name__, "error": text, "place": " > ".join(places[-_FRAMES:])}

@@ -13,8 +13,11 @@ from tests.integration.jobs.world import World
 
 
 @pytest.mark.parametrize("step", ["plan_job", "submit_shard", "collect_shard", "finish_job"])
-def test_a_step_that_cannot_reach_aws_is_tried_again_within_half_a_minute(
-    world: World, step: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "failure", [EndpointConnectionError(endpoint_url="https://aws"), RuntimeError("A question between us.")], ids=repr
+)
+def test_a_step_that_fails_is_tried_again_within_half_a_minute(
+    world: World, step: str, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures: list[str] = []
     waits: list[int] = []
@@ -22,7 +25,7 @@ def test_a_step_that_cannot_reach_aws_is_tried_again_within_half_a_minute(
     def fail_once(operation: str, _params: dict[str, Any]) -> None:
         if world.outside.step == step and not failures:
             failures.append(operation)
-            raise EndpointConnectionError(endpoint_url="https://aws")
+            raise failure
 
     def put_off(params: dict[str, Any]) -> None:
         waits.append(params["VisibilityTimeout"])
@@ -36,6 +39,5 @@ def test_a_step_that_cannot_reach_aws_is_tried_again_within_half_a_minute(
     assert 20 <= waits[0] <= 30
     assert world.job(job_id).status is JobStatus.FINISHED
     assert len(world.paid_batches()) == 1
-    log = caplog.text
-    assert "A step failed; its message comes again." in log
-    assert "between us" not in log
+    assert "A step failed; its message comes again." in caplog.text
+    assert "between us" not in repr([vars(record) for record in caplog.records])

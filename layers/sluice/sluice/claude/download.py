@@ -1,4 +1,4 @@
-"""A large answer, downloaded: by ``http.client``, which needs a fifth of the processor time of httpx2 for each byte."""
+"""A large answer, downloaded: by ``http.client``, which needs a tenth of the processor time of httpx2 for each byte."""
 
 from __future__ import annotations
 

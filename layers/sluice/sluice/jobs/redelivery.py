@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from sluice.aws.queues import Queues
-from sluice.errors import AwsError
+from sluice.errors import AwsError, describe_error
 
 FIRST_SECONDS = 30.0
 LONGEST_SECONDS = 1800.0
@@ -34,8 +34,8 @@ def soon_again(queues: Queues, queue_url: str, record: SQSRecord, logger: Logger
     """Log what the step raises, with the job and the shard of the message, and let the message come again soon."""
     try:
         yield
-    except Exception:
-        logger.exception("A step failed; its message comes again.", **_named(record))
+    except Exception as failure:
+        logger.error("A step failed; its message comes again.", **_named(record), **describe_error(failure))
         receives = int(record.attributes.approximate_receive_count or 1)
         try:
             queues.show_again(queue_url, record.receipt_handle, delay_after(receives))

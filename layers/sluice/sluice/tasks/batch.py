@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from sluice.aws.queues import Queues
-from sluice.errors import AwsError, SluiceError
+from sluice.errors import AwsError, describe_error
 
 # Lambda: at most ten messages of a queue to an invocation, unless it waits to gather more.
 _THREADS = 10
@@ -69,9 +69,7 @@ class TaskBatch:
         return outcome
 
     def _put_off(self, record: SQSRecord, error: Exception) -> None:
-        # The text of an error that is not ours may hold what a caller sent.
-        text = str(error) if isinstance(error, SluiceError) else ""
-        self.logger.error("A message comes again.", error_class=type(error).__name__, error=text)
+        self.logger.error("A message comes again.", **describe_error(error))
         try:
             delay = random.uniform(*_AGAIN_SECONDS)  # noqa: S311  jitter, not a secret
             self.queues.show_again(self.queue_url, record.receipt_handle, delay)
