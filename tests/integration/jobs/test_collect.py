@@ -169,7 +169,9 @@ def test_results_that_name_a_strange_request_are_refused_loudly(world: World, ca
         world.deliver(letter)
 
     assert world.shards(mine)[0].status is ShardStatus.ENDED
-    assert "not of this shard" in caplog.text
+    (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert failed["error"] == "The results name a request that is not of this shard."
+    assert (failed["job_id"], failed["shard"]) == (mine, 0)
 
 
 def test_a_cancelled_job_keeps_what_had_finished_and_names_the_rest(world: World) -> None:
