@@ -30,7 +30,7 @@ _ANY_CUT = re.compile(rb"\}\s*(,)\s*\{")
 _MAX_TRIES = 8
 
 
-class BatchRequest(Struct, forbid_unknown_fields=True):
+class BatchRequest(Struct, forbid_unknown_fields=True, gc=False):
     """One request of a batch; its params are checked when it runs."""
 
     custom_id: str
@@ -137,7 +137,7 @@ class Intake:
 
 def _cuts(window: bytearray) -> Iterator[int]:
     """Where the window may be cut, last first: the commas that may be between two requests."""
-    start, reach = len(window), 64 * 1024
+    start, reach = len(window), 8 * 1024
     likely: list[int] = []
     while start and not likely:
         start, reach = max(len(window) - reach, 0), reach * 8
