@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
@@ -11,6 +13,7 @@ import pytest
 from local.simulator.client import Break, Hide, Match, Refuse, Reply, Result
 from sluice.aws.table import Update
 from sluice.jobs.batches.control import cancel_job, release_job
+from sluice.jobs.collection import collect, order
 from sluice.jobs.model import JobStatus, ShardStatus
 from sluice.jobs.records import shard_key
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary
@@ -18,6 +21,8 @@ from tests.integration.jobs.world import World
 
 OVERLOADED = Result(outcome="errored", error_type="overloaded_error")
 RESULTS = Match(operation="batches.results")
+# Linux: a device that is always full (full(4)).
+FULL = Path("/dev/full")
 
 
 def drop(world: World, data: bytes, key: str = "rivers.jsonl") -> str:
@@ -172,6 +177,28 @@ def test_results_that_name_a_strange_request_are_refused_loudly(world: World, ca
     (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
     assert failed["error"] == "The results name a request that is not of this shard."
     assert (failed["job_id"], failed["shard"]) == (mine, 0)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no full disk on this system")
+@pytest.mark.parametrize("files_of", [order, collect], ids=["results", "errors"])
+def test_a_full_disk_says_what_to_do_and_loses_nothing(
+    world: World, files_of: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.simulator.fail(Result(outcome="errored", error_type="invalid_request_error"), Match(prompt=river(1)))
+    job_id = drop(world, requests(3))
+    world.clock.leap(120)
+    with monkeypatch.context() as patch:
+        patch.setattr(files_of, "TemporaryFile", lambda **options: FULL.open("r+b", options.get("buffering", -1)))
+        world.poll()
+        for letter in list(world.letters):
+            world.deliver(letter)
+    assert world.shards(job_id)[0].status is ShardStatus.ENDED
+    (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert "more ephemeral storage" in failed["error"]
+
+    world.drive()
+    assert (ids(world, job_id, "results"), ids(world, job_id, "errors")) == (["r-0", "r-2"], ["r-1"])
+    assert len(world.paid_batches()) == 1
 
 
 def test_a_cancelled_job_keeps_what_had_finished_and_names_the_rest(world: World) -> None:

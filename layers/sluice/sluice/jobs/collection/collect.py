@@ -7,11 +7,13 @@ message is delivered twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
-from sluice.errors import ClaudeError, ConditionFailed, PassingFailure, SystemicFailure
+from sluice.errors import ClaudeError, ConditionFailed, PassingFailure, SluiceError, SystemicFailure
 from sluice.jobs.collection.harvest import CANCELED_RESULT, Harvest, harvest_nothing, harvest_results
 from sluice.jobs.collection.order import Arrivals, open_arrivals
 from sluice.jobs.collection.parts import write_parts, write_stats, write_wave
@@ -28,6 +30,10 @@ from sluice.jobs.services import Services
 
 # Results that cannot be read yet, or not whole, are tried for about 45 minutes; after that the queue's own tries count.
 _DELAYS = (5, 15, 30, 60, 120, 240, 480, 900, 900)
+
+
+class DiskFull(SluiceError):
+    """The results of a batch do not fit the disk of the function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def collect(services: Services, message: Mapping[str, object]) -> Collection:
     attempt = int(str(message.get("attempt", 0)))
     pinned = read_pinned(services.objects, services.settings.outbox, job)
     try:
-        with open_arrivals(shard.count) as arrivals:
+        with _naming_a_full_disk(shard), open_arrivals(shard.count) as arrivals:
             harvest = _harvest(services, job, shard, message, pinned, arrivals)
             if harvest is None:
                 return Collection("not_ended")
@@ -66,6 +72,19 @@ def collect(services: Services, message: Mapping[str, object]) -> Collection:
         return Collection("done_elsewhere")
     except ClaudeError as error:
         return _after_failure(services, job, ref, attempt, error)
+
+
+@contextmanager
+def _naming_a_full_disk(shard: Shard) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(
+            f"The results of batch {shard.batch_id} do not fit the disk: give the function collect_shard more "
+            "ephemeral storage, or let shards be smaller (MaxShardRequests)."
+        ) from error
 
 
 def _harvest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,10 +19,6 @@ from sluice.jobs.services import Services
 _GROUP = 128
 MISSING_RESULT = errored_result("missing", "The results of the batch did not hold this request.")
 CANCELED_RESULT = b'{"type":"canceled"}'
-
-
-class DiskFull(SluiceError):
-    """The results of a batch do not fit the disk of the function."""
 
 
 @dataclass(slots=True)
@@ -92,26 +87,18 @@ def _check_ids(lines: Sequence[bytes], custom_ids: Sequence[bytes]) -> None:
 
 
 def harvest_results(services: Services, shard: Shard, prices: PriceList, arrivals: Arrivals) -> Harvest:
-    """Download the results of a shard's batch, to disk. Raises ClaudeError, ForeignResults, DiskFull and AwsError."""
+    """Download the results of a shard's batch, to disk. Raises ClaudeError, ForeignResults, AwsError and OSError."""
     index = IdIndex(shard.count)
     ids = _ids_reader(services, shard)
     _fill(index, shard, ids())
     accounts, fates = Accounts(prices), bytearray([Fate.SUCCEEDED]) * shard.count
-    try:
-        with services.claude.results(shard.batch_id or "") as chunks:
-            for block in read_blocks(chunks):
-                places = index.find([line.custom_id for line in block.lines])
-                arrivals.add(block.data, block.ends, places)
-                accounts.add(block.lines, places, fates)
-        del index
-        locations = arrivals.locate()
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"The results of batch {shard.batch_id} do not fit the disk: give the function collect_shard more "
-                "ephemeral storage, or let shards be smaller (MaxShardRequests)."
-            ) from error
-        raise
+    with services.claude.results(shard.batch_id or "") as chunks:
+        for block in read_blocks(chunks):
+            places = index.find([line.custom_id for line in block.lines])
+            arrivals.add(block.data, block.ends, places)
+            accounts.add(block.lines, places, fates)
+    del index
+    locations = arrivals.locate()
     if arrivals.arrived != shard.count:
         for place in locations.missing:
             fates[place] = Fate.MISSING
