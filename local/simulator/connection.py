@@ -115,7 +115,9 @@ class Call:
 
     def _check_client(self) -> None:
         # The connection may be known to be broken before the watcher has had its turn.
-        if self.gone.is_set() or self._transport.is_closing():
+        if self._transport.is_closing():
+            self._note_departure()
+        if self.gone.is_set():
             raise ClientLeft
 
     async def sleep(self, seconds: float) -> None:
