@@ -27,9 +27,27 @@ def test_the_longest_line_fills_a_shard_of_its_own() -> None:
     limits = ShardLimits(10, 2_000)
     line = write_request("a", b'{"x":"%s"}' % (b"x" * 10_000))[: limits.longest_line - 3] + b'"}}'
     nonce = "n" * 64
-    assert limits.room(0, 0) == (10, limits.longest_line + 1)
+    assert limits.room(0, 0, 0, 1) == (10, limits.longest_line + 1)
     assert body_length(len(line) + 1, line, nonce) <= 2_000
 
 
 def test_no_line_is_longer_than_the_api_takes() -> None:
     assert ShardLimits(100_000, 256_000_000).longest_line == MAX_REQUEST_BYTES
+
+
+def test_the_answers_of_a_shard_fit_the_disk_on_which_they_are_put_in_order() -> None:
+    limits = ShardLimits(100_000, 256_000_000)
+    assert limits.room(0, 0, 0, 4_096)[0] == 100_000
+    long_answers, _ = limits.room(0, 0, 0, 64_000)
+    assert long_answers * 64_000 * 8 <= 10_240 * 1024**2 < 100_000 * 64_000 * 2
+    assert limits.room(long_answers, 0, long_answers * 64_000, 64_000)[0] == 0
+
+
+def test_answers_that_may_be_asked_again_with_more_tokens_need_the_room_of_those() -> None:
+    assert ShardLimits(10, 2_000, retry_max_tokens=500).tokens_of(100) == 500
+    assert ShardLimits(10, 2_000, retry_max_tokens=500).tokens_of(900) == 900
+
+
+def test_an_empty_shard_takes_a_request_of_any_length_of_answer() -> None:
+    assert ShardLimits(10, 2_000, max_tokens=50).room(0, 0, 0, 60)[0] == 1
+    assert ShardLimits(10, 2_000, max_tokens=50).room(1, 100, 60, 60)[0] < 1

@@ -31,7 +31,7 @@ from sluice.jobs.sources.source import read_lines
 from tests.unit.jobs.memory_s3 import MemoryS3, memory_objects
 
 PARAMS = {"model": "claude-haiku-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hé"}]}
-LIMITS = ShardLimits(3, 700)
+LIMITS = ShardLimits(3, 700, retry_max_tokens=2, max_tokens=24)
 # Small, so that blocks end between any two lines.
 CHUNK_BYTES = 300
 
@@ -42,17 +42,18 @@ class Case:
 
     text: bytes
     given_id: str | None
+    max_tokens: int = 9
 
 
-def good(custom_id: str, spaced: bool, ending: bytes) -> Case:
-    values = {"custom_id": custom_id, "params": PARAMS}
+def good(custom_id: str, spaced: bool, ending: bytes, max_tokens: int = 9) -> Case:
+    values = {"custom_id": custom_id, "params": {**PARAMS, "max_tokens": max_tokens}}
     separators = None if spaced else (",", ":")
-    return Case(json.dumps(values, ensure_ascii=spaced, separators=separators).encode() + ending, custom_id)
+    return Case(json.dumps(values, ensure_ascii=spaced, separators=separators).encode() + ending, custom_id, max_tokens)
 
 
 IDS = st.sampled_from(["a", "b", "c-1", "line-2", "line-3", "D_d"]) | st.uuids().map(str)
 CASES = (
-    st.builds(good, IDS, st.booleans(), st.sampled_from([b"", b"", b"\r", b" "]))
+    st.builds(good, IDS, st.booleans(), st.sampled_from([b"", b"", b"\r", b" "]), st.sampled_from([1, 9, 60]))
     | st.builds(lambda: Case(json.dumps({"params": PARAMS}).encode(), ""))
     | IDS.map(lambda name: Case(json.dumps({"custom_id": name, "params": PARAMS, "result": {}}).encode(), name))
     | st.sampled_from([b"", b"{}", b"oops", b"\xff", b"\x00", b'{"custom_id":"x","params":{}}', b"{" * 40]).map(
@@ -75,7 +76,7 @@ def expected_of(cases: list[Case]) -> tuple[list[dict[str, Any]], list[int]]:
             rejected.append(number)
             continue
         used.add(custom_id)
-        requests.append({"custom_id": custom_id, "params": PARAMS})
+        requests.append({"custom_id": custom_id, "params": {**PARAMS, "max_tokens": case.max_tokens}})
     return requests, rejected
 
 
@@ -111,6 +112,8 @@ def requests_of(objects: Objects, found: Checkpoint) -> list[dict[str, Any]]:
         assert shard.ref.shard == number
         assert len(body) == shard.length <= LIMITS.max_bytes
         assert len(decoded) == len(ids) == shard.count <= LIMITS.max_requests
+        tokens = sum(max(each["params"]["max_tokens"], LIMITS.retry_max_tokens) for each in decoded)
+        assert tokens <= LIMITS.max_tokens or len(decoded) == 1
         assert decoded[0]["custom_id"] == shard.nonce
         decoded[0]["custom_id"] = ids[0]
         assert [each["custom_id"] for each in decoded] == ids

@@ -105,20 +105,22 @@ class ShardDraft:
         self._lines = lines
         self._betas = betas
         self._length = 0
+        self._tokens = 0
         self._first_line = b""
 
-    def room(self) -> tuple[int, int]:
-        """Return how many more requests, and bytes of lines with their newlines, there is room for."""
-        return self._limits.room(self.count, self._length)
+    def room(self, max_tokens: int) -> tuple[int, int]:
+        """Return the room for requests of ``max_tokens`` each, and for bytes of lines with their newlines."""
+        return self._limits.room(self.count, self._length, self._tokens, self._limits.tokens_of(max_tokens))
 
-    def take(self, piece: Piece, ids: Sequence[str]) -> None:
-        """Take lines, and the ``custom_id`` of each."""
+    def take(self, piece: Piece, ids: Sequence[str], max_tokens: int) -> None:
+        """Take lines, the ``custom_id`` of each, and the highest ``max_tokens`` among them."""
         if not self.count:
             self._first_line = piece.text.partition(b"\n")[0]
         self._lines.take(piece)
         self.ids += "\n".join((*ids, "")).encode()
         self.count += len(ids)
         self._length += len(piece.text)
+        self._tokens += len(ids) * self._limits.tokens_of(max_tokens)
 
     def close(self, ids_key: str) -> Shard:
         """Finish the objects with the lines; the ids are the caller's to put."""

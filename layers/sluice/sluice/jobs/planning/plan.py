@@ -94,7 +94,7 @@ class Planner:
         """Read on from a checkpoint; say how far, as ``Survey.finish`` does, and whether to the end."""
         check = ModelCheck(self.catalogue, self.services.now())
         place = Workplace(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
-        limits = ShardLimits(pinned.max_shard_requests, pinned.max_shard_bytes)
+        limits = ShardLimits(pinned.max_shard_requests, pinned.max_shard_bytes, pinned.folder.retry_max_tokens or 0)
         rules = LineRules(
             Defaults(pinned.model, pinned.folder.max_tokens),
             limits.longest_line,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sluice.aws.objects import Objects, Writer
 from sluice.jobs.blocks import whole_lines
 from sluice.jobs.inputs.batches import Input
-from sluice.jobs.inputs.lines import Asked, BadLine, Block, GoodLine, LineRules, Run, check_lines
+from sluice.jobs.inputs.lines import Asked, BadLine, GoodLine, LineRules, Run, check_lines
 from sluice.jobs.inputs.request import LineProblem
 from sluice.jobs.model import Shard, ShardRef, Upload, work_key
 from sluice.jobs.planning.checkpoint import Checkpoint
@@ -132,7 +132,7 @@ class Survey:
                     self._take(line)
             case Run():
                 self._counts.accept(item.asked, len(item.block.data))
-                self._take_run(item.block, item.ids)
+                self._take_run(item)
             case GoodLine() if self._first_uses.take(item.custom_id):
                 self._counts.accept({item.model: Asked(1, item.max_tokens, item.max_tokens)}, len(item.text) + 1)
                 self._take_line(item)
@@ -142,24 +142,26 @@ class Survey:
             case BadLine():
                 self._reject(item)
 
-    def _take_run(self, block: Block, ids: list[str]) -> None:
-        self._hashes.add(ids)
-        offset, data = block.offset, block.data
+    def _take_run(self, run: Run) -> None:
+        self._hashes.add(run.ids)
+        offset, data, ids = run.block.offset, run.block.data, run.ids
+        highest = max(of_model.highest for of_model in run.asked.values())
         while data:
             draft = self._draft_now()
-            count, length = fitting_lines(data, len(ids), *draft.room())
+            count, length = fitting_lines(data, len(ids), *draft.room(highest))
             if count:
-                draft.take(Piece(offset, length - 1, data[:length]), ids[:count])
+                draft.take(Piece(offset, length - 1, data[:length]), ids[:count], highest)
                 offset, data, ids = offset + length, data[length:], ids[count:]
             if data:
                 self._close_shard()
 
     def _take_line(self, line: GoodLine) -> None:
         self._hashes.add((line.custom_id,))
-        requests, length = self._draft_now().room()
+        requests, length = self._draft_now().room(line.max_tokens)
         if requests < 1 or length <= len(line.text):
             self._close_shard()
-        self._draft_now().take(Piece(line.offset, line.length, line.text + b"\n", line.edit), (line.custom_id,))
+        piece = Piece(line.offset, line.length, line.text + b"\n", line.edit)
+        self._draft_now().take(piece, (line.custom_id,), line.max_tokens)
 
     def _reject(self, line: BadLine) -> None:
         if self._rejected is None:
