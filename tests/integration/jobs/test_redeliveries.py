@@ -129,7 +129,5 @@ def test_no_order_of_deliveries_loses_repeats_or_doubles_anything() -> None:
     with running_simulator() as simulator:
         Deliveries.simulator = simulator
         case = Deliveries.TestCase
-        case.settings = settings(
-            max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-        )
+        case.settings = settings(max_examples=12, stateful_step_count=15, suppress_health_check=list(HealthCheck))
         case("runTest").runTest()

@@ -10,7 +10,7 @@ from sluice.aws.join import Piece, Range, plan_parts
 LEAST, MOST = 5, 40
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(1, 130), max_size=30))
 def test_parts_are_legal_and_have_every_byte_once_in_order(sizes: list[int]) -> None:
     pieces = [Piece(f"k{number}", size) for number, size in enumerate(sizes)]

@@ -43,13 +43,12 @@ def feed_all(pieces: list[bytes]) -> tuple[list[bytes], bytes]:
 
 
 @given(streams(), st.lists(st.integers(0, 10_000), max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_cut_of_the_bytes_gives_the_same_frames(data: bytes, places: list[int]) -> None:
     assert feed_all(cut(data, places)) == feed_all([data])
 
 
 @given(streams())
-@settings(deadline=None)
 def test_byte_by_byte_gives_the_same_frames_and_loses_none(data: bytes) -> None:
     frames, rest = feed_all([bytes([byte]) for byte in data])
 
@@ -64,7 +63,6 @@ def test_byte_by_byte_gives_the_same_frames_and_loses_none(data: bytes) -> None:
     ),
     st.lists(st.integers(0, 10_000), max_size=8),
 )
-@settings(deadline=None)
 def test_events_written_are_the_events_read(written: list[tuple[str, dict[str, str]]], places: list[int]) -> None:
     data = b"".join(f"event: {name}\ndata: {json.dumps(values)}\n\n".encode() for name, values in written)
 

@@ -78,7 +78,7 @@ counts = st.one_of(st.none(), st.integers(0, 300))
 usages = st.builds(Usage, counts, counts, counts, counts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["m", "n"]), usages), max_size=12), st.integers(1, 5))
 def test_how_lines_come_in_blocks_makes_no_difference(lines: list[tuple[str, Usage]], size: int) -> None:
     answers = [answer(model, usage) for model, usage in lines]

@@ -65,7 +65,7 @@ hashes: list[Callable[[str], int]] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ids=custom_ids, data=st.data(), hash_of=st.sampled_from(hashes))
 def test_any_permutation_comes_back_in_order(
     ids: list[str], data: st.DataObject, hash_of: Callable[[str], int]
@@ -89,7 +89,7 @@ def test_any_permutation_comes_back_in_order(
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ids=custom_ids, wanted=st.data())
 def test_only_the_lines_of_one_decision_are_read(ids: list[str], wanted: st.DataObject) -> None:
     decided = bytes(wanted.draw(st.lists(st.sampled_from([0, 1]), min_size=len(ids), max_size=len(ids))))

@@ -13,7 +13,7 @@ texts = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=50)
 bars = st.lists(st.builds(Bar, texts, st.floats(0, 1e9), texts), max_size=15)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bars, texts)
 def test_every_plot_is_well_formed_and_within_its_frame(drawn: list[Bar], title: str) -> None:
     for draw in (share_bar, row_bars, column_bars):

@@ -65,7 +65,7 @@ def test_an_error_without_a_body_has_no_type() -> None:
     assert block.lines[0].result.inner_error.type == ""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(codec="utf-8"), max_size=30), st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True))
 def test_a_custom_id_is_restored_and_nothing_else_changes(text: str, custom_id: str) -> None:
     result = {"type": "succeeded", "message": {"content": text, "custom_id": "nonce"}}

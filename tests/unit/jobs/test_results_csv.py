@@ -97,7 +97,7 @@ def test_a_row_that_is_too_long_keeps_its_columns_apart() -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zs")), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(cells, st.sampled_from(["answer", "error", "rejected"])), min_size=1, max_size=12))
 def test_the_columns_come_back_as_they_were_in_their_order(given_rows: list[tuple[str, str]]) -> None:
     text = io.StringIO()

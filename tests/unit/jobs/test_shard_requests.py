@@ -12,7 +12,7 @@ from sluice.errors import SluiceError
 from sluice.jobs.sources.shard_requests import lines_of_ids, read_request, wanted_lines, with_max_tokens
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.binary(max_size=4).map(lambda text: text.replace(b"\n", b"")), st.booleans()), max_size=30),
     st.integers(1, 7),

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.aws.objects import Objects
@@ -137,8 +137,6 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sluice.jobs.inputs.packed._CHUNK_BYTES", CHUNK_BYTES)
 
 
-# The fixture sets constants, which are the same for all examples.
-@settings(suppress_health_check=[], deadline=None)
 @given(st.lists(CASES, max_size=12), st.lists(st.booleans(), max_size=6), st.booleans(), st.booleans())
 def test_every_line_ends_in_one_shard_or_is_rejected(
     cases: list[Case], stops: list[bool], packed: bool, ended: bool

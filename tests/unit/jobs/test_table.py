@@ -313,5 +313,5 @@ class ActorsWithOldNews(RuleBasedStateMachine):
 
 TestActorsWithOldNews = ActorsWithOldNews.TestCase
 TestActorsWithOldNews.settings = settings(
-    max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=8, stateful_step_count=20, suppress_health_check=list(HealthCheck)
 )

@@ -95,7 +95,7 @@ def test_the_pause_doubles_with_each_wave_of_passing_errors_and_is_none_after_ex
 fates = st.sampled_from(sorted(Fate))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     shards=st.lists(st.integers(1, 8), min_size=1, max_size=4),
     policy=st.builds(Policy, st.integers(1, 4), st.just(1.0), st.sampled_from([None, 100])),

@@ -42,7 +42,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     params=st.lists(st.dictionaries(st.sampled_from(["messages", "custom_id", "params", "x"]), JSON), min_size=1),
     window=st.integers(1, 300),

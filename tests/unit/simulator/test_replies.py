@@ -39,7 +39,7 @@ def test_another_prompt_has_another_answer() -> None:
     assert text_of(answer("Tell me of the sky")) != text_of(answer())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(min_size=1), st.integers(0, 200))
 def test_no_answer_exceeds_max_tokens(prompt: str, limit: int) -> None:
     message = answer(prompt, max_tokens=limit)

@@ -95,7 +95,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SCHEMAS)
 def test_any_nested_schema_is_met(schema: dict[str, Any]) -> None:
     check(value_for(schema, WORDS), schema)

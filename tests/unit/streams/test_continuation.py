@@ -108,7 +108,7 @@ TEXTS = st.lists(st.text(alphabet="ab \n", min_size=1, max_size=3), max_size=4)
 @given(
     st.lists(st.tuples(KINDS, TEXTS), max_size=3), TEXTS, st.booleans(), st.lists(st.tuples(KINDS, TEXTS), max_size=3)
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_two_parts_make_one_answer_wherever_it_was_cut(
     earlier: list[tuple[str, list[str]]], last: list[str], complete: bool, later: list[tuple[str, list[str]]]
 ) -> None:

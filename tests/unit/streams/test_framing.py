@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.streams.framing import ChunkedBody, FramingError, SizedBody
@@ -21,7 +21,6 @@ PLACES = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 @given(CHUNKS, PLACES, st.sampled_from([b"", b";name=value"]), st.sampled_from([b"", b"trailer: x\r\n"]))
-@settings(deadline=None)
 def test_a_chunked_body_is_read_however_it_comes(
     chunks: list[bytes], places: list[int], extension: bytes, trailer: bytes
 ) -> None:
@@ -37,7 +36,6 @@ def test_a_chunked_body_is_read_however_it_comes(
 
 
 @given(CHUNKS, PLACES, st.integers(1, 200))
-@settings(deadline=None)
 def test_a_chunked_body_that_lacks_its_end_is_not_complete(chunks: list[bytes], places: list[int], lost: int) -> None:
     wire = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     body = ChunkedBody()
@@ -55,7 +53,6 @@ def test_what_is_no_chunk_is_told(wire: bytes) -> None:
 
 
 @given(st.binary(max_size=60), PLACES)
-@settings(deadline=None)
 def test_a_body_of_known_length_ends_there(content: bytes, places: list[int]) -> None:
     body = SizedBody(len(content))
 

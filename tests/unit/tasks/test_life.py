@@ -229,5 +229,5 @@ def aws() -> Iterator[None]:
 
 
 def test_tasks_settle_whatever_happens_on_the_way(aws: None) -> None:
-    profile = settings(max_examples=15, stateful_step_count=25, deadline=None)
+    profile = settings(max_examples=15, stateful_step_count=25)
     run_state_machine_as_test(Tasks, settings=profile)
