@@ -141,12 +141,16 @@ def test_what_is_remembered_of_addresses_is_bounded(guard: Guard) -> None:
     assert len(guard._wrong) <= 1000
 
 
-def test_a_signed_caller_is_its_principal(register: Register) -> None:
-    context = {"authorizer": {"iam": {"userArn": "arn:aws:sts::1:assumed-role/app/session"}}}
-
-    caller = Guard("iam", register).identify({}, context)
-
-    assert caller == Caller("iam:arn:aws:sts::1:assumed-role/app/session")
+@pytest.mark.parametrize(
+    ("arn", "owner"),
+    [
+        ("arn:aws:iam::1:user/team/ada", "iam:arn:aws:iam::1:user/team/ada"),
+        ("arn:aws:sts::1:assumed-role/app/session-1", "iam:arn:aws:sts::1:assumed-role/app"),
+        ("arn:aws:sts::1:assumed-role/app/session-2", "iam:arn:aws:sts::1:assumed-role/app"),
+    ],
+)
+def test_a_signed_caller_is_its_user_or_role_whatever_the_session(register: Register, arn: str, owner: str) -> None:
+    assert Guard("iam", register).identify({}, {"authorizer": {"iam": {"userArn": arn}}}) == Caller(owner)
 
 
 def test_a_key_is_held_to_its_models(guard: Guard) -> None:
@@ -185,6 +189,13 @@ def test_a_budget_ends_with_its_month(guard: Guard, clock: Clock) -> None:
         guard.admit(caller)
     clock.now += 31 * 86_400
     guard.admit(caller)
+
+
+def test_a_key_with_a_budget_uses_no_model_whose_cost_is_unknown(guard: Guard) -> None:
+    guard.admit(Caller("key:a", "a", KeyTerms("someone", budget=1.0)), "claude-haiku-5-5")
+    guard.admit(Caller("key:b", "b", KeyTerms("someone")), "claude-of-next-year")
+    with pytest.raises(Forbidden, match="no price"):
+        guard.admit(Caller("key:a", "a", KeyTerms("someone", budget=1.0)), "claude-of-next-year")
 
 
 def test_what_another_copy_spent_is_known_within_a_minute(register: Register, clock: Clock) -> None:

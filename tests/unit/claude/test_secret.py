@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sluice.claude.secret import ClaudeKey
-from sluice.errors import AwsUnavailable
+from sluice.errors import AwsUnavailable, SystemicFailure
 
 
 class Secrets:
@@ -88,3 +88,11 @@ def test_a_secret_that_was_never_read_is_told(clock: Clock) -> None:
 
     with pytest.raises(AwsUnavailable):
         ClaudeKey(secrets, "claude", clock=clock).current()
+
+
+@pytest.mark.parametrize("text", ["", '{\n "apiKey": "sk-ant-real"\n}', "sk-ant-real sk-ant-other", "sk-ant-r\u00e9al"])
+def test_a_secret_that_is_no_bare_key_is_refused_and_not_quoted(clock: Clock, text: str) -> None:
+    with pytest.raises(SystemicFailure) as refused:
+        ClaudeKey(Secrets(text), "claude", clock=clock).current()
+    assert refused.value.error_type == "authentication_error"
+    assert "sk-ant" not in str(refused.value)

@@ -47,5 +47,10 @@ def test_there_is_an_output_for_every_door_bucket_and_queue(template: Template) 
     values = [output["Value"] for output in template.body["Outputs"].values()]
     for name in ("Inbox", "Outbox", "Table", "CompletionTopic", *template.of_type("AWS::SQS::Queue")):
         assert {"Ref": name} in values
-    for function in ("StreamMessages", "ServeApi"):
-        assert {"Fn::GetAtt": [f"{function}Url", "FunctionUrl"]} in values
+
+
+@pytest.mark.parametrize(("output", "function"), [("StreamUrl", "StreamMessages"), ("ApiUrl", "ServeApi")])
+def test_the_url_of_a_door_takes_a_path_behind_it_as_it_is(template: Template, output: str, function: str) -> None:
+    parts = {"Fn::Split": ["/", {"Fn::GetAtt": [f"{function}Url", "FunctionUrl"]}]}
+    value = template.body["Outputs"][output]["Value"]
+    assert value == {"Fn::Sub": ["https://${Domain}", {"Domain": {"Fn::Select": [2, parts]}}]}

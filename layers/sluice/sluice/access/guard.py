@@ -28,7 +28,7 @@ AuthMode = Literal["iam", "keys"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. ``owner`` is whom a stream or a task belongs to: a key, or an IAM principal. ``key_id`` None: IAM."""
+    """Who calls. ``owner`` is whom a stream or a task belongs to: a key, an IAM user or role. ``key_id`` None: IAM."""
 
     owner: str
     key_id: str | None = None
@@ -82,8 +82,8 @@ class Guard:
             raise Forbidden(
                 f"The key {terms.name!r} may not use the model {model!r}. It may use: {', '.join(terms.models)}."
             )
-        if terms.budget is not None and self._cost_so_far(caller.key_id) >= terms.budget:
-            raise BudgetSpent(f"The monthly budget of the key {terms.name!r}, ${terms.budget:.2f}, is spent.")
+        if terms.budget is not None:
+            self._check_budget(caller.key_id, terms, terms.budget, model)
         if terms.rate is not None:
             wait = take_turn(self._register.table, caller.key_id, terms.rate, self._clock())
             if wait is not None:
@@ -95,6 +95,16 @@ class Guard:
             return
         usage = add_usage(self._register.table, caller.key_id, spent, self._clock())
         self._believe(f"cost:{caller.key_id}:{usage.month}", usage.cost)
+
+    def _check_budget(self, key_id: str, terms: KeyTerms, budget: float, model: str | None) -> None:
+        from sluice.claude.prices import shipped_prices  # a cold start need not wait for the price list
+
+        if model is not None and shipped_prices().find(model) is None:
+            raise Forbidden(
+                f"The key {terms.name!r} has a budget, and the model {model!r} has no price to hold against it."
+            )
+        if self._cost_so_far(key_id) >= budget:
+            raise BudgetSpent(f"The monthly budget of the key {terms.name!r}, ${budget:.2f}, is spent.")
 
     def _find(self, sent: str) -> KeyRecord | None:
         text = parse_key(sent)
@@ -156,6 +166,13 @@ def _bearer(authorization: str) -> str:
 
 
 def _principal(request_context: Mapping[str, Any]) -> str:
-    """Name the principal whose signature Lambda has checked (Lambda: Function URL events, ``authorizer.iam``)."""
+    """Name the user or role whose signature Lambda has checked (Lambda: Function URL events, ``authorizer.iam``).
+
+    The name of a role's session is left out: it changes with each renewal of the credentials, and what belongs to the
+    caller has to stay theirs (IAM: assumed-role/<role>/<session>).
+    """
     iam = (request_context.get("authorizer") or {}).get("iam") or {}
-    return f"iam:{iam.get('userArn') or 'unsigned'}"
+    arn = str(iam.get("userArn") or "unsigned")
+    if ":assumed-role/" in arn:
+        arn = arn.rpartition("/")[0]
+    return f"iam:{arn}"

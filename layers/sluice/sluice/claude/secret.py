@@ -1,16 +1,19 @@
-"""The key for Claude, read from Secrets Manager and kept for a while."""
+"""Secrets, read from Secrets Manager and kept for a while; the key for Claude is one of them."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sluice.errors import AwsUnavailable
+from sluice.errors import AwsUnavailable, SystemicFailure
 
 REFRESH_SECONDS = 300.0
 # However many calls fail with a key that Claude refuses, the secret is read again this often at most.
 _RENEW_SECONDS = 10.0
+# What can stand in a header as it is.
+_KEY = re.compile(r"[!-~]+")
 
 
 class SecretsClient(Protocol):
@@ -19,8 +22,8 @@ class SecretsClient(Protocol):
     def get_secret_value(self, **kwargs: Any) -> Any: ...
 
 
-class ClaudeKey:
-    """A key that is read at its first use, and again each ``refresh_seconds``, so that a rotated one is picked up."""
+class KeptSecret:
+    """A secret, read at its first use, and again each ``refresh_seconds``, so that a rotated one is picked up."""
 
     def __init__(
         self,
@@ -37,14 +40,14 @@ class ClaudeKey:
         self._read_at = 0.0
 
     def current(self) -> str:
-        """Return the key. Raises AwsUnavailable if it was never read and cannot be; an old one is better than none."""
+        """Return it. Raises AwsUnavailable if it was never read and cannot be; an old one is better than none."""
         if self._value is None or self._clock() - self._read_at >= self._refresh_seconds:
             self._read()
         assert self._value is not None
         return self._value
 
     def renew(self) -> bool:
-        """Read the key again because Claude has refused it; say whether it has changed."""
+        """Read it again because it was refused; say whether it has changed."""
         if self._clock() - self._read_at < _RENEW_SECONDS:
             return False
         before = self._value
@@ -58,8 +61,25 @@ class ClaudeKey:
         except Exception as error:  # noqa: BLE001  boto3's errors and the light client's have no common class
             if self._value is None:
                 raise AwsUnavailable(
-                    f"The secret with the Claude key could not be read ({type(error).__name__})."
+                    f"The secret {self._secret_id} could not be read ({type(error).__name__})."
                 ) from None
             self._read_at = self._clock()
             return
         self._value, self._read_at = value, self._clock()
+
+
+class ClaudeKey(KeptSecret):
+    """The key for Claude's API."""
+
+    def current(self) -> str:
+        """Return the key. Raises SystemicFailure where the secret holds anything else, and what ``KeptSecret`` does.
+
+        A header that cannot be written would be quoted, key and all, by the error of whoever writes it.
+        """
+        key = super().current()
+        if not _KEY.fullmatch(key):
+            raise SystemicFailure(
+                "The secret with the key of Claude's API is empty, or holds more than the bare key.",
+                error_type="authentication_error",
+            )
+        return key

@@ -16,7 +16,7 @@ from sluice.aws.objects import Objects
 from sluice.aws.queues import Queues
 from sluice.aws.table import Table
 from sluice.aws.topic import Topic
-from sluice.claude.secret import ClaudeKey
+from sluice.claude.secret import ClaudeKey, KeptSecret
 from sluice.incidents import Incidents
 from sluice.tasks.breaker import Breakers
 from sluice.tasks.claude import Claude
@@ -90,7 +90,7 @@ class TaskServices:
     def courier(self) -> Courier:
         settings = self.settings
         secrets: Any = self.session.client("secretsmanager", config=_AWS)
-        webhook_secret = ClaudeKey(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
+        webhook_secret = KeptSecret(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
         return Courier(
             settings=settings,
             table=TaskTable(self.table),
