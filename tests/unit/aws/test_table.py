@@ -124,10 +124,12 @@ class Failing:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.calls = 0
+        self.tokens: set[str | None] = set()
 
     def __getattr__(self, name: str) -> Any:
-        def call(**_: Any) -> dict[str, Any]:
+        def call(**request: Any) -> dict[str, Any]:
             self.calls += 1
+            self.tokens.add(request.get("ClientRequestToken"))
             if self.errors:
                 raise self.errors.pop(0)
             return {"Items": []}
@@ -176,6 +178,16 @@ def test_a_transaction_that_meets_another_is_tried_again() -> None:
     Table(client, "table", sleep=waits.append).transact(Put(ITEM))
 
     assert (client.calls, len(waits)) == (4, 3)
+
+
+def test_a_transaction_whose_answer_was_lost_is_asked_for_by_the_same_token() -> None:
+    client = Failing(ConnectionResetError())
+    for _ in range(2):
+        Table(client, "table", sleep=lambda _: None).transact(Put(ITEM))
+
+    assert client.calls == 3
+    assert len(client.tokens) == 2
+    assert all(client.tokens)
 
 
 def test_a_transaction_is_not_tried_for_ever_nor_after_a_condition_failed() -> None:

@@ -7,6 +7,7 @@ The client is boto3's low-level one or, in the streaming door, ``aws.light.Dynam
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,9 +183,11 @@ class Table:
             {("Put" if isinstance(change, Put) else "Update"): {"TableName": self.name, **change.encode()}}
             for change in changes
         ]
+        # DynamoDB: a transaction whose answer was lost is not applied twice, nor refused, where its token is the same.
+        token = secrets.token_hex(16)
         for attempt in range(_CONFLICT_TRIES):
             try:
-                _translated(self.client.transact_write_items, TransactItems=items)
+                _translated(self.client.transact_write_items, TransactItems=items, ClientRequestToken=token)
                 return
             except AwsUnavailable:
                 if attempt == _CONFLICT_TRIES - 1:
