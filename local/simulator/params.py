@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from local.simulator.errors import ApiError
 from local.simulator.models import Model, find_model
+from local.simulator.structured import has_open_object
 
 VERSIONS = ("2023-01-01", "2023-06-01", "2026-10-21")
 _NO_SAMPLING_SINCE = "2026-10-21"
@@ -141,6 +142,7 @@ def read_message(body: bytes | Raw, version: str, *, batched: bool = False) -> M
     _check_version(params, version)
     _check_messages(params, model)
     _check_thinking(params)
+    _check_format(params)
     _check_tools(params)
     return params
 
@@ -223,6 +225,13 @@ def _check_thinking(params: MessageParams) -> None:
         raise ApiError(400, "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
     if thinking.budget_tokens >= params.max_tokens:
         raise ApiError(400, "`max_tokens` must be greater than `thinking.budget_tokens`.")
+
+
+def _check_format(params: MessageParams) -> None:
+    form = params.output_config.format if params.output_config else None
+    if form is not None and has_open_object(form.schema):
+        text = "For 'object' type, 'additionalProperties' must be explicitly set to false"
+        raise ApiError(400, f"output_config.format.schema: {text}")
 
 
 def _check_tools(params: MessageParams) -> None:

@@ -1,9 +1,24 @@
-"""A JSON value that fits a JSON schema, made of the words of a prompt. Pure."""
+"""JSON schemas of answers: whether the API takes one, and a value that fits it, made of words of a prompt. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _MAX_DEPTH = 12
+
+
+def has_open_object(schema: object) -> bool:
+    """Whether any object in it does not say `additionalProperties: false` (Claude API: Structured outputs)."""
+    return any(
+        part.get("type") == "object" and part.get("additionalProperties") is not False for part in _parts(schema)
+    )
+
+
+def _parts(schema: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(schema, Mapping):
+        yield schema
+    if isinstance(schema, Mapping | list):
+        for value in schema.values() if isinstance(schema, Mapping) else schema:
+            yield from _parts(value)
 
 
 def value_for(schema: Mapping[str, Any], words: Sequence[str]) -> Any:

@@ -8,6 +8,8 @@ from local.simulator.params import read_message, read_tokens
 
 OLD, NEW = "2023-06-01", "2026-10-21"
 TURN = {"role": "user", "content": "Hello"}
+CLOSED = {"type": "object", "properties": {"type": {"type": "string"}}, "additionalProperties": False}
+OPEN = {**CLOSED, "properties": {"parts": {"type": "array", "items": {"type": "object"}}}}
 GOOD: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [TURN]}
 
 
@@ -22,7 +24,8 @@ def refusal(raw: bytes, version: str = NEW, *, batched: bool = False) -> tuple[i
 
 
 def test_good_parameters_are_read() -> None:
-    params = read_message(body(system="Be brief", stream=True, metadata={"user_id": "u"}), NEW)
+    form = {"format": {"type": "json_schema", "schema": CLOSED}}
+    params = read_message(body(system="Be brief", stream=True, metadata={"user_id": "u"}, output_config=form), NEW)
     assert (params.model, params.max_tokens, params.system, params.stream) == ("claude-sonnet-5", 100, "Be brief", True)
 
 
@@ -34,6 +37,7 @@ def test_good_parameters_are_read() -> None:
         ({"max_tokens": "many"}, "max_tokens: Expected `int`, got `str`"),
         ({"max_tokens": -1}, "max_tokens: must be greater than or equal to 0"),
         ({"max_tokens": 10**7}, "max_tokens: 10000000 > 128000"),
+        ({"output_config": {"format": {"type": "json_schema", "schema": OPEN}}}, "output_config.format.schema: For"),
         ({"messages": []}, "messages: Expected `array` of length >= 1"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role: Invalid enum value"),
         ({"messages": [{"role": "user", "content": ""}]}, "messages.0: all messages must have non-empty content"),

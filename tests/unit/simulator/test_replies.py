@@ -84,7 +84,8 @@ def test_thinking_comes_first_signed_and_is_counted() -> None:
 
 
 def test_a_json_schema_is_met() -> None:
-    schema = {"type": "object", "properties": {"title": {"type": "string"}, "pages": {"type": "integer"}}}
+    properties = {"title": {"type": "string"}, "pages": {"type": "integer"}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
     message = answer(output_config={"format": {"type": "json_schema", "schema": schema}})
     assert json.loads(text_of(message)) == {"title": "Tell me of the sea", "pages": 4}
 
