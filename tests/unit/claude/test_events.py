@@ -170,6 +170,20 @@ def test_an_event_without_an_object_in_it_is_told(name: bytes, data: bytes) -> N
         Progress().see(b"event: " + name + b"\ndata: " + data + b"\n\n")
 
 
+@pytest.mark.parametrize("value", ["x", 7, ["x"], True])
+def test_a_delta_of_the_message_that_is_no_object_is_told(value: object) -> None:
+    with pytest.raises(NotAnEvent):
+        Progress().see(event("message_delta", delta=value))
+
+
+@pytest.mark.parametrize("fields", [{}, {"delta": None}, {"delta": {}}, {"delta": {"stop_reason": {"a": 1}}}])
+def test_a_message_may_change_without_a_reason_to_stop(fields: dict[str, Any]) -> None:
+    progress = Progress()
+
+    assert progress.see(event("message_delta", **fields))
+    assert progress.stop_reason is None
+
+
 def test_data_without_a_name_is_told() -> None:
     with pytest.raises(NotAnEvent):
         Progress().see(b"data: {}\n\n")

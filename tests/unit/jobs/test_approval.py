@@ -23,7 +23,7 @@ def counts(good: int = 0, **bad: int) -> Counts:
     """``bad`` counts lines by what is wrong with them."""
     found = Counts()
     if good:
-        found.accept({MODEL: Asked(good, 10 * good, 10)}, 100 * good)
+        found.accept({MODEL: Asked(good, 10 * good, 10, 10)}, 100 * good)
     for kind, number in bad.items():
         for _ in range(number):
             found.reject(BadLine(1, 0, 1, b"", LineProblem(kind.replace("_", " "), "")))
@@ -102,7 +102,7 @@ def test_all_reasons_are_given_at_once() -> None:
 
 def test_an_estimate_has_an_expected_and_a_worst_cost() -> None:
     demand = Demand()
-    demand.add({MODEL: Asked(100, 100_000, 1000), "claude-opus-5": Asked(100, 10_000, 100)}, 80_000)
+    demand.add({MODEL: Asked(100, 100_000, 1000, 1000), "claude-opus-5": Asked(100, 10_000, 100, 100)}, 80_000)
     estimate = estimate_job(demand, shipped_prices())
     haiku, opus = 0.5 * 100 * 1000 * 0.5e-6, 0.5 * 100 * 100 * 25e-6
     inputs = 0.5 * (10_000 * 0.1e-6 + 10_000 * 5e-6)

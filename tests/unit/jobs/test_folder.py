@@ -65,7 +65,24 @@ def test_an_empty_file_sets_nothing() -> None:
         (b"betas: x", "betas: "),
         (b"schema: {type: string}", "schema: has to be a JSON Schema"),
         (b"schema: {type: object, properties: {}}", "schema: has to be a JSON Schema"),
-        (b"schema: &a {type: object, properties: {a: *a}}", "schema: cannot be written as JSON"),
+        (b"schema: {type: object, properties: {yes: {}}}", "schema: cannot be written as JSON"),
+        (b"schema: &a {type: object, properties: {a: *a}}", r"line 1, column 43: an alias \(\*a\) is not taken"),
+        (b"schema: {type: object, properties: {a: text}}", r"schema.properties.a: has to be a JSON Schema, such as"),
+        (
+            b"schema: {type: object, properties: {a: {}}, additionalProperties: true}",
+            'schema: "additionalPrope.* false',
+        ),
+        (b"model: |\n  claude-haiku-5-5\n", "model: expected `str` that is a name"),
+        (b"model: ../messages/batches", "model: expected `str` that is a name"),
+        ("betas: [für-mich]".encode(), r"betas\[0\]: expected `str` that is a name"),
+        (b"betas: ['a,b']", r"betas\[0\]: expected `str` that is a name"),
+        (b"limits: {max_cost: .inf}", "limits.max_cost: has to be a number of US dollars"),
+        (b"limits: {max_cost: .nan}", "limits.max_cost: "),
+        (b"retry_max_tokens: 99999999999999999999999", "retry_max_tokens: expected `int` <= 10000000"),
+        (b"limits: {max_waves: 99999999999999999999999}", "limits.max_waves: expected `int` <= "),
+        (b'prompt: "\\ud800 {q}"', r"prompt: has half a character"),
+        (b'schema: {type: object, properties: {"\\ud800": {}}}', "schema: has half a character"),
+        (b"system: !!timestamp soon", "is not YAML"),
         (b"a: !!python/object:os.system {}", "is not YAML"),
     ],
 )
@@ -122,7 +139,7 @@ def test_without_settings_the_stacks_own_count() -> None:
 
 def test_settings_far_too_long_to_be_settings_are_not_read() -> None:
     objects, s3 = memory_objects()
-    s3.objects["inbox", "sluice.yaml"] = b"#" * 2_000_000
+    s3.objects["inbox", "sluice.yaml"] = b"#" * 300_000
     with pytest.raises(InputError, match=r"sluice.yaml is longer than"):
         pin_settings(objects, STACK, upload("x.csv"))
 
@@ -151,6 +168,24 @@ def test_pinned_settings_read_back_as_they_were_written() -> None:
     job = Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0, settings_key=key)
     assert read_pinned(objects, "outbox", job) == pinned
     assert pinned.betas == "one,two"
+
+
+@pytest.mark.parametrize(
+    "folder", [FolderSettings(prompt="\ud800"), FolderSettings(limits=Limits(float("inf")))], ids=["text", "number"]
+)
+def test_what_would_not_read_back_is_never_pinned(folder: FolderSettings) -> None:
+    objects, s3 = memory_objects()
+    pinned = lay_over(JobSettings(table="t"), folder, KEY, shipped_prices())
+    with pytest.raises(InputError, match=f"^{KEY} or prices.json: there is a value that cannot be kept"):
+        write_pinned(objects, "outbox", upload("x.csv"), pinned, "0")
+    assert not s3.objects
+
+
+def test_a_few_lines_that_would_be_gigabytes_are_refused_before_they_are_written_out() -> None:
+    levels = [f"  p{number}: &p{number} [{', '.join([f'*p{number - 1}'] * 10)}]" for number in range(1, 12)]
+    text = "\n".join(["schema:", "  p0: &p0 [a, a, a]", *levels])
+    with pytest.raises(InputError, match=r"line 3, column \d+: an alias \(\*p0\)"):
+        parse_folder_settings(text.encode(), KEY)
 
 
 def test_a_job_that_was_never_planned_has_no_settings() -> None:

@@ -109,7 +109,11 @@ def test_a_row_becomes_a_request() -> None:
             "output_config": {
                 "format": {
                     "type": "json_schema",
-                    "schema": {"type": "object", "properties": {"mood": {"type": "string"}}},
+                    "schema": {
+                        "type": "object",
+                        "properties": {"mood": {"type": "string"}},
+                        "additionalProperties": False,
+                    },
                 }
             },
             "messages": [{"role": "user", "content": "Ann says: Good {so}"}],

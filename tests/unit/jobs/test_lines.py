@@ -39,7 +39,7 @@ def check(text: bytes, rules: LineRules = RULES, number: int = 7) -> GoodLine | 
         assert isinstance(found, GoodLine)
         assert found.edit is None
         assert run.ids == [found.custom_id]
-        assert run.asked == {found.model: Asked(1, found.max_tokens, found.max_tokens)}
+        assert run.asked == {found.model: Asked(1, found.max_tokens, found.max_tokens, found.max_tokens)}
     return found
 
 
@@ -79,6 +79,8 @@ def sent(text: bytes, found: GoodLine) -> bytes:
         (params(max_tokens=-1), "params", "max_tokens"),
         (params(max_tokens=1.5), "params", "max_tokens"),
         (params(max_tokens=True), "params", "max_tokens"),
+        (params(max_tokens=10**30), "params", "max_tokens"),
+        (params(max_tokens=10_000_001), "params", "max_tokens"),
         (params(max_tokens="9"), "params", "max_tokens"),
         (params(stream=True), "params", "stream"),
         (params(speed="fast"), "params", "speed"),
@@ -179,7 +181,7 @@ def test_the_quick_way_sums_up_what_is_asked_of_each_model() -> None:
     texts = [params(model=model, max_tokens=most) for model, most in asked]
     run = check_block(Block(0, 1, b"\n".join(texts) + b"\n"), RULES)
     assert run is not None
-    assert run.asked == {"a": Asked(2, 8, 5), "b": Asked(1, 7, 7)}
+    assert run.asked == {"a": Asked(2, 8, 5, 3), "b": Asked(1, 7, 7, 7)}
 
 
 def test_two_requests_in_a_line_are_not_taken_for_two_lines() -> None:

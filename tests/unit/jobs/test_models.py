@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,14 @@ from typing import Any
 import pytest
 
 from sluice.claude.api import Model
-from sluice.errors import ClaudeError, PassingFailure, SystemicFailure
+from sluice.claude.prices import shipped_prices
+from sluice.errors import ClaudeError, InputError, PassingFailure, SystemicFailure
+from sluice.jobs.folder import FolderSettings
+from sluice.jobs.pinned import lay_over
 from sluice.jobs.planning.models import ModelCatalogue, ModelCheck
+from sluice.jobs.settings import JobSettings
 
+PRICES = shipped_prices()
 NOW = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 HAIKU = Model("claude-haiku-5-5", "active", None, 64_000, 1_000_000, takes_batches=True)
 
@@ -31,8 +37,10 @@ class Claude:
         return found
 
 
-def check(claude: Any, now: float = NOW) -> ModelCheck:
-    return ModelCheck(ModelCatalogue(claude, lambda: now), now)
+def check(claude: Any, *, model: str = "", taken: Iterable[str] = (), **folder: Any) -> ModelCheck:
+    """A check for a job with these settings."""
+    pinned = lay_over(JobSettings("t", default_model=model), FolderSettings(**folder), "f/sluice.yaml", PRICES)
+    return ModelCheck(ModelCatalogue(claude, lambda: NOW), NOW, pinned, taken)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +90,75 @@ def test_a_model_is_asked_about_once_in_hours() -> None:
     assert claude.asked == ["m", "m"]
 
 
-def test_a_file_that_names_no_end_of_models_does_not_become_so_many_calls() -> None:
+TOO_MANY = "The file names more than 50 models that have no price; this is a further one."
+
+
+@pytest.mark.parametrize("fails", [None, PassingFailure("cut")])
+def test_a_file_that_names_no_end_of_models_does_not_become_so_many_calls(fails: ClaudeError | None) -> None:
+    names = [f"m{number}" for number in range(60)]
+    claude = Claude(**dict.fromkeys(names, fails)) if fails else Claude()
+    found = check(claude)
+    problems = [found.problem(name, 1) for name in names * 2]
+    assert len(claude.asked) == (1 if fails else 50)
+    assert (
+        problems == [*(None if fails else f"There is no model {name!r}." for name in names[:50]), *[TOO_MANY] * 10] * 2
+    )
+
+
+def test_models_that_can_be_expected_run_behind_no_end_of_others() -> None:
+    claude = Claude(claude_haiku_5_5=HAIKU, own=HAIKU)
+    found = check(claude, model="own")
+    for number in range(60):
+        found.problem(f"m{number}", 1)
+    assert [found.problem(name, 1) for name in ("claude-haiku-5-5", "own", "other")] == [None, None, TOO_MANY]
+
+
+def test_the_models_of_earlier_invocations_count() -> None:
+    claude = Claude(a=HAIKU)
+    found = check(claude, taken=["a", *(f"m{number}" for number in range(49))])
+    assert [found.problem(name, 1) for name in ("a", "b")] == [None, TOO_MANY]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m\n",
+        " ",
+        "?",
+        "#x",
+        "a/b",
+        "../messages/batches",
+        "..",
+        "ä",
+        "a\0",
+        "%2e",
+        "http://there/x",
+        "x" * 129,
+        "x" * 70_000,
+    ],
+)
+def test_what_cannot_be_a_model_is_none_without_a_call(name: str) -> None:
     claude = Claude()
     found = check(claude)
-    problems = [found.problem(f"m{number}", 1) for number in range(60)]
-    assert len(claude.asked) == 50
-    assert problems[49:51] == ["There is no model 'm49'.", None]
+    assert str(found.problem(name, 1)).startswith("There is no model '")
+    assert len(str(found.problem(name, 1))) < 200
+    assert not claude.asked
+
+
+def test_a_second_try_has_to_be_within_the_limit_of_each_model() -> None:
+    assert check(Claude(a=HAIKU), retry_max_tokens=64_000).problem("a", 1) is None
+    greedy = check(Claude(a=HAIKU), retry_max_tokens=64_001)
+    with pytest.raises(
+        InputError, match=r'^f/sluice\.yaml: "retry_max_tokens" is 64001, but claude-haiku-5-5 gives 64000'
+    ):
+        greedy.problem("a", 1)
+
+
+def test_a_second_try_is_no_matter_where_nothing_is_known_of_the_model() -> None:
+    claude = Claude(a=replace(HAIKU, max_tokens=None), b=replace(HAIKU, lifecycle="retired"))
+    found = check(claude, retry_max_tokens=64_001)
+    assert [found.problem(name, 1) for name in ("a", "b", "c")] == [
+        None,
+        "The model claude-haiku-5-5 was retired.",
+        "There is no model 'c'.",
+    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.planning.unique import FirstUses, SeenHashes, repeated_ids, repeated_values, spare_name
+from sluice.errors import UnreadableInput
+from sluice.jobs.planning.unique import MAX_REPEATED, FirstUses, SeenHashes, repeated_ids, repeated_values, spare_name
 
 IDS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=30)
 
@@ -28,6 +30,19 @@ def test_ids_that_share_a_hash_by_chance_are_not_taken_for_repetitions(ids: list
 @given(st.lists(st.integers(0, 9)))
 def test_repeated_values_are_those_with_more_than_one_place(values: list[int]) -> None:
     assert repeated_values(values) == {each for each in values if values.count(each) > 1}
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_file_with_far_too_many_repeated_ids_is_not_gone_through(over: int) -> None:
+    seen = SeenHashes()
+    ids = [str(number) for number in range(MAX_REPEATED + over)]
+    seen.add(ids)
+    seen.add(ids)
+    if not over:
+        assert len(seen.repeated()) == MAX_REPEATED
+        return
+    with pytest.raises(UnreadableInput, match='More than 200000 values of "custom_id" are there more than once'):
+        seen.repeated()
 
 
 def test_the_first_use_of_a_repeated_id_passes() -> None:

@@ -9,6 +9,7 @@ with the key, and costs a second and 75 MB to import.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import httpx2
 
 from sluice.claude.download import open_download
 from sluice.claude.failures import failure_from_response, parse_retry_after
-from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure, SystemicFailure
+from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure, PermanentFailure, SystemicFailure
 from sluice.version import USER_AGENT
 
 API_VERSION = "2026-10-21"
@@ -28,6 +29,11 @@ _CONNECT_SECONDS = 5.0
 # A batch of 256 MB is read, checked and stored before it is answered.
 _READ_SECONDS = 120.0
 _RESULT_CHUNK = 1 << 19
+# What the id of a model is made of. Anything else names none, and might be another path of the API.
+MODEL_ID = r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z"
+_MODEL_ID = re.compile(MODEL_ID)
+# Visible ASCII: what a header can carry.
+_HEADER = re.compile(r"[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +99,16 @@ class ClaudeApi:
     def create_batch(self, body: Iterable[bytes], length: int, betas: str | None = None) -> Batch:
         """Create a batch from the bytes of its body, ``length`` in all.
 
-        Raises OutcomeUnknown where the batch may exist all the same: the answer was lost, or was a 5xx.
+        Raises OutcomeUnknown where the batch may exist all the same: the answer was lost, or was a 5xx. ``betas`` that
+        no header can carry are a PermanentFailure, before anything is sent.
         """
         headers = {"content-length": str(length), "content-type": "application/json"}
         if betas:
+            if not _HEADER.fullmatch(betas):
+                raise PermanentFailure(
+                    'The "betas" in the sluice.yaml have characters that cannot be sent.',
+                    error_type="invalid_request_error",
+                )
             headers["anthropic-beta"] = betas
         try:
             return _batch(self._json("POST", "/v1/messages/batches", content=body, headers=headers))
@@ -143,11 +155,16 @@ class ClaudeApi:
             yield download.chunks(_RESULT_CHUNK)
 
     def model(self, model_id: str) -> Model:
-        """Describe a model. Raises SystemicFailure with status 404 where there is no such model."""
+        """Describe a model. Raises SystemicFailure with status 404 where there is no such model.
+
+        Nothing is asked about what is not made as the id of a model is.
+        """
+        if not _MODEL_ID.match(model_id):
+            raise SystemicFailure("There is no such model.", error_type="not_found_error", http_status=404)
         answer = self._read("GET", f"/v1/models/{model_id}")
         batch = (answer.get("capabilities") or {}).get("batch") or {}
         return Model(
-            id=answer["id"],
+            id=answer.get("id") or model_id,
             lifecycle=answer.get("lifecycle") or "active",
             retires_at=answer.get("retires_at"),
             max_tokens=answer.get("max_tokens"),
@@ -182,6 +199,11 @@ class ClaudeApi:
         if not key:
             raise SystemicFailure(
                 "The secret with the key of Claude's API is empty.", error_type="authentication_error"
+            )
+        if not _HEADER.fullmatch(key):
+            raise SystemicFailure(
+                "The secret with the key of Claude's API has characters that no key has.",
+                error_type="authentication_error",
             )
         return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
 

@@ -180,12 +180,15 @@ class Progress:
                 message = event.decode().get("message")
                 message = message if isinstance(message, dict) else {}
                 self.started = True
-                self.model = message.get("model")
+                self.model = _text(message.get("model"))
                 self.usage.take(message.get("usage"))
             case "message_delta":
                 data = event.decode()
                 self.usage.take(data.get("usage"))
-                self.stop_reason = (data.get("delta") or {}).get("stop_reason") or self.stop_reason
+                delta = data.get("delta") or {}
+                if not isinstance(delta, dict):
+                    raise NotAnEvent("The delta of a message is not an object.")
+                self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
             case "message_stop":
                 event.decode()
                 self.stopped = True
@@ -215,6 +218,10 @@ def _check_object(frame: bytes, start: int) -> None:
         plain = False
     if not plain:
         _decode_object(_event_data(frame))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _event_data(frame: bytes) -> str:

@@ -50,6 +50,16 @@ def kind_of(error_type: str, error_code: str | None = None, http_status: int | N
     return "permanent"
 
 
+def kind_of_result(error_type: str, message: str, error_code: str | None = None) -> Kind:
+    """Say it of the error of one request in a batch.
+
+    What is not found there may be a file that this request alone names; a model is named as ``model: <name>``.
+    """
+    if error_type == "not_found_error" and not message.startswith("model:"):
+        return "permanent"
+    return kind_of(error_type, error_code)
+
+
 def failure_from_response(
     http_status: int, body: object, *, retry_after: float | None = None, request_id: str | None = None
 ) -> ClaudeError:

@@ -7,6 +7,7 @@ Prices change and contracts differ, so they live in a data file with its date (`
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 _MILLION = 1_000_000
+_MAX_LIMIT = 1_000_000_000
+_MAX_DOLLARS = 1_000_000.0
 # A dated model id is priced as the alias that it belongs to: claude-haiku-4-5-20251001.
 _DATE = re.compile(r"-\d{8}$")
 
@@ -121,7 +124,7 @@ def parse_prices(data: bytes, over: PriceList | None = None) -> PriceList:
     """Read a list as ``prices.json`` has it, laid over another. Raises ValueError saying what is wrong with it."""
     try:
         values = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The price list is not JSON: {error}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("models"), dict):
         raise ValueError('The price list has to be an object with "date" and "models".')
@@ -130,6 +133,9 @@ def parse_prices(data: bytes, over: PriceList | None = None) -> PriceList:
     if not isinstance(discount, int | float) or not 0 <= discount <= 1:
         raise ValueError('The price list\'s "batch_discount" has to be a number from 0 to 1.')
     date = str(values.get("date") or (over.date if over else "undated"))
+    for text in (date, *models):
+        if not text.isprintable():
+            raise ValueError(f"The price list has a name or a date that is no text: {text[:100]!r}.")
     return PriceList(date, float(discount), {**(over.models if over else {}), **models})
 
 
@@ -145,25 +151,35 @@ def _model_price(name: str, values: Any) -> ModelPrice:
     limit, long_prompt = values.get("long_prompt_tokens"), values.get("long_prompt")
     if limit is None or long_prompt is None:
         return ModelPrice(_price(name, values))
-    if not isinstance(limit, int) or not isinstance(long_prompt, dict):
+    if not isinstance(limit, int) or not 0 <= limit <= _MAX_LIMIT or not isinstance(long_prompt, dict):
         raise ValueError(f"The price of long prompts of {name} has to be an object, with a number of tokens beside it.")
     return ModelPrice(_price(name, values), limit, _price(name, long_prompt))
 
 
 def _price(name: str, values: Mapping[str, Any]) -> Price:
     """Read dollars per million tokens; what a list leaves out about the cache follows from the input's price."""
+    if "input" not in values or "output" not in values:
+        raise ValueError(f'The price of {name} needs "input" and "output" as numbers.')
+    base = _dollars(name, values, "input", 0.0)
+    # Claude API: Pricing. A cache write costs 1.25 (five minutes) or 2 times the input, a read a tenth of it.
+    return Price(
+        base,
+        _dollars(name, values, "output", 0.0),
+        _dollars(name, values, "cache_write_5m", base * 1.25),
+        _dollars(name, values, "cache_write_1h", base * 2),
+        _dollars(name, values, "cache_read", base / 10),
+    )
+
+
+def _dollars(name: str, values: Mapping[str, Any], field: str, default: float) -> float:
     try:
-        base, output = float(values["input"]), float(values["output"])
-        # Claude API: Pricing. A cache write costs 1.25 (five minutes) or 2 times the input, a read a tenth of it.
-        return Price(
-            base,
-            output,
-            float(values.get("cache_write_5m", base * 1.25)),
-            float(values.get("cache_write_1h", base * 2)),
-            float(values.get("cache_read", base / 10)),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f'The price of {name} needs "input" and "output" as numbers.') from None
+        dollars = float(values.get(field, default))
+    except (TypeError, ValueError, OverflowError):
+        dollars = math.nan
+    # Python reads NaN, Infinity and 1e999 as JSON, though they are none: sums of them could not be written again.
+    if not 0 <= dollars <= _MAX_DOLLARS:
+        raise ValueError(f'The price of {name} has to have US dollars as "{field}", from 0 to {_MAX_DOLLARS:g}.')
+    return dollars
 
 
 def _model_values(model: ModelPrice) -> dict[str, object]:

@@ -15,8 +15,9 @@ from sluice.jobs.model import Job, Upload, work_key
 from sluice.jobs.settings import JobSettings
 
 PRICES_KEY = "prices.json"
-# Enough for any settings written by hand; more is some other file.
+# Enough for any settings written by hand; more is some other file. YAML takes seconds a megabyte to read.
 _MAX_BYTES = 1 << 20
+_MAX_FOLDER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,21 @@ def lay_over(settings: JobSettings, folder: FolderSettings, folder_key: str | No
 
 
 def write_pinned(objects: Objects, outbox: str, upload: Upload, pinned: Pinned, attempt: str) -> str:
-    """Put the settings of a job into the Outbox; return their key."""
+    """Put the settings of a job into the Outbox; return their key. Raises InputError where they would not read back."""
     key = work_key(upload.job_id, f"settings-{attempt}.json")
-    objects.put(outbox, key, msgspec.json.encode(pinned), "application/json")
+    objects.put(outbox, key, _encode(pinned), "application/json")
     return key
+
+
+def _encode(pinned: Pinned) -> bytes:
+    """Write settings, and read them once as every later step will: what it cannot read would stop the job for good."""
+    try:
+        data = msgspec.json.encode(pinned)
+        _DECODER.decode(data)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        where = f"{pinned.folder_key or FILE_NAME} or {PRICES_KEY}"
+        raise InputError(f"{where}: there is a value that cannot be kept as JSON: {error}.") from None
+    return data
 
 
 def read_pinned(objects: Objects, outbox: str, job: Job) -> Pinned:
@@ -90,13 +102,13 @@ def check_settings_object(objects: Objects, bucket: str, key: str) -> None:
     if key == PRICES_KEY:
         _find_prices(objects, bucket)
     else:
-        parse_folder_settings(_read_small(objects, bucket, key), key)
+        parse_folder_settings(_read_small(objects, bucket, key, _MAX_FOLDER_BYTES), key)
 
 
 def _find_folder_settings(objects: Objects, upload: Upload) -> tuple[str | None, FolderSettings]:
     for key in _candidate_keys(upload.folder):
         try:
-            return key, parse_folder_settings(_read_small(objects, upload.bucket, key), key)
+            return key, parse_folder_settings(_read_small(objects, upload.bucket, key, _MAX_FOLDER_BYTES), key)
         except ObjectNotFound:
             continue
     return None, FolderSettings()
@@ -112,15 +124,15 @@ def _candidate_keys(folder: str) -> Iterator[str]:
 
 def _find_prices(objects: Objects, inbox: str) -> PriceList:
     try:
-        return parse_prices(_read_small(objects, inbox, PRICES_KEY), shipped_prices())
+        return parse_prices(_read_small(objects, inbox, PRICES_KEY, _MAX_BYTES), shipped_prices())
     except ObjectNotFound:
         return shipped_prices()
     except ValueError as error:
         raise InputError(f"{PRICES_KEY}: {error}") from None
 
 
-def _read_small(objects: Objects, bucket: str, key: str) -> bytes:
-    data = b"".join(objects.stream(bucket, key, end=_MAX_BYTES + 1))
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{key} is longer than {_MAX_BYTES} bytes.")
+def _read_small(objects: Objects, bucket: str, key: str, max_bytes: int) -> bytes:
+    data = b"".join(objects.stream(bucket, key, end=max_bytes + 1))
+    if len(data) > max_bytes:
+        raise InputError(f"{key} is longer than {max_bytes} bytes.")
     return data

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sluice.jobs.inputs.lines import BadLine, GoodLine, Run
+
+# So much text is held at once, and the line or row that comes to more.
+_MAX_CHARACTERS = 1_000_000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +41,17 @@ class Input(Protocol):
 
     def batches(self, start: Position) -> Iterator[Batch]:
         """Read from a position on. Raises InputError for settings that cannot be used, UnreadableInput for a file."""
+
+
+def take_together(lines: Iterable[T], count: int, characters: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield lines or rows ``count`` at a time, fewer where they are long, so that memory does not grow with them."""
+    some: list[T] = []
+    length = 0
+    for line in lines:
+        some.append(line)
+        length += characters(line)
+        if len(some) == count or length > _MAX_CHARACTERS:
+            yield some
+            some, length = [], 0
+    if some:
+        yield some

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sluice.jobs.inputs.request import Defaults, LineProblem, read_request
+from sluice.jobs.inputs.request import MAX_TOKENS, Defaults, LineProblem, read_request
 from sluice.jobs.sources.edits import Edit, edit_between
 
 # Says what is wrong with a model, or with so large a max_tokens for it; None where nothing is.
@@ -48,11 +48,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Requests to one model, with the sum of their ``max_tokens`` and the ``highest`` of them."""
+    """Requests to one model, with the sum of their ``max_tokens``, the ``highest`` and the ``lowest`` of them."""
 
     requests: int
     max_tokens: int
     highest: int
+    lowest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class _Message(msgspec.Struct, gc=False):
 
 class _Params(msgspec.Struct, gc=False):
     model: Annotated[str, Meta(min_length=1)]
-    max_tokens: Annotated[int, Meta(ge=1)]
+    max_tokens: Annotated[int, Meta(ge=1, le=MAX_TOKENS)]
     messages: Annotated[list[_Message], Meta(min_length=1)]
     # Fields that have to be absent are left to the slow way.
     stream: UnsetType = UNSET
@@ -197,7 +198,7 @@ def _sum_up(requests: list[_Params]) -> dict[str, Asked]:
 
 
 def _sum_up_tokens(max_tokens: list[int]) -> Asked:
-    return Asked(len(max_tokens), sum(max_tokens), max(max_tokens))
+    return Asked(len(max_tokens), sum(max_tokens), max(max_tokens), min(max_tokens))
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from sluice.jobs.inputs.batches import Batch, Position
+from sluice.jobs.inputs.batches import Batch, Position, take_together
 from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, match_fields
 from sluice.jobs.inputs.prompts import PromptWriter, settings_problem, template_of, unusable
@@ -33,8 +33,8 @@ class TextInput:
         file = TextFile(self._chunks())
         self.notes.extend(filter(None, (file.note,)))
         lines = islice(enumerate(file.lines(), 1), start.lines, None)
-        while some := list(islice(lines, _LINES)):
-            items = [self._check(number, line, writer, template) for number, line in some]
+        for some in take_together(lines, _LINES, lambda line: len(line[1])):
+            items = (self._check(number, line, writer, template) for number, line in some)
             yield Batch(items, Position(0, some[-1][0]))
 
     def _check(self, number: int, line: str, writer: PromptWriter, template: Template) -> GoodLine | BadLine:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sluice.jobs.inputs.reasons import list_columns, shorten
+
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -51,7 +53,7 @@ def match_fields(template: Template, columns: Sequence[str]) -> Template:
     for place in range(1, len(parts), 2):
         name = exact.get(parts[place]) or loose.get(parts[place].casefold())
         if name is None:
-            listed = ", ".join(columns)
-            raise ValueError(f'the prompt names the column "{parts[place]}", which is not there. There are: {listed}')
+            missing, listed = shorten(parts[place], 100), list_columns(columns)
+            raise ValueError(f'the prompt names the column "{missing}", which is not there. There are: {listed}')
         parts[place] = name
     return Template(tuple(parts))

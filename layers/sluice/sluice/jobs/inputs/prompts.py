@@ -11,6 +11,7 @@ from sluice.jobs.folder import FILE_NAME
 from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, parse_template
 from sluice.jobs.inputs.request import LineProblem, check_custom_id
+from sluice.jobs.inputs.schema import close_objects
 from sluice.jobs.pinned import Pinned
 
 DEFAULT_MAX_TOKENS = 1024
@@ -39,7 +40,8 @@ class PromptWriter:
             self._params["system"] = folder.system
         if folder.schema:
             # Claude API: Structured outputs.
-            self._params["output_config"] = {"format": {"type": "json_schema", "schema": folder.schema}}
+            form = {"type": "json_schema", "schema": _closed(folder.schema, pinned)}
+            self._params["output_config"] = {"format": form}
 
     def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
         """Make a request of a prompt; ``given`` is the line or row of the file, to be shown where it cannot run."""
@@ -60,6 +62,13 @@ class PromptWriter:
         if len(text) > self._max_bytes:
             raise LineProblem("too long", f"The request has {len(text)} bytes, more than {self._max_bytes}.")
         return text
+
+
+def _closed(schema: dict[str, Any], pinned: Pinned) -> dict[str, Any]:
+    try:
+        return close_objects(schema)
+    except ValueError as error:
+        raise settings_problem(pinned, error) from None
 
 
 def unusable(number: int, given: str, problem: LineProblem) -> BadLine:

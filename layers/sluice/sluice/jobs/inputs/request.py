@@ -14,18 +14,22 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from sluice.jobs.inputs.reasons import shorten
+
+# More than any model gives. A larger one is a slip, and sums of it would fit into no table.
+MAX_TOKENS = 10_000_000
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # White space of JSON; bytes.strip() without it would take more.
 _SPACE = b" \t\r"
 
 
 class LineProblem(Exception):
-    """What is wrong with a line: ``kind`` in a word or two, to be counted, and a sentence for a person."""
+    """What is wrong with a line: ``kind`` in a word or two, to be counted, and a short sentence for a person."""
 
     def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
         self.kind = kind
-        self.reason = reason
+        self.reason = shorten(reason)
+        super().__init__(self.reason)
 
 
 EMPTY, NOT_JSON = "empty", "not JSON"
@@ -61,7 +65,7 @@ class _Message(msgspec.Struct):
 
 class _Params(msgspec.Struct):
     model: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
-    max_tokens: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    max_tokens: Annotated[int, Meta(ge=1, le=MAX_TOKENS)] | UnsetType = UNSET
     messages: Annotated[list[_Message], Meta(min_length=1)] | UnsetType = UNSET
     stream: bool | UnsetType | None = UNSET
     speed: Raw | UnsetType = UNSET

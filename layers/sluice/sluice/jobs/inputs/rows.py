@@ -69,13 +69,15 @@ class Table:
             try:
                 cells = next(self._reader, None)
             except csv.Error as error:
-                line = self._reader.line_num
-                raise UnreadableInput(f"The table cannot be read at line {line}: {error}. Is a quote open?") from None
+                problem = f"The row at line {begun} cannot be read: {error}. Is a quote open there?"
+                raise UnreadableInput(problem) from None
             if cells is None:
                 return
             if self._ended:
                 # A row ends with its line. One that went on to the end of the file is what was left of a cell.
-                raise UnreadableInput(f"A quote in the row at line {begun} is never closed.")
+                raise UnreadableInput(
+                    f"A quote in the row at line {begun} is never closed. Close it, and drop the file again."
+                )
             if any(map(str.strip, cells)):
                 yield cells
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sluice.jobs.inputs.batches import Batch, Position
+from sluice.jobs.inputs.batches import Batch, Position, take_together
 from sluice.jobs.inputs.lines import BadLine, GoodLine, LineRules
 from sluice.jobs.inputs.prompt import Template, match_fields
 from sluice.jobs.inputs.prompts import PromptWriter, settings_problem, template_of, unusable
+from sluice.jobs.inputs.reasons import list_columns, shorten
 from sluice.jobs.inputs.request import LineProblem
 from sluice.jobs.inputs.rows import Row, Table
 from sluice.jobs.pinned import Pinned
@@ -43,8 +44,8 @@ class TableInput:
         self.notes.extend(filter(None, (table.note,)))
         layout, writer = self._layout(table.columns), PromptWriter(self._pinned, self._rules)
         rows = islice(table.rows(), start.lines, None)
-        while some := list(islice(rows, _ROWS)):
-            items = [self._check(row, table, layout, writer) for row in some]
+        for some in take_together(rows, _ROWS, lambda row: sum(map(len, row.cells))):
+            items = (self._check(row, table, layout, writer) for row in some)
             yield Batch(items, Position(0, some[-1].number))
 
     def _check(self, row: Row, table: Table, layout: _Layout, writer: PromptWriter) -> GoodLine | BadLine:
@@ -75,7 +76,7 @@ def _default_template(columns: tuple[str, ...]) -> Template:
     for name in columns:
         if name.casefold() == PROMPT_COLUMN:
             return Template(("", name, ""))
-    listed = ", ".join(columns)
+    listed = list_columns(columns)
     raise ValueError(f'there is no "prompt" for this table, and no column of that name. There are: {listed}')
 
 
@@ -85,4 +86,5 @@ def _id_place(name: str | None, columns: tuple[str, ...]) -> int | None:
     for place, column in enumerate(columns):
         if column.casefold() == name.strip().casefold():
             return place
-    raise ValueError(f'the "id_column" is "{name}", which is not there. There are: {", ".join(columns)}')
+    missing, listed = shorten(name, 100), list_columns(columns)
+    raise ValueError(f'the "id_column" is "{missing}", which is not there. There are: {listed}')

@@ -10,6 +10,9 @@ from itertools import chain
 # More than a request may have. A line that is longer is no prompt.
 MAX_LINE_CHARACTERS = 32_000_000
 _SAMPLE_BYTES = 1 << 18
+# In UTF-8 and Windows-1252, what cannot be decoded is a byte above 127, for which PEP 383 has a lone surrogate. In
+# UTF-16 it may be any byte, such as the one that is left at an odd end: there, one surrogate stands for whatever it is.
+_ANY_BYTE = "sluice.any_byte"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -42,7 +45,7 @@ class _Chunks(io.RawIOBase):
 class TextFile:
     """A text file. ``note`` says for a person what had to be assumed; ``sample`` is its beginning.
 
-    What is not of its encoding becomes lone surrogates, which cannot be sent (PEP 383).
+    What is not of its encoding becomes lone surrogates, which cannot be sent.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -53,7 +56,8 @@ class TextFile:
         encoding = encoding or "cp1252"
         self.sample = codecs.getincrementaldecoder(encoding)("replace").decode(head)
         raw = io.BufferedReader(_Chunks(chain((head,), remaining)), _SAMPLE_BYTES)
-        self._text = io.TextIOWrapper(raw, encoding, errors="surrogateescape", newline="")
+        errors = _ANY_BYTE if encoding == "utf-16" else "surrogateescape"
+        self._text = io.TextIOWrapper(raw, encoding, errors=errors, newline="")
 
     def lines(self) -> Iterator[str]:
         """Yield the lines with their ends, as they are. One that is too long comes cut, with no end, and is skipped."""
@@ -84,6 +88,15 @@ def _take(chunks: Iterator[bytes], count: int) -> bytes:
         if len(head) >= count:
             break
     return bytes(head)
+
+
+def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "\udcff", error.end
+
+
+codecs.register_error(_ANY_BYTE, _mark_undecodable)
 
 
 def _encoding_of(head: bytes) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sluice.jobs.inputs.reasons import shorten
 from sluice.jobs.model import Hold
 from sluice.jobs.pinned import Pinned
 from sluice.jobs.planning.checkpoint import Counts
@@ -28,7 +29,7 @@ def hold_of(counts: Counts, estimate: Estimate, pinned: Pinned) -> Hold | None:
     found = [hold for hold in (_bad_lines(counts, pinned.max_bad_share), _cost(estimate, pinned.max_cost)) if hold]
     if not found:
         return None
-    return Hold(found[0].kind, " ".join(hold.reason for hold in found))
+    return Hold(found[0].kind, " ".join(shorten(hold.reason) for hold in found))
 
 
 def _bad_lines(counts: Counts, max_share: float) -> Hold | None:

@@ -46,12 +46,12 @@ class Counts:
         self.lines += 1
         self.reasons[line.problem.kind] = self.reasons.get(line.problem.kind, 0) + 1
 
-    def accept(self, asked: Mapping[str, Asked], line_bytes: int) -> None:
-        """Count requests, given by model."""
+    def accept(self, asked: Mapping[str, Asked], line_bytes: int, retry_max_tokens: int = 0) -> None:
+        """Count requests, given by model; ``retry_max_tokens`` as the settings have it."""
         count = sum(each.requests for each in asked.values())
         self.lines += count
         self.requests += count
-        self.demand.add(asked, line_bytes)
+        self.demand.add(asked, line_bytes, retry_max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from sluice.claude.api import ClaudeApi, Model
+from sluice.claude.api import MODEL_ID, ClaudeApi, Model
+from sluice.claude.prices import shipped_prices
 from sluice.errors import ClaudeError
+from sluice.jobs.inputs.prompts import settings_problem
+from sluice.jobs.pinned import Pinned
 
 _REMEMBERED_SECONDS = 6 * 3600.0
-# A file in which every line names another model must not become so many calls.
+# A file in which every line names another model must not become so many calls, nor a job with so many names in it.
 _MAX_MODELS = 50
+_MODEL_ID = re.compile(MODEL_ID)
 
 
 class ModelCatalogue:
@@ -40,28 +45,49 @@ class ModelCatalogue:
 
 
 class ModelCheck:
-    """Checks the models of one job. ``notes`` says for a person what could not be checked, or will end soon."""
+    """Checks the models of one job. ``notes`` says for a person what could not be checked, or will end soon.
 
-    def __init__(self, catalogue: ModelCatalogue, now: float) -> None:
+    ``pinned`` has the job's settings; ``taken`` are its models that an earlier invocation found good.
+    """
+
+    def __init__(self, catalogue: ModelCatalogue, now: float, pinned: Pinned, taken: Iterable[str] = ()) -> None:
         self._catalogue = catalogue
         self._now = now
+        self._pinned = pinned
+        # Of others, only so many are asked about. Models that ship with a price are few, and most files name one.
+        few = frozenset((*shipped_prices().models, pinned.model))
+        self._expected = few.union(taken)
+        self._others = len(self._expected) - len(few)
         self._models: dict[str, Model | None] = {}
         self._unchecked: set[str] = set()
         self.notes: list[str] = []
 
     def problem(self, model_id: str, max_tokens: int) -> str | None:
-        """Say what is wrong with a model, or with so large a ``max_tokens`` for it; None: nothing is known to be."""
+        """Say what is wrong with a model, or with so large a ``max_tokens`` for it; None: nothing is known to be.
+
+        Raises InputError where a model that can do the work cannot give the ``retry_max_tokens`` of the settings.
+        """
         if model_id not in self._models and model_id not in self._unchecked:
+            if not _MODEL_ID.match(model_id):
+                return _no_such_model(model_id)
+            if not self._may_ask(model_id):
+                return f"The file names more than {_MAX_MODELS} models that have no price; this is a further one."
             self._look_up(model_id)
         if model_id in self._unchecked:
             return None
         model = self._models[model_id]
         if model is None:
-            return f"There is no model {model_id[:100]!r}."
+            return _no_such_model(model_id)
         return self._problem_of(model) or _limit_problem(model, max_tokens)
 
+    def _may_ask(self, model_id: str) -> bool:
+        if model_id in self._expected:
+            return True
+        self._others += 1
+        return self._others <= _MAX_MODELS
+
     def _look_up(self, model_id: str) -> None:
-        if len(self._models) >= _MAX_MODELS or self._unchecked:
+        if self._unchecked:
             self._leave_unchecked(model_id, "")
             return
         try:
@@ -69,13 +95,24 @@ class ModelCheck:
         except ClaudeError as error:
             self._leave_unchecked(model_id, f" ({error.error_type})")
             return
-        if model and not self._problem_of(model) and model.lifecycle == "deprecated":
+        if model and not self._problem_of(model):
+            self._note_end(model)
+            self._check_retry(model)
+
+    def _note_end(self, model: Model) -> None:
+        if model.lifecycle == "deprecated":
             end = f" and retires on {model.retires_at[:10]}" if model.retires_at else ""
-            self.notes.append(f"The model {model_id} is deprecated{end}.")
+            self.notes.append(f"The model {model.id} is deprecated{end}.")
+
+    def _check_retry(self, model: Model) -> None:
+        wanted = self._pinned.folder.retry_max_tokens or 0
+        if model.max_tokens is not None and wanted > model.max_tokens:
+            problem = f'"retry_max_tokens" is {wanted}, but {model.id} gives {model.max_tokens} at most'
+            raise settings_problem(self._pinned, problem)
 
     def _leave_unchecked(self, model_id: str, why: str) -> None:
         if not self._unchecked:
-            self.notes.append(f"The model {model_id[:100]} could not be checked with the Models API{why}.")
+            self.notes.append(f"The model {model_id} could not be checked with the Models API{why}.")
         self._unchecked.add(model_id)
 
     def _problem_of(self, model: Model) -> str | None:
@@ -83,6 +120,10 @@ class ModelCheck:
             when = f" on {model.retires_at[:10]}" if model.retires_at else ""
             return f"The model {model.id} was retired{when}."
         return None if model.takes_batches else f"The model {model.id} does not take batches."
+
+
+def _no_such_model(model_id: str) -> str:
+    return f"There is no model {model_id[:100]!r}."
 
 
 def _limit_problem(model: Model, max_tokens: int) -> str | None:

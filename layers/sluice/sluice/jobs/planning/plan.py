@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.inputs.kinds import kind_of_file
 from sluice.jobs.inputs.lines import LineRules
+from sluice.jobs.inputs.reasons import shorten
 from sluice.jobs.inputs.request import Defaults
 from sluice.jobs.inputs.upload import open_upload
 from sluice.jobs.manifest import Manifest, encode_manifest
@@ -61,11 +62,12 @@ class Planner:
         try:
             return self._plan(job, checkpoint_key)
         except UnreadableInput as error:
-            return self._fail(job, str(error))
+            return self._fail(job, shorten(str(error)))
         except InputError as error:
+            reason = shorten(str(error))
             if job.cancel_requested:
-                return self._fail(job, f"It was cancelled before it was planned. {error}")
-            return self._hold(job, str(error))
+                return self._fail(job, f"It was cancelled before it was planned. {reason}")
+            return self._hold(job, reason)
         except ConditionFailed:
             # Another pass over the same file came to its end first.
             return self.services.table.job(job.job_id) or job
@@ -92,7 +94,7 @@ class Planner:
 
     def _read(self, job: Job, pinned: Pinned, start: Checkpoint) -> tuple[Checkpoint, bool]:
         """Read on from a checkpoint; say how far, as ``Survey.finish`` does, and whether to the end."""
-        check = ModelCheck(self.catalogue, self.services.now())
+        check = ModelCheck(self.catalogue, self.services.now(), pinned, start.counts.demand.models)
         place = Workplace(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
         limits = ShardLimits(pinned.max_shard_requests, pinned.max_shard_bytes, pinned.folder.retry_max_tokens or 0)
         rules = LineRules(
@@ -121,7 +123,7 @@ class Planner:
     def _conclude(self, job: Job, pinned: Pinned, end: Checkpoint) -> Job:
         if failure := failure_of(end.counts):
             return self._fail(job, failure)
-        estimate = estimate_job(end.counts.demand, pinned.prices)
+        estimate = estimate_job(end.counts.demand, pinned.prices, pinned.folder.retry_max_tokens or 0)
         hold = None if job.cancel_requested else hold_of(end.counts, estimate, pinned)
         plan = Plan(
             manifest_key=self._write_manifest(job, end),

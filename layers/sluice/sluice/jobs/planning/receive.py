@@ -5,6 +5,7 @@ from __future__ import annotations
 from sluice.aws.objects import Objects
 from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
 from sluice.jobs.batches.control import cancel_job, release_job
+from sluice.jobs.inputs.reasons import shorten
 from sluice.jobs.model import Upload
 from sluice.jobs.pinned import check_settings_object
 from sluice.jobs.planning.arrivals import Arrival, Command, Continuation, SettingsChanged
@@ -41,5 +42,5 @@ def _look_at(objects: Objects, changed: SettingsChanged) -> str:
     try:
         check_settings_object(objects, changed.bucket, changed.key)
     except (InputError, ObjectNotFound) as error:
-        return f"settings that cannot be used: {error}"
+        return f"settings that cannot be used: {shorten(str(error))}"
     return f"settings {changed.key} read"

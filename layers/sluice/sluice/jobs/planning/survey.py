@@ -131,10 +131,11 @@ class Survey:
                 for line in check_lines(item.block, self._rules):
                     self._take(line)
             case Run():
-                self._counts.accept(item.asked, len(item.block.data))
+                self._counts.accept(item.asked, len(item.block.data), self._limits.retry_max_tokens)
                 self._take_run(item)
             case GoodLine() if self._first_uses.take(item.custom_id):
-                self._counts.accept({item.model: Asked(1, item.max_tokens, item.max_tokens)}, len(item.text) + 1)
+                asked = Asked(1, item.max_tokens, item.max_tokens, item.max_tokens)
+                self._counts.accept({item.model: asked}, len(item.text) + 1, self._limits.retry_max_tokens)
                 self._take_line(item)
             case GoodLine():
                 problem = LineProblem("repeated", f'An earlier line has the "custom_id" "{item.custom_id}".')

@@ -11,9 +11,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterable
 
+from sluice.errors import UnreadableInput
+
 # Hashes are sorted into so many arrays while they come, so that only one array at a time is looked at.
 _PARTS = 256
 _MASK = _PARTS - 1
+# Each of them is held, in several places. A file with so many is the wrong one, or was put together twice.
+MAX_REPEATED = 200_000
 
 
 class SeenHashes:
@@ -28,11 +32,16 @@ class SeenHashes:
             parts[value & _MASK].append(value)
 
     def repeated(self) -> set[int]:
-        """Return the hashes that were added more than once."""
+        """Return the hashes that were added more than once. Raises UnreadableInput where there are far too many."""
         repeated: set[int] = set()
         for part in self._parts:
             if len(set(part)) < len(part):
                 repeated |= repeated_values(part)
+            if len(repeated) > MAX_REPEATED:
+                raise UnreadableInput(
+                    f'More than {MAX_REPEATED} values of "custom_id" are there more than once: perhaps it is the wrong '
+                    "file. Make each the only one of its name, or leave them all out, and drop the file again."
+                )
         return repeated
 
 
