@@ -7,7 +7,9 @@ import json
 import boto3
 import pytest
 
+from local.simulator.client import Reply
 from sluice.aws.table import Key, Update
+from sluice.aws.topic import Notice
 from sluice.tasks.breaker import THRESHOLD
 
 from .resources import CURRENT_SECRET, NEXT_SECRET
@@ -181,6 +183,31 @@ def test_a_task_may_be_told_of_on_the_topic(stack: Stack) -> None:
         "attempts": 1,
         "delivered_at": stack.read(task_id)["callback"]["delivered_at"],
     }
+
+
+@pytest.mark.parametrize(("letters", "left_out"), [("я" * 4500, False), ("я" * 60_000, True)])
+def test_the_topic_takes_an_answer_of_any_letters_and_length(stack: Stack, letters: str, left_out: bool) -> None:
+    stack.simulator.answer(Reply(text=letters))
+    params = {"max_tokens": 60_000, "messages": [{"role": "user", "content": "Расскажи"}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params, "topic_attribute": "news"})
+    stack.turn("TASK")
+    stack.turn("CALLBACK")
+    task = stack.read(answer.body["id"])
+    assert (task["text"], task["callback"]["status"]) == (letters, "delivered")
+    (notice,) = stack.published()
+    data = json.loads(notice["Message"])["data"]
+    assert data.get("answer_left_out", False) == left_out
+    assert data.get("text") == (None if left_out else letters)
+
+
+def test_what_the_topic_will_never_take_is_undelivered_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Notice, "message", lambda _: json.dumps({"default": "x" * 300_000}))
+    task_id = stack.submit(callback_url=None, topic_attribute="billing")
+    stack.turn("TASK")
+    stack.turn("CALLBACK")
+    callback = stack.read(task_id)["callback"]
+    assert (callback["status"], callback["attempts"]) == ("undelivered", 1)
+    assert "SNS refused" in callback["error"]
 
 
 def test_a_topic_that_cannot_be_reached_is_tried_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,13 +124,29 @@ def test_pings_without_content_are_a_cut(stack: Stack, monkeypatch: pytest.Monke
     assert stack.read(task_id)["error"]["type"] == "timeout_error"
 
 
-def test_an_answer_that_outlasts_the_function_is_put_back_before_its_end(stack: Stack) -> None:
-    stack.simulator.fail(Break(how="stall", after_events=4, seconds=None, ping_seconds=0.05), times=1)
+OUTLASTING: list[tuple[str, Break]] = [
+    ("pings", Break(how="stall", after_events=4, seconds=None, ping_seconds=0.05)),
+    ("silence_midway", Break(how="stall", after_events=4, seconds=None)),
+    ("silence_before_the_headers", Break(how="stall", seconds=None)),
+]
+
+
+@pytest.mark.parametrize(("name", "fault"), OUTLASTING, ids=[name for name, _ in OUTLASTING])
+def test_an_answer_that_outlasts_the_function_is_not_asked_for_again(stack: Stack, name: str, fault: Break) -> None:
+    # The clocks for pings and content run for a minute and more: it is the function's own time that ends the call, and
+    # that is short here. A first task spares it the import of the SDK.
+    stack.submit(callback_url=None)
+    stack.run()
+    stack.simulator.fail(fault)
     task_id = stack.submit()
     records = stack.receive("TASK")
     assert stack.deliver("TASK", records, seconds=16.0) == []
-    assert stack.read(task_id)["status"] == "queued"
-    assert stack.read(task_id)["error"]["type"] == "timeout_error"
+    failed = stack.read(task_id)
+    assert (failed["status"], failed["error"]["type"]) == ("failed", "timeout_error")
+    assert "fewer max_tokens" in failed["error"]["message"]
+    stack.run()
+    assert len(stack.simulator.requests("messages")) == 2
+    assert stack.receiver.events == [("task.failed", task_id)]
 
 
 def test_an_answer_may_think_use_tools_and_be_large(stack: Stack) -> None:

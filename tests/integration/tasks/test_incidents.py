@@ -26,7 +26,7 @@ def look(stack: Stack) -> None:
         (Refuse(status=401), "authentication_error"),
         (Refuse(status=402), "billing_error"),
         (Refuse(status=403), "permission_error:claude-haiku-5-5"),
-        (Refuse(status=404), "not_found_error:claude-haiku-5-5"),
+        (Refuse(status=404, message="model: claude-haiku-5-5"), "not_found_error:claude-haiku-5-5"),
         (SPEND_LIMIT, "rate_limit_error"),
     ],
 )
@@ -104,6 +104,20 @@ def test_a_model_that_the_caller_named_fails_that_task_alone(stack: Stack) -> No
     assert stack.read(answer.body["id"])["error"]["type"] == "not_found_error"
     assert stack.read(other)["status"] == "succeeded"
     assert stack.published() == []
+
+
+@pytest.mark.parametrize("missing", ["File not found: file_011", "model: claude-other", "Not found"])
+def test_what_one_task_misses_fails_that_task_alone(stack: Stack, missing: str) -> None:
+    stack.simulator.fail(Refuse(status=404, message=missing), Match(operation="messages", prompt="read the file"))
+    task_id, other = stack.submit(prompt="read the file"), stack.submit()
+    stack.run()
+    failed = stack.read(task_id)
+    assert (failed["status"], failed["attempts"]) == ("failed", 1)
+    assert failed["error"] == {"type": "not_found_error", "message": missing}
+    assert stack.read(other)["status"] == "succeeded"
+    assert sorted(stack.receiver.events) == sorted([("task.failed", task_id), ("task.succeeded", other)])
+    assert stack.published() == []
+    assert stack.incidents.list_open() == ()
 
 
 def test_a_model_that_may_not_be_used_does_not_stop_others(stack: Stack) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -55,11 +57,32 @@ def test_the_bus_takes_the_event(inbox: tuple[Topic, str]) -> None:
     topic.emit(NOTICE)
 
 
+def test_each_protocol_gets_its_copy_and_letters_are_no_escapes() -> None:
+    notice = replace(NOTICE, text="Всё готово 🌊", detail={"file": "реки.csv"})
+
+    copies = json.loads(notice.message())
+
+    assert copies["default"] == copies["email"] == notice.text
+    machine = {"file": "реки.csv", "subject": "Finished: fl?sse.csv 2 of 2", "text": notice.text}
+    for protocol in ("email-json", "sqs", "lambda", "http", "https", "firehose"):
+        assert json.loads(copies[protocol]) == machine
+    assert "\\u" not in notice.message()
+
+
+def test_half_a_letter_is_an_escape() -> None:
+    notice = replace(NOTICE, detail={"answer": "\ud83d \uffff"})
+
+    assert notice.message().isascii()
+    assert json.loads(json.loads(notice.message())["sqs"])["answer"] == "\ud83d \uffff"
+
+
 class Refusing:
     """Services that do not take what they are given."""
 
+    code = "InternalError"
+
     def publish(self, **_: Any) -> None:
-        raise boto3.client("sns").exceptions.InternalErrorException({"Error": {"Code": "InternalError"}}, "Publish")
+        raise ClientError({"Error": {"Code": self.code}}, "Publish")
 
     def put_events(self, **_: Any) -> dict[str, Any]:
         return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "NotAuthorized"}]}
@@ -73,6 +96,16 @@ def test_what_was_not_taken_is_an_error() -> None:
         topic.publish(NOTICE)
     with pytest.raises(AwsError, match="NotAuthorized"):
         topic.emit(NOTICE)
+
+
+def test_what_sns_will_never_take_is_not_worth_another_try() -> None:
+    services: Any = Refusing()
+    services.code = "InvalidParameter"
+
+    with pytest.raises(AwsError, match="InvalidParameter") as refused:
+        Topic(services, None, "arn").publish(NOTICE)
+
+    assert not refused.value.retryable
 
 
 @given(st.text(max_size=300))

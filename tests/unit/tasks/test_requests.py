@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -83,6 +84,31 @@ def test_a_wrong_field_is_named(document: dict[str, Any], field: str) -> None:
 def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         parse_task_request(body, {}, AddressPolicy())
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ('"metadata": {"a": 1e999}', "metadata.a"),
+        ('"metadata": {"a": [0, -1e999]}', "metadata.a[1]"),
+        ('"delay_seconds": 1e999', "delay_seconds"),
+        ('"unknown": 1e999', "unknown"),
+    ],
+)
+def test_a_number_that_is_no_number_to_json_is_refused_by_the_name_of_its_field(more: str, field: str) -> None:
+    body = f'{{"prompt": "To Infinity", {more}}}'.encode()
+    with pytest.raises(InvalidRequest, match=f"^{re.escape(field)}: "):
+        parse_task_request(body, {}, AddressPolicy())
+
+
+def test_a_param_that_is_no_number_to_json_is_refused() -> None:
+    body = b'{"params": {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "temperature": 1e999}}'
+    with pytest.raises(InvalidRequest, match=r"^params\.temperature: "):
+        parse_task_request(body, {}, AddressPolicy())
+
+
+def test_the_word_infinity_is_no_number() -> None:
+    assert parse({"prompt": "Infinity", "metadata": {"a": "-Infinity"}}).metadata == '{"a": "-Infinity"}'
 
 
 def test_a_body_above_the_limit_of_a_url_is_too_large() -> None:

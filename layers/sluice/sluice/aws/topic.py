@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 # SNS: Publish. A subject is ASCII, without line breaks, of fewer than 100 characters.
 MAX_SUBJECT = 99
+# SNS: Message size. The message in all its copies, and the attributes: names, types and values.
+MAX_MESSAGE_BYTES = 256 * 1024
 SOURCE = "sluice"
+# What JSON may hold and a queue, as XML, may not (SQS: SendMessage): written as an escape.
+_NOT_FOR_QUEUES = re.compile("[\ud800-\udfff\ufffe\uffff]")
+# The same message would be refused each time.
+_REFUSED = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +40,55 @@ class Notice:
     detail_type: str
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    def message(self) -> str:
+        """Write the message in a copy for each protocol (SNS: Publish, MessageStructure)."""
+        # The text travels with the machine's copy too: a bot that passes notices on needs no words of its own.
+        machine = _encode({**self.detail, "subject": subject_line(self.subject), "text": self.text})
+        copies = {"default": self.text, "email": self.text, "email-json": machine}
+        return _encode(copies | dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine))
+
+    def message_attributes(self) -> dict[str, Any]:
+        return {name: {"DataType": "String", "StringValue": value} for name, value in self.attributes.items() if value}
+
+    def fits_topic(self) -> bool:
+        """Say whether SNS would take the notice, by its size."""
+        named = "".join(f"{name}String{value}" for name, value in self.attributes.items())
+        return len(self.message().encode()) + len(named.encode()) <= MAX_MESSAGE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
+    """``events`` is None for those who only publish."""
+
     sns: SNSClient
-    events: EventBridgeClient
+    events: EventBridgeClient | None
     topic_arn: str
     event_bus: str = "default"
 
     def publish(self, notice: Notice) -> None:
-        """Send the notice to the topic. Raises AwsUnavailable; sending it again makes a second message."""
-        subject = subject_line(notice.subject)
-        # The text travels with the machine's copy too: a bot that passes notices on needs no words of its own.
-        machine = json.dumps({**notice.detail, "subject": subject, "text": notice.text}, ensure_ascii=False)
-        message = {"default": notice.text, "email": notice.text, "email-json": machine}
-        message |= dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
-        attributes: dict[str, Any] = {
-            name: {"DataType": "String", "StringValue": value} for name, value in notice.attributes.items() if value
-        }
+        """Send the notice to the topic; sending it again makes a second message.
+
+        Raises AwsUnavailable or, where SNS will never take it, AwsError.
+        """
         try:
             self.sns.publish(
                 TopicArn=self.topic_arn,
-                Subject=subject,
+                Subject=subject_line(notice.subject),
                 MessageStructure="json",
-                Message=json.dumps(message),
-                MessageAttributes=attributes,
+                Message=notice.message(),
+                MessageAttributes=notice.message_attributes(),
             )
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            code = error.response["Error"].get("Code")
+            if code in _REFUSED:
+                raise AwsError(f"SNS refused a notice ({code}).") from error
+            raise AwsUnavailable(f"SNS did not take a notice ({type(error).__name__}).") from error
+        except BotoCoreError as error:
             raise AwsUnavailable(f"SNS did not take a notice ({type(error).__name__}).") from error
 
     def emit(self, notice: Notice) -> None:
         """Put the notice on the event bus. Raises AwsUnavailable or, where the bus refuses it, AwsError."""
+        assert self.events is not None
         entry: Any = {
             "Source": SOURCE,
             "DetailType": notice.detail_type,
@@ -76,6 +101,12 @@ class Topic:
             raise AwsUnavailable(f"EventBridge did not take an event ({type(error).__name__}).") from error
         if answer.get("FailedEntryCount"):
             raise AwsError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorCode')}.")
+
+
+def _encode(value: Mapping[str, Any]) -> str:
+    """Write JSON in the letters of its text: an escape takes six bytes for the two of most alphabets, in each copy."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_FOR_QUEUES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def subject_line(text: str) -> str:

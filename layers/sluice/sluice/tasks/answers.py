@@ -10,6 +10,8 @@ from typing import Any
 from sluice.access.spending import Spent
 from sluice.claude.prices import estimate_cost
 
+_BYTES_OF_A_TOKEN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -37,11 +39,19 @@ class Answer:
         """Return the text blocks, joined."""
         return "".join(block["text"] for block in self.message.get("content", ()) if block.get("type") == "text")
 
-    def spent(self) -> Spent:
+    @classmethod
+    def of_cut_message(cls, message: Mapping[str, Any], request_id: str | None) -> Answer:
+        """Read a message whose end did not come. Claude counts its output last of all, so that is estimated."""
+        usage = message.get("usage") or {}
+        written = sum(len(json.dumps(block, ensure_ascii=False).encode()) for block in message.get("content", ()))
+        output = max(usage.get("output_tokens") or 0, written // _BYTES_OF_A_TOKEN)
+        return cls.of_message({**message, "usage": {**usage, "output_tokens": output}}, request_id)
+
+    def spent(self, *, succeeded: bool = True) -> Spent:
         """Return what counts against the budget of a client key."""
         tokens = _Tokens.of_usage(self.message.get("usage") or {})
         return Spent(
-            succeeded=True,
+            succeeded=succeeded,
             input_tokens=tokens.input,
             output_tokens=tokens.output,
             cache_write_tokens=tokens.cache_write + tokens.cache_write_1h,

@@ -1,12 +1,15 @@
 """A breaker for each endpoint: one that stays down is left alone, and tried by one callback at a time.
 
-Item: ENDPOINT#<host:port>/BREAKER. Failures in a row are counted across all tasks, by atomic adds.
+Item: ENDPOINT#<host:port>/BREAKER. Failures in a row are counted across all tasks, by atomic adds, while the endpoint
+may be called. Once it is left alone, only the one callback that tries it decides for how long: of those that were under
+way when it broke, each would make the pause twice as long.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -24,17 +27,20 @@ _FORGET_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """``wait_seconds`` is None where a callback may go through. ``failures`` in a row so far."""
+    """``wait_seconds`` is None where a callback may go through. ``failures`` in a row, and ``pauses``, so far.
+
+    ``probe_until`` marks the one callback that tries a broken endpoint, and keeps the others waiting until then.
+    """
 
     failures: int
     wait_seconds: float | None
+    pauses: int = 0
+    probe_until: float | None = None
 
 
-def pause_after(failures: int) -> float:
-    """Return for how many seconds an endpoint is left alone after so many failures in a row."""
-    if failures < THRESHOLD:
-        return 0.0
-    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - THRESHOLD, 16), LONGEST_PAUSE_SECONDS)
+def pause_of(number: int) -> float:
+    """Return for how many seconds an endpoint is left alone the first time, the second time in a row, and so on."""
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(number - 1, 16), LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +57,35 @@ class Breakers:
             return Gate(failures, None)
         if until > now:
             return Gate(failures, until - now)
-        probing = Update(_key(endpoint), set={"open_until": now + _PROBE_SECONDS}, where={"open_until": until})
+        probe_until = now + _PROBE_SECONDS
+        probing = Update(_key(endpoint), set={"open_until": probe_until}, where={"open_until": until})
         try:
             self.table.update(probing)
         except ConditionFailed:
             return Gate(failures, _PROBE_SECONDS)
-        return Gate(failures, None)
+        return Gate(failures, None, item.get("pauses", 0), probe_until)
 
-    def note_down(self, endpoint: str) -> None:
-        """Count a failure of the endpoint itself."""
+    def note_down(self, endpoint: str, gate: Gate) -> None:
+        """Count a failure of the endpoint itself, met behind ``gate``."""
+        with suppress(ConditionFailed):
+            # Where the breaker has changed since the gate was passed, the failure tells nothing new.
+            if gate.probe_until is None and self._count(endpoint) < THRESHOLD:
+                return
+            pause = pause_of(gate.pauses + 1) * self.random.uniform(0.8, 1.2)
+            opening = {"open_until": self.now() + pause, "pauses": gate.pauses + 1}
+            self.table.update(Update(_key(endpoint), set=opening, where={"open_until": gate.probe_until}))
+
+    def _count(self, endpoint: str) -> int:
         expires_at = int(self.now() + _FORGET_SECONDS)
-        counted = Update(_key(endpoint), set={"expires_at": expires_at}, add={"failures": 1}, create=True)
-        pause = pause_after(self.table.update(counted)["failures"])
-        if pause:
-            until = self.now() + pause * self.random.uniform(0.8, 1.2)
-            self.table.update(Update(_key(endpoint), set={"open_until": until}))
+        closed: dict[str, object] = {"open_until": None}
+        counted = Update(_key(endpoint), set={"expires_at": expires_at}, add={"failures": 1}, where=closed, create=True)
+        failures: int = self.table.update(counted)["failures"]
+        return failures
 
     def note_up(self, endpoint: str, gate: Gate) -> None:
         """Note that the endpoint works. Costs nothing where it had not failed."""
         if gate.failures:
-            self.table.update(Update(_key(endpoint), set={"failures": 0}, remove=("open_until",)))
+            self.table.update(Update(_key(endpoint), set={"failures": 0}, remove=("open_until", "pauses")))
 
 
 def _key(endpoint: str) -> Key:

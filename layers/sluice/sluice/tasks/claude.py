@@ -1,15 +1,18 @@
 """Ask Claude once, reading the answer as a stream, so that a long one does not run into a timeout.
 
 The SDK puts the events together. What it does not do is done here: nothing is retried (the queue does that), the answer
-counts only if ``message_stop`` was seen, cuts and garbage that surface as raw errors are named, and no answer outlives
-the function, pings or not.
+counts only if ``message_stop`` was seen, cuts and garbage that surface as raw errors are named, no answer outlives the
+function, pings or not, and of one that is cut it is known what it cost.
 """
 
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,20 +21,33 @@ import httpx2
 
 from sluice.claude.failures import failure_from_response, parse_retry_after
 from sluice.claude.secret import ClaudeKey
-from sluice.errors import ClaudeError, PassingFailure
+from sluice.errors import ClaudeError, PassingFailure, PermanentFailure
 from sluice.tasks.answers import Answer
 from sluice.version import USER_AGENT
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, APIStatusError
+    from anthropic.lib.streaming import MessageStream
 
 _CONNECT_SECONDS = 5.0
+# A read that ends with the time ends just after it, so that what ended it is plain.
+_PAST_THE_END = 0.01
+
+
+class Unfinished(Exception):
+    """Part of an answer came, which is paid for, and then ``failure``."""
+
+    def __init__(self, failure: ClaudeError, begun: Answer) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.begun = begun
 
 
 @dataclass(slots=True)
 class _Clocks:
     """``until`` and ``content_until`` are times of ``time.monotonic``; content moves the second one on."""
 
+    seconds: float
     until: float
     content_seconds: float
     content_until: float
@@ -39,10 +55,15 @@ class _Clocks:
     @classmethod
     def start(cls, seconds: float, content_seconds: float) -> _Clocks:
         now = time.monotonic()
-        return cls(now + seconds, content_seconds, now + content_seconds)
+        return cls(seconds, now + seconds, content_seconds, now + content_seconds)
 
     def note_content(self) -> None:
         self.content_until = time.monotonic() + self.content_seconds
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left of the call's own time."""
+        return self.until - time.monotonic()
 
     def check(self) -> None:
         if time.monotonic() > min(self.until, self.content_until):
@@ -53,11 +74,19 @@ _CLOCKS: ContextVar[_Clocks] = ContextVar("clocks")
 
 
 class _TimedStream(httpx2.SyncByteStream):
-    """Looks at the clocks for each piece that arrives: the SDK swallows pings, and so would wait behind them."""
+    """Looks at the clocks for each piece that arrives: the SDK swallows pings, and so would wait behind them.
 
-    def __init__(self, inner: httpx2.SyncByteStream, clocks: _Clocks) -> None:
-        self._inner = inner
+    A read that waits when the time is over is ended from outside: how long one may wait is fixed before the first.
+    """
+
+    def __init__(self, response: httpx2.Response, clocks: _Clocks) -> None:
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        self._inner = response.stream
         self._clocks = clocks
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        self._end = threading.Timer(max(clocks.left, 0.0) + _PAST_THE_END, _shut, [connection])
+        self._end.daemon = True
+        self._end.start()
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._inner:
@@ -65,14 +94,26 @@ class _TimedStream(httpx2.SyncByteStream):
             yield chunk
 
     def close(self) -> None:
+        self._end.cancel()
         self._inner.close()
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        # The socket below the TLS layer, whose own state belongs to the thread that reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _TimedTransport(httpx2.HTTPTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        clocks = _CLOCKS.get()
+        most = max(clocks.left, 0.0) + _PAST_THE_END
+        waits = request.extensions["timeout"]
+        request.extensions["timeout"] = {
+            name: most if wait is None else min(wait, most) for name, wait in waits.items()
+        }
         response = super().handle_request(request)
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = _TimedStream(response.stream, _CLOCKS.get())
+        response.stream = _TimedStream(response, clocks)
         return response
 
 
@@ -88,7 +129,10 @@ class Claude:
         self._client: Anthropic | None = None
 
     def ask(self, params: Mapping[str, Any], headers: Mapping[str, str], seconds: float) -> Answer:
-        """Ask once and read the whole answer within ``seconds``. Raises a fitting ClaudeError."""
+        """Ask once and read the whole answer within ``seconds``.
+
+        Raises a fitting ClaudeError, or Unfinished where part of an answer had come.
+        """
         clocks = _Clocks.start(seconds, self._content_seconds)
         _CLOCKS.set(clocks)
         try:
@@ -97,14 +141,9 @@ class Claude:
             if failure.error_type == "authentication_error" and self._key.renew():
                 raise PassingFailure("The key for Claude has just been rotated.", error_type="api_error") from failure
             raise
-        except (httpx2.HTTPError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            # None of these is an error of the SDK's; a cut stream surfaces as one of them.
-            raise PassingFailure(f"Claude's answer was cut ({type(error).__name__}).") from error
 
     def _read(self, sdk: Anthropic, params: Mapping[str, Any], headers: Mapping[str, str], clocks: _Clocks) -> Answer:
-        from anthropic import APIError, APIStatusError
-
-        ended = False
+        stream = None
         try:
             # All params go as they came: the API checks them, not the signature of the SDK's method.
             with sdk.messages.stream(
@@ -114,17 +153,17 @@ class Claude:
                 extra_body=dict(params),
                 extra_headers=dict(headers),
             ) as stream:
-                for event in stream:
-                    clocks.note_content()
-                    ended = ended or event.type == "message_stop"
-                if not ended:
-                    raise PassingFailure("Claude's answer ended early, without message_stop.")
-                message = stream.current_message_snapshot.to_dict(mode="json")
-                return Answer.of_message(message, stream.request_id)
-        except APIStatusError as error:
-            raise _failure(error) from error
-        except APIError as error:
-            raise PassingFailure(f"Claude could not be reached ({type(error).__name__}).") from error
+                return _read_events(stream, clocks)
+        except Exception as error:
+            begun = _begun(stream)
+            failure = _failure_of(error, clocks, begun)
+            if failure is None:
+                raise
+            if begun:
+                raise Unfinished(failure, begun) from error
+            if failure is error:
+                raise
+            raise failure from error
 
     def _sdk(self) -> Anthropic:
         # Importing the SDK takes a second; only a task that is really going to be asked pays for it.
@@ -143,7 +182,58 @@ class Claude:
         return self._client
 
 
-def _failure(error: APIStatusError) -> ClaudeError:
+def _read_events(stream: MessageStream[None], clocks: _Clocks) -> Answer:
+    ended = False
+    for event in stream:
+        clocks.note_content()
+        ended = ended or event.type == "message_stop"
+    if not ended:
+        raise PassingFailure("Claude's answer ended early, without message_stop.")
+    return Answer.of_message(stream.current_message_snapshot.to_dict(mode="json"), stream.request_id)
+
+
+def _begun(stream: MessageStream[None] | None) -> Answer | None:
+    """Return what had come of an answer; None before its ``message_start``, which is where it begins to cost."""
+    try:
+        message = stream.current_message_snapshot if stream else None
+    except AssertionError:
+        # What the SDK raises while there is no message.
+        return None
+    return Answer.of_cut_message(message.to_dict(mode="json"), stream.request_id) if stream and message else None
+
+
+def _failure_of(error: Exception, clocks: _Clocks, begun: Answer | None) -> ClaudeError | None:
+    """Name what ended a call; None for what is a defect of ours."""
+    failure = _named(error)
+    if failure is None and begun and isinstance(error, ValueError):
+        # What the SDK raises where a tool's input is not JSON. The error's text quotes the answer.
+        failure = PassingFailure("Claude's answer could not be read.")
+    if isinstance(failure, PassingFailure) and failure.http_status is None and clocks.left <= 0:
+        # The answer would be as long the next time, and be paid for each time.
+        return PermanentFailure(
+            f"The answer took longer than the {clocks.seconds:.0f} seconds that a task has for it. It is not "
+            "asked for again: ask for fewer max_tokens, or use the streaming door or a batch.",
+            error_type="timeout_error",
+        )
+    return failure
+
+
+def _named(error: Exception) -> ClaudeError | None:
+    from anthropic import APIError, APIStatusError
+
+    if isinstance(error, ClaudeError):
+        return error
+    if isinstance(error, APIStatusError):
+        return _answered(error)
+    if isinstance(error, APIError):
+        return PassingFailure(f"Claude could not be reached ({type(error).__name__}).")
+    if isinstance(error, (httpx2.HTTPError, UnicodeDecodeError, json.JSONDecodeError)):
+        # None of these is an error of the SDK's; a cut stream surfaces as one of them.
+        return PassingFailure(f"Claude's answer was cut ({type(error).__name__}).")
+    return None
+
+
+def _answered(error: APIStatusError) -> ClaudeError:
     """Read an error answer, or an ``error`` event inside an answer with status 200."""
     details = {"error_code": error.error_code}
     body = {"error": {"type": error.type, "message": error.api_message, "details": details}}

@@ -18,7 +18,7 @@ from aws_lambda_powertools import Logger
 
 from sluice.aws.queues import MAX_DELAY_SECONDS, Queues
 from sluice.aws.topic import Topic
-from sluice.errors import AwsUnavailable, ConditionFailed, RequestError
+from sluice.errors import AwsError, ConditionFailed, RequestError
 from sluice.tasks.addresses import Endpoint, parse_callback_url
 from sluice.tasks.breaker import Breakers
 from sluice.tasks.documents import Documents
@@ -81,8 +81,8 @@ class Courier:
         answer = load_answer(self.table, self.documents, task)
         try:
             self.topic.publish(task_notice(task, answer))
-        except AwsUnavailable as error:
-            return self._refused(task, _Refusal(str(error)))
+        except AwsError as error:
+            return self._refused(task, _Refusal(str(error), final=not error.retryable))
         return self._delivered(task)
 
     def _post(self, task: Task) -> Outcome:
@@ -99,7 +99,7 @@ class Courier:
         if refusal is None or refusal.down is False:
             self.breakers.note_up(endpoint.authority, gate)
         elif refusal.down:
-            self.breakers.note_down(endpoint.authority)
+            self.breakers.note_down(endpoint.authority, gate)
         return self._refused(task, refusal) if refusal else self._delivered(task)
 
     def _send_signed(self, task: Task, endpoint: Endpoint, body: bytes) -> _Refusal | None:

@@ -52,10 +52,12 @@ class TaskDoor:
         kept = self.documents.store(f"{task.id}/request", request.document())
         try:
             self.table.create(task, kept, idempotency)
-        except ConditionFailed:
-            if idempotency is None:
+        except AwsError as error:
+            if idempotency and isinstance(error, ConditionFailed):
+                return self._repeat(idempotency)
+            # The answer to a write may be lost, and a try to write the same again then finds it done.
+            if self.table.find(task.id) is None:
                 raise
-            return self._repeat(idempotency)
         self._enqueue(task, cancel_on_failure=idempotency is None)
         return task
 

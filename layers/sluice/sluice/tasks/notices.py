@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from sluice.aws.topic import Notice
 from sluice.tasks.answers import Answer
@@ -10,30 +12,43 @@ from sluice.tasks.task import Task
 from sluice.tasks.views import event_view
 
 MAX_CALLBACK_BYTES = 512 * 1024
-# SNS: Message size. One message holds the text once for each protocol, 256 KB in all.
-MAX_NOTICE_BYTES = 24 * 1024
 
 
 def event_document(task: Task, answer: Answer | None, limit: int) -> str:
     """Write what happened to a task as JSON of at most ``limit`` bytes; a larger answer is left to ``status_url``."""
-    document = json.dumps(event_view(task, answer), ensure_ascii=False)
+    document = _encode(event_view(task, answer))
     if answer is None or len(document.encode()) <= limit:
         return document
+    return _encode(_without_answer(task))
+
+
+def _encode(view: Mapping[str, Any]) -> str:
+    # Half of a surrogate pair, which an answer may hold, is nothing that can be sent.
+    return json.dumps(view, ensure_ascii=False).encode(errors="replace").decode()
+
+
+def _without_answer(task: Task) -> dict[str, Any]:
     view = event_view(task)
     view["data"]["answer_left_out"] = True
-    return json.dumps(view, ensure_ascii=False)
+    return view
 
 
 def task_notice(task: Task, answer: Answer | None) -> Notice:
-    """Build the message of a task that named a topic attribute."""
-    detail = json.loads(event_document(task, answer, MAX_NOTICE_BYTES))
-    text = f"The task {task.id} has {task.status}.\n\nRead it at {task.status_url}\n"
+    """Build the message of a task that named a topic attribute; an answer that SNS would not take is left out."""
+    notice = _task_notice(task, event_view(task, answer))
+    if answer is None or notice.fits_topic():
+        return notice
+    return _task_notice(task, _without_answer(task), "The answer is too long for this message. ")
+
+
+def _task_notice(task: Task, event: Mapping[str, Any], remark: str = "") -> Notice:
+    text = f"The task {task.id} has {task.status}.\n\n{remark}Read it at {task.status_url}\n"
     if task.error_message:
         text += f"\nWhat went wrong: {task.error_message}\n"
     return Notice(
         subject=f"Sluice: task {task.status} - {task.topic_attribute}",
         text=text,
-        detail={"notification_id": f"{task.id}-{task.status}", "event": task.event, "task_id": task.id, **detail},
+        detail={"notification_id": f"{task.id}-{task.status}", "event": task.event, "task_id": task.id, **event},
         detail_type=f"Sluice Task {task.status.capitalize()}",
         attributes={
             "event": task.event,

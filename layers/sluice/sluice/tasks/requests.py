@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,10 @@ def _decode(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body, parse_constant=_refuse_constant)
         # A lone surrogate is legal in JSON's escapes, and in no text that can be sent on.
-        json.dumps(document, ensure_ascii=False).encode()
+        text = json.dumps(document, ensure_ascii=False)
+        text.encode()
+        if "Infinity" in text:
+            _refuse_infinity(document, "")
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is not valid JSON.") from None
     if not isinstance(document, dict):
@@ -91,6 +95,18 @@ def _decode(body: bytes) -> dict[str, Any]:
 def _refuse_constant(name: str) -> None:
     """NaN and Infinity are Python's, not JSON's."""
     raise ValueError(name)
+
+
+def _refuse_infinity(value: object, path: str) -> None:
+    """1e999 is JSON, and is read as infinity, which cannot be written as JSON again."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(f"{path or 'The body'}: the number is too large.")
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _refuse_infinity(each, f"{path}.{name}" if path else name)
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            _refuse_infinity(each, f"{path}[{number}]")
 
 
 def _params(document: Mapping[str, Any]) -> dict[str, Any]:

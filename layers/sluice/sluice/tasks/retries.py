@@ -7,6 +7,8 @@ from random import Random
 # A passing failure of Claude: about 2, 4, 8 ... seconds, at most a quarter of an hour.
 TASK_FIRST_SECONDS = 2.0
 TASK_LONGEST_SECONDS = 900.0
+# An answer that AWS does not take yet: within the function's own time, so within seconds.
+WRITE_SECONDS = (0.5, 15.0)
 # A callback that was not taken: soon at first, then rarer (Standard Webhooks: retry schedule).
 CALLBACK_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)
 # A receiver may ask for more time, but not for a day.
@@ -23,6 +25,12 @@ def task_delay(attempt: int, retry_after: float | None, random: Random) -> float
     if retry_after is None:
         return jittered
     return max(jittered, retry_after + min(retry_after, 60.0) * random.uniform(0.0, _SPREAD))
+
+
+def write_delay(attempt: int, random: Random) -> float:
+    """Return the seconds to wait after failed try number ``attempt`` (from 1) to write an answer down."""
+    first, longest = WRITE_SECONDS
+    return min(first * 2.0 ** min(attempt - 1, 20), longest) * random.uniform(0.5, 1.0)
 
 
 def callback_delay(attempt: int, retry_after: float | None, random: Random) -> float:

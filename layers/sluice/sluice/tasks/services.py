@@ -103,6 +103,4 @@ class TaskServices:
         )
 
     def _topic(self) -> Topic:
-        sns = self.session.client("sns", config=_AWS)
-        events = self.session.client("events", config=_AWS)
-        return Topic(sns, events, self.settings.topic_arn, self.settings.event_bus)
+        return Topic(self.session.client("sns", config=_AWS), None, self.settings.topic_arn)

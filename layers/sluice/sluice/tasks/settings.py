@@ -17,7 +17,6 @@ class TaskSettings:
     table: str
     outbox: str = ""
     topic_arn: str = ""
-    event_bus: str = "default"
     task_queue_url: str = ""
     callback_queue_url: str = ""
     claude_base_url: str = "https://api.anthropic.com"
@@ -45,7 +44,6 @@ class TaskSettings:
             table=environ["SLUICE_TABLE"],
             outbox=text("OUTBOX"),
             topic_arn=text("TOPIC_ARN"),
-            event_bus=text("EVENT_BUS", "default"),
             task_queue_url=text("TASK_QUEUE_URL"),
             callback_queue_url=text("CALLBACK_QUEUE_URL"),
             claude_base_url=text("CLAUDE_BASE_URL", "https://api.anthropic.com"),

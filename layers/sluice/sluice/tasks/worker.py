@@ -20,38 +20,40 @@ from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 
-from sluice.access.spending import add_usage
 from sluice.aws.queues import MAX_DELAY_SECONDS, Queues
 from sluice.aws.topic import Topic
-from sluice.errors import AwsError, AwsUnavailable, ConditionFailed, PassingFailure, PermanentFailure, SystemicFailure
-from sluice.incidents import Incident, Incidents, kind_of_failure
+from sluice.errors import (
+    AwsError,
+    AwsUnavailable,
+    ClaudeError,
+    ConditionFailed,
+    PassingFailure,
+    PermanentFailure,
+    RequestError,
+    SystemicFailure,
+)
+from sluice.incidents import Incidents
 from sluice.tasks.answers import Answer
-from sluice.tasks.claude import Claude
+from sluice.tasks.claude import Claude, Unfinished
 from sluice.tasks.documents import Documents
-from sluice.tasks.notices import incident_notice
-from sluice.tasks.retries import held_delay, task_delay
+from sluice.tasks.holds import Hold, Holds
+from sluice.tasks.payers import Payers
+from sluice.tasks.retries import held_delay, task_delay, write_delay
 from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Failure, TaskTable
 from sluice.tasks.task import Task
 
 Outcome = Literal["succeeded", "failed", "retried", "suspended", "held", "early", "dropped"]
 
-# Kept from Claude's time to write down what came.
-_WRITE_SECONDS = 15.0
+# Kept from Claude's time to write down what came, and what the last try at that needs.
+_WRITE_SECONDS = 30.0
+_LAST_TRY_SECONDS = 10.0
 # A lease outlives its worker by this much, for clocks that differ.
 _LEASE_MARGIN = 5.0
 # After a defect of ours.
 _DEFECT_SECONDS = 60.0
-# A task held back by an incident fails while its caller can still read so.
-_LAST_WORD_SECONDS = 3600.0
 
 logger = Logger(child=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    task: Task
-    incident: Incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +67,52 @@ class Worker:
     claude: Claude
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, task_id: str, seconds_left: float) -> Outcome:
         """Do what a message asks, within ``seconds_left``. Raises AwsError where the message has to come again."""
-        hold = self._find_hold(task_id)
-        if hold and not self.incidents.claim_probe(hold.incident):
+        until = self.now() + seconds_left
+        hold = self._holds.find(task_id)
+        if hold and self._may_ask(hold.task) and not self.incidents.claim_probe(hold.incident):
             return self._hold(hold)
-        now = self.now()
         try:
-            task = self.table.claim(task_id, now, now + seconds_left + _LEASE_MARGIN)
+            task = self.table.claim(task_id, self.now(), until + _LEASE_MARGIN)
         except ConditionFailed:
             return self._settle(task_id)
         if task.attempts > self.settings.task_max_attempts:
             return self._fail(task, Failure("api_error", "The task stopped its worker each time it was run."))
-        outcome = self._attempt(task, seconds_left)
+        outcome = self._attempt(task, until)
         if hold and outcome == "succeeded":
             self.incidents.release(hold.incident.kind)
         return outcome
 
-    def _attempt(self, task: Task, seconds_left: float) -> Outcome:
+    def _attempt(self, task: Task, until: float) -> Outcome:
         try:
+            self._payers.check(task, self._model(task))
             params, headers = self._request(task)
-            answer = self.claude.ask(params, headers, max(seconds_left - _WRITE_SECONDS, 1.0))
-        except SystemicFailure as failure:
-            return self._suspend(task, failure)
-        except PermanentFailure as failure:
-            return self._fail(task, Failure(failure.error_type, str(failure)))
-        except PassingFailure as failure:
-            return self._retry(task, Failure(failure.error_type, str(failure)), failure.retry_after)
+            answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
+        except RequestError as refusal:
+            return self._fail(task, Failure(refusal.type, str(refusal)))
+        except Unfinished as cut:
+            self._payers.account(task, cut.begun.spent(succeeded=False))
+            return self._refused(task, cut.failure)
+        except ClaudeError as failure:
+            return self._refused(task, failure)
         except AwsUnavailable as error:
             return self._retry(task, Failure("api_error", str(error)), None)
         except Exception:
             # Otherwise the task would count as running until its lease ends.
             self.table.put_back(task, self.now() + _DEFECT_SECONDS, Failure("api_error", "An error inside Sluice."))
             raise
-        return self._succeed(task, answer)
+        return self._succeed(task, answer, until)
+
+    def _may_ask(self, task: Task) -> bool:
+        """Say whether a task can be a probe. One that its key bars from Claude need not wait, only to fail then."""
+        try:
+            self._payers.check(task, self._model(task))
+        except RequestError:
+            return False
+        return True
 
     def _request(self, task: Task) -> tuple[dict[str, Any], dict[str, str]]:
         item = self.table.find_request(task.id)
@@ -112,17 +125,46 @@ class Worker:
         """A task without a model gets the default of the day it runs, so that a retired default can be replaced."""
         return task.model or self.settings.default_model
 
+    @property
+    def _holds(self) -> Holds:
+        return Holds(self.table, self.incidents, self.topic, self.settings.default_model, self.now)
+
+    @property
+    def _payers(self) -> Payers:
+        return Payers(self.table.table, self.now)
+
     # What came of it
 
-    def _succeed(self, task: Task, answer: Answer) -> Outcome:
-        kept = self.documents.store(f"{task.id}/answer-{task.attempts}", answer.document())
+    def _succeed(self, task: Task, answer: Answer, until: float) -> Outcome:
         try:
-            ended = self.table.succeed(task, self.now(), kept)
+            ended = self._keep(task, answer, until)
         except ConditionFailed:
             return self._settle(task.id)
-        self._account(task, answer)
+        except AwsError as error:
+            if error.retryable:
+                raise
+            # What AWS refuses now it would refuse again, and each time Claude would be paid first.
+            logger.error("An answer could not be stored.", task_id=task.id, error=str(error))
+            return self._fail(task, Failure("api_error", "Claude's answer could not be stored."))
+        finally:
+            self._payers.account(task, answer.spent())
         self._call_back(ended)
         return "succeeded"
+
+    def _keep(self, task: Task, answer: Answer, until: float) -> Task:
+        """Write the answer down. It is paid for: as long as there is time, AWS is asked again, and not Claude."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                kept = self.documents.store(f"{task.id}/answer-{task.attempts}", answer.document())
+                return self.table.succeed(task, self.now(), kept)
+            except AwsUnavailable as error:
+                delay = write_delay(attempt, self.random)
+                if self.now() + delay + _LAST_TRY_SECONDS > until:
+                    raise
+                logger.warning("An answer could not be stored yet.", task_id=task.id, error=str(error))
+                self.sleep(delay)
 
     def _fail(self, task: Task, failure: Failure) -> Outcome:
         try:
@@ -132,31 +174,21 @@ class Worker:
         self._call_back(ended)
         return "failed"
 
+    def _refused(self, task: Task, failure: ClaudeError) -> Outcome:
+        told = Failure(failure.error_type, str(failure))
+        if isinstance(failure, PassingFailure):
+            return self._retry(task, told, failure.retry_after)
+        if isinstance(failure, SystemicFailure) and self._holds.concerns_others(task, failure):
+            self._holds.begin(task, failure)
+            due_at = self.now() + held_delay(0, self.random)
+            return self._put_back(task, due_at, told, uncounted=True) or "suspended"
+        return self._fail(task, told)
+
     def _retry(self, task: Task, failure: Failure, retry_after: float | None) -> Outcome:
         due_at = self.now() + task_delay(task.attempts, retry_after, self.random)
         if task.attempts >= self.settings.task_max_attempts or due_at >= task.expires_at:
             return self._fail(task, failure)
         return self._put_back(task, due_at, failure) or "retried"
-
-    def _suspend(self, task: Task, failure: SystemicFailure) -> Outcome:
-        """Stop the queue for what no task can get past, and tell a person, once."""
-        if failure.error_type == "not_found_error" and task.model:
-            # A model that the caller named is the caller's to correct; nobody else need wait for it.
-            return self._fail(task, Failure(failure.error_type, str(failure)))
-        kind = kind_of_failure(failure, self._model(task))
-        if self.incidents.open_incident(kind, str(failure)):
-            self._tell(kind, failure)
-        due_at = self.now() + held_delay(0, self.random)
-        suspended = Failure(failure.error_type, str(failure))
-        return self._put_back(task, due_at, suspended, uncounted=True) or "suspended"
-
-    def _tell(self, kind: str, failure: SystemicFailure) -> None:
-        try:
-            self.topic.publish(incident_notice(kind, str(failure)))
-            self.incidents.mark_told(kind)
-        except AwsError as error:
-            # Without the mark, whoever meets the incident a minute from now tells.
-            logger.warning("A notice of an incident could not be sent.", kind=kind, error=str(error))
 
     def _put_back(self, task: Task, due_at: float, failure: Failure, *, uncounted: bool = False) -> Outcome | None:
         try:
@@ -166,36 +198,13 @@ class Worker:
         self._send(task.id, due_at)
         return None
 
-    def _account(self, task: Task, answer: Answer) -> None:
-        """Count an answer against the budget of the key that asked; its loss is no reason to ask Claude again."""
-        kind, _, key_id = task.caller.partition(":")
-        if kind != "key":
-            return
-        try:
-            add_usage(self.table.table, key_id, answer.spent(), self.now())
-        except AwsError as error:
-            logger.warning("A task's cost was not counted.", task_id=task.id, error=str(error))
-
     # Messages
 
-    def _find_hold(self, task_id: str) -> _Hold | None:
-        """Find the open incident that keeps a due task from running."""
-        incidents = self.incidents.list_open()
-        task = self.table.find(task_id) if incidents else None
-        if task is None or task.status != "queued" or task.due_at > self.now():
-            return None
-        for incident in incidents:
-            _, of_a_model, model = incident.kind.partition(":")
-            if not of_a_model or model == self._model(task):
-                return _Hold(task, incident)
-        return None
-
-    def _hold(self, hold: _Hold) -> Outcome:
+    def _hold(self, hold: Hold) -> Outcome:
         task, now = hold.task, self.now()
         due_at = now + held_delay(now - hold.incident.opened_at, self.random)
-        last_word = task.expires_at - min(_LAST_WORD_SECONDS, (task.expires_at - task.created_at) / 10)
         try:
-            if due_at >= last_word:
+            if due_at >= hold.last_word_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)
                 return self._fail(claimed, Failure(hold.incident.kind.partition(":")[0], hold.incident.message))
             self.table.hold(task, due_at, hold.incident.kind)
