@@ -7,13 +7,15 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.jobs.batches.poll import poll
 from sluice.jobs.services import Services
 
 logger = Logger()
+metrics = Metrics()
 
 
 @cache
@@ -26,4 +28,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report = asdict(poll(services(), lambda: context.get_remaining_time_in_millis() / 1000))
     if any(report.values()):
         logger.info("polled", **report)
+    if report["failed"]:
+        metrics.add_metric("JobsNotTended", MetricUnit.Count, report["failed"])
+        metrics.flush_metrics()
     return report

@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import CORSConfig, LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.metrics import MetricUnit
 
 from sluice.access.guard import Caller, Guard
 from sluice.errors import (
@@ -29,6 +30,7 @@ from sluice.streams.faults import error_body
 _CORS_SECONDS = 7200
 
 logger = Logger(child=True)
+metrics = Metrics()
 
 
 def build_api(
@@ -82,6 +84,9 @@ def _map_errors(app: LambdaFunctionUrlResolver) -> None:
 
     def admit_defect(error: Exception) -> Response[str]:
         logger.error("A call met a defect.", **describe_error(error))
+        # It is answered, so that Lambda counts no error for it.
+        metrics.add_metric("Defects", MetricUnit.Count, 1)
+        metrics.flush_metrics()
         return error_response(SluiceError("An error inside Sluice."), app.lambda_context.aws_request_id)
 
     app.exception_handler(SluiceError)(refuse)

@@ -29,7 +29,7 @@ def run(world: World, data: bytes, key: str = "rivers.jsonl") -> str:
 
 
 def lines(world: World, job_id: str, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in world.read("Outbox", f"{job_id}/{name}.jsonl").splitlines()]
+    return [json.loads(line) for line in world.read("Outbox", f"{job_id}/{name}.jsonl").split(b"\n")[:-1]]
 
 
 def ids(world: World, job_id: str, name: str) -> list[str]:

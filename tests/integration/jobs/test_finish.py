@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from unittest.mock import patch
 
+import boto3
 import pytest
 
 from local.simulator.client import Match, Reply, Result, Simulator
+from sluice.errors import AwsUnavailable
 from sluice.jobs.finishing.books import balance
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
@@ -120,6 +122,24 @@ def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.C
     assert metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Sluice"
 
 
+def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fails(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload = world.upload("rivers.jsonl", requests(3))
+    with (
+        patch("sluice.jobs.finishing.finish.balance", lambda plan, shards: balance(replace(plan, lines=4), shards)),
+        patch("sluice.aws.topic.Topic.publish", side_effect=AwsUnavailable("SNS did not take a notice.")),
+        pytest.raises(AssertionError),
+    ):
+        world.drive(leaps=4)
+    assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
+    assert "BooksMismatch" not in capsys.readouterr().out
+    world.drive()
+
+    assert "BooksMismatch" in capsys.readouterr().out
+    assert [notice["balanced"] for notice in world.notices] == [False]
+
+
 SETTINGS = f"model: {MODEL}\nprompt: 'Translate {{text}} into English.'\n".encode()
 
 
@@ -140,6 +160,23 @@ def test_a_table_comes_back_with_its_own_columns_and_the_answers(world: World) -
     assert rows[1]["status"] == "errored"
     assert rows[1]["error"] == "invalid_request_error: No."
     assert int(rows[0]["output_tokens"]) > 0
+
+
+def test_a_table_whose_file_was_deleted_meanwhile_finishes_without_its_csv_and_says_so(world: World) -> None:
+    world.upload("shop/sluice.yaml", SETTINGS)
+    upload = world.upload("shop/words.csv", b"text\neins\nzwei\n")
+    world.deliver_all()
+    boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
+    world.drive()
+
+    told, says = summary(world, upload.job_id), "There is no results.csv"
+    assert world.job(upload.job_id).status is JobStatus.FINISHED
+    assert len(lines(world, upload.job_id, "results")) == 2
+    assert told["notes"][0].startswith(says)
+    assert "csv" not in told["files"]
+    assert "csv" not in world.notices[0]["files"]
+    assert says in world.notices[0]["text"]
+    assert says in world.read("Outbox", f"{upload.job_id}/report.html").decode()
 
 
 def test_each_property_of_a_schema_gets_a_column(world: World) -> None:

@@ -14,7 +14,7 @@ from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.planting import plant_job, refs
 from tests.integration.jobs.world import World, new_world
 
-CREATE = Match(operation="batches.create")
+CREATE, CANCEL = Match(operation="batches.create"), Match(operation="batches.cancel")
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 
@@ -105,10 +105,10 @@ def test_while_claudes_queue_is_full_one_shard_asks_and_the_others_wait(world: W
 
 
 def test_a_wait_longer_than_a_message_can_be_delayed_is_kept(world: World) -> None:
-    world.simulator.fail(Refuse(status=429, headers={"retry-after": "7200"}), CREATE, times=1)
+    world.simulator.fail(Refuse(status=429, headers={"retry-after": "3600"}), CREATE, times=1)
     submit_all(world)
 
-    for _ in range(7):
+    for _ in range(3):
         world.clock.leap(1000)
         world.deliver_all()
 
@@ -116,6 +116,18 @@ def test_a_wait_longer_than_a_message_can_be_delayed_is_kept(world: World) -> No
     world.drive()
     assert len(world.simulator.requests("batches.create")) == 2
     assert world.dead == []
+
+
+def test_a_wait_of_years_is_not_believed(world: World) -> None:
+    refusal = Refuse(status=429, headers={"retry-after": "100000000"})
+    world.simulator.fail(refusal, CREATE, times=1)
+    job_id = submit_all(world)
+
+    for _ in range(6):
+        world.clock.leap(900)
+        world.deliver_all()
+
+    assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
 
 
 def test_a_server_that_cannot_be_reached_is_tried_again_later(one_simulator: Simulator) -> None:
@@ -167,8 +179,9 @@ def test_a_file_that_was_deleted_before_it_was_sent_becomes_errors(world: World)
     assert world.paid_batches() == []
 
 
-def test_a_submitter_that_comes_too_late_ends_the_batch_that_it_made(world: World) -> None:
-    """Its lease was over, the shard was given back and submitted by somebody else, and then its call came through."""
+def submit_too_late(world: World) -> str:
+    """Let a lease run out, the shard be given back and submitted by somebody else, and only then the call come
+    through."""
     world.simulator.set(batch_seconds=7200)
     job = plant_job(world)
     message = {"Records": [sample_record(job.job_id)]}
@@ -182,9 +195,42 @@ def test_a_submitter_that_comes_too_late_ends_the_batch_that_it_made(world: Worl
     world.invoke("submit_shard", message)
 
     assert world.outside.calls[before_the_call].name == "claude.POST /v1/messages/batches"
+    return job.job_id
+
+
+def test_a_submitter_that_comes_too_late_ends_the_batch_that_it_made(world: World) -> None:
+    job_id = submit_too_late(world)
+
     first, second = world.paid_batches()
-    assert [shard.batch_id for shard in world.shards(job.job_id)] == [first.id]
+    assert [shard.batch_id for shard in world.shards(job_id)] == [first.id]
     assert second.cancel_initiated_at is not None
+
+
+@pytest.mark.parametrize("status", [529, 404, 401])
+def test_a_batch_that_nobody_owns_is_cancelled_later_where_that_failed(world: World, status: int) -> None:
+    world.simulator.fail(Refuse(status=status), CANCEL, times=2)
+    job_id = submit_too_late(world)
+    assert world.paid_batches()[1].cancel_initiated_at is None
+
+    for _ in range(2):
+        world.clock.leap(60)
+        world.deliver_all()
+
+    assert world.paid_batches()[1].cancel_initiated_at is not None
+    assert world.paid_batches()[0].cancel_initiated_at is None
+    assert world.letters == []
+    assert world.job(job_id).status is JobStatus.RUNNING
+
+
+def test_a_batch_that_nobody_owns_and_that_cannot_be_cancelled_is_given_up_in_sight(world: World) -> None:
+    world.simulator.fail(Refuse(status=529), CANCEL)
+    submit_too_late(world)
+
+    for _ in range(40):
+        world.clock.leap(7200)
+        world.deliver_all()
+
+    assert len(world.dead) == 1
 
 
 def test_a_lost_answer_is_reconciled_and_its_batch_adopted(world: World) -> None:

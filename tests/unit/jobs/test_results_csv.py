@@ -72,6 +72,20 @@ def test_properties_come_as_they_read_and_others_as_json() -> None:
     assert table[1][1:6] == ["glad", "7", '["a","b"]', "", ""]
 
 
+def test_an_answer_that_is_nested_too_deep_stays_whole_and_its_row_says_so() -> None:
+    deep = '{"mood":' + "[" * 100_000
+    table = rows(b"q\n1\n2\n", outputs(["a", "b"], [answer("a", deep), answer("b", '{"mood": 1}')]), ("mood", "score"))
+    assert table[1][1:5] == [deep, "", "succeeded", "The answer is nested too deep to be taken apart."]
+    assert table[2][1:5] == ["1", "", "succeeded", ""]
+
+
+def test_a_line_with_deep_parts_is_no_reason_to_stop() -> None:
+    deep = answer("a", "yes").replace(
+        b'{"type": "thinking"', b'{"type": "x", "input": %s%s}, {"type": "thinking"' % (b"[" * 100_000, b"]" * 100_000)
+    )
+    assert rows(b"q\n1\n", outputs(["a"], [deep]))[1][1:3] == ["yes", "succeeded"]
+
+
 def test_a_formula_is_not_run_by_a_spreadsheet_and_numbers_stay() -> None:
     texts = ["=1+1", "+49 170", "- item", "@x", "-5", "+3.5", "\t=1", "plain = text"]
     ids = [str(number) for number in range(len(texts))]

@@ -23,7 +23,7 @@ from sluice.jobs.batches.sweep import (
     unresolved,
 )
 from sluice.jobs.letters import Letter, Step, job_letter, shard_letter
-from sluice.jobs.model import JobStatus, Shard, ShardStatus
+from sluice.jobs.model import LONGEST_WAIT_SECONDS, JobStatus, Shard, ShardStatus
 from sluice.jobs.settings import JobSettings
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
@@ -95,6 +95,12 @@ def test_a_job_is_stuck_when_nothing_of_it_has_moved_for_long() -> None:
 )
 def test_a_job_that_waits_for_something_is_not_stuck(shards: tuple[Shard, ...]) -> None:
     assert not is_stuck(running(*shards), NOW + PATIENCE + 1, SETTINGS)
+
+
+def test_a_job_that_is_put_off_for_ever_is_stuck() -> None:
+    job = running(a_shard(PLANNED, not_before=NOW + 1e9))
+
+    assert is_stuck(job, NOW + LONGEST_WAIT_SECONDS + PATIENCE + 1, SETTINGS)
 
 
 def test_a_push_is_given_time() -> None:

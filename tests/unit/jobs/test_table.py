@@ -87,12 +87,28 @@ def test_a_job_that_is_over_cannot_be_held_or_cancelled(table: JobTable) -> None
         table.request_cancel(JOB_ID, NOW)
 
 
-def test_a_cancelled_job_leaves_its_hold(table: JobTable) -> None:
+def test_a_held_job_can_be_cancelled_and_waits_for_its_release(table: JobTable) -> None:
     table.hold(running_job(table), HOLD, NOW)
 
     job = table.request_cancel(JOB_ID, NOW)
 
-    assert (job.status, job.cancel_requested) == (JobStatus.RUNNING, True)
+    assert (job.status, job.cancel_requested) == (JobStatus.HELD, True)
+    assert table.release(job, NOW).status is JobStatus.RUNNING
+
+
+def test_a_release_that_was_meant_for_an_earlier_hold_changes_nothing(table: JobTable) -> None:
+    table.claim(an_upload(), NOW)
+    first = table.record_plan(JOB_ID, PLAN, NOW, HOLD)
+    table.release(first, NOW + 1)
+    table.hold(table.start(JOB_ID, 2, NOW + 2), HOLD, NOW + 3)
+
+    with pytest.raises(ConditionFailed):
+        table.release(first, NOW + 4)
+    with pytest.raises(ConditionFailed):
+        table.give_up(first, "It is over.", "job.failed", NOW + 4)
+    job = table.job(JOB_ID)
+    assert job is not None
+    assert (job.status, job.status_before_hold, job.open_shards) == (JobStatus.HELD, JobStatus.RUNNING, 2)
 
 
 def test_a_job_with_an_open_shard_cannot_finish(table: JobTable) -> None:

@@ -18,6 +18,7 @@ from sluice.jobs.collection.waves import (
     decisions,
     error_name,
     fate_of,
+    is_refused_for_good,
     pause_before_next,
 )
 from sluice.jobs.finishing.books import balance
@@ -26,8 +27,8 @@ from sluice.jobs.model import Outcome, Plan, Shard, ShardRef, Source, Tokens
 POLICY = Policy(max_waves=3, delay_seconds=60.0)
 
 
-def errored(error_type: str, code: str | None = None) -> Result:
-    return Result("errored", error=Error("error", error=Error(error_type, "why", Details(code) if code else None)))
+def errored(error_type: str, code: str | None = None, message: str = "why") -> Result:
+    return Result("errored", error=Error("error", error=Error(error_type, message, Details(code) if code else None)))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,8 @@ def errored(error_type: str, code: str | None = None) -> Result:
         (errored("billing_error"), Fate.SYSTEMIC, "billing_error"),
         (errored("authentication_error"), Fate.SYSTEMIC, "authentication_error"),
         (errored("permission_error"), Fate.SYSTEMIC, "permission_error"),
-        (errored("not_found_error"), Fate.SYSTEMIC, "not_found_error"),
+        (errored("not_found_error", message="model: claude-old"), Fate.SYSTEMIC, "not_found_error"),
+        (errored("not_found_error", message="File not found: file_1"), Fate.FAILED, "not_found_error"),
         (errored("an_error_of_tomorrow"), Fate.FAILED, "an_error_of_tomorrow"),
         (Result("errored"), Fate.FAILED, "unknown_error"),
     ],
@@ -79,6 +81,14 @@ def test_what_waits_for_a_person_goes_on_past_the_limit_but_not_for_ever() -> No
     assert decisions(POLICY, 2 + EXTRA_WAVES, 0, cancelled=False)[Fate.SYSTEMIC] is Decision.ERROR
 
 
+def test_what_is_refused_again_after_a_release_is_final_where_others_succeed() -> None:
+    alone, beside_others = bytes([Fate.SYSTEMIC]), bytes([Fate.SYSTEMIC, Fate.SUCCEEDED])
+
+    assert [is_refused_for_good(refusals, beside_others) for refusals in range(2)] == [False, True]
+    assert [is_refused_for_good(refusals, alone) for refusals in range(4)] == [False, False, False, True]
+    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[Fate.SYSTEMIC] is Decision.ERROR
+
+
 def test_nothing_of_a_cancelled_job_is_sent_again() -> None:
     assert Decision.AGAIN not in decisions(POLICY, 0, 0, cancelled=True).values()
     assert decisions(replace(POLICY, retry_max_tokens=9), 0, 0, cancelled=True)[Fate.CUT_OFF] is Decision.ANSWER
@@ -87,6 +97,7 @@ def test_nothing_of_a_cancelled_job_is_sent_again() -> None:
 def test_the_pause_doubles_with_each_wave_of_passing_errors_and_is_none_after_expiry() -> None:
     pauses = [pause_before_next(POLICY, passes, {Fate.PASSING: 1}).seconds for passes in range(3)]
     assert pauses == [60.0, 120.0, 240.0]
+    assert pause_before_next(POLICY, 18, {Fate.PASSING: 1}).seconds == 7200.0
     assert pause_before_next(POLICY, 1, {Fate.EXPIRED: 4}).seconds == 0.0
     assert pause_before_next(POLICY, 1, {Fate.EXPIRED: 4}).passes == 2
     assert pause_before_next(POLICY, 1, {Fate.SYSTEMIC: 4}).passes == 1

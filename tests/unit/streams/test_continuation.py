@@ -94,6 +94,21 @@ def test_an_answer_that_had_not_begun_begins() -> None:
     assert assemble(joined) == [("text", "All")]
 
 
+def test_half_a_character_goes_on_as_it_came() -> None:
+    before = [START, *block(0, "text", "One", complete=False)]
+
+    joined = join(before, [START, *block(0, "thinking", "Hm"), *block(1, "text", "a\ud83d"), *END])
+
+    assert read(joined)[-4].decode()["delta"]["text"] == "a\ud83d"
+
+
+@pytest.mark.parametrize("field", ["delta", "content_block"])
+def test_a_block_in_an_unknown_form_is_no_crash(field: str) -> None:
+    odd = [frame(f"content_block_{name}", index="x", **{field: "x"}) for name in ("start", "delta", "stop")]
+
+    assert len(join([START, *odd], [START, *odd])) == 7
+
+
 def test_what_is_no_block_passes_as_it_is() -> None:
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     unknown = b"event: message_weather\ndata: {}\n\n"

@@ -104,6 +104,34 @@ def test_a_lone_surrogate_is_no_crash() -> None:
     assert parse_params(parse_event(event).body) == {"a": "\ud800"}
 
 
+def test_an_integer_that_is_too_long_is_told() -> None:
+    with pytest.raises(InvalidRequest, match="digits"):
+        parse_params(b'{"max_tokens": ' + b"1" * 5000 + b"}")
+
+
+def test_a_body_in_broken_base64_is_told() -> None:
+    event = {"requestContext": {"http": {"method": "POST"}}, "body": "x", "isBase64Encoded": True}
+
+    with pytest.raises(InvalidRequest, match="decoded"):
+        parse_event(event)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/v1/models", "", "/v1/models"),
+        ("/v1/models", "limit=2&after_id=a%20b+c", "/v1/models?limit=2&after_id=a%20b+c"),
+        ("/v1/models", 'a=1&&b&c="<|>', '/v1/models?a=1&&b&c="<|>'),
+        ("/v1/models", "X-Amz-Signature=ab&limit=2&x-amz-security-token=t", "/v1/models?limit=2"),
+        ("/v1/models", "X%2DAmz-Signature=ab&X-AMZ-Date", "/v1/models"),
+        ("/v1/models", "q=x-amz-date&my-x-amz-date=1", "/v1/models?q=x-amz-date&my-x-amz-date=1"),
+        ("/v1/models/modèle", "q=é ü", "/v1/models/mod%C3%A8le?q=%C3%A9%20%C3%BC"),
+    ],
+)
+def test_claude_gets_path_and_query_without_the_callers_signature(path: str, query: str, target: str) -> None:
+    assert Request("GET", path, query, {}, b"", {}).target == target
+
+
 def test_a_name_that_stands_twice_is_refused_where_it_matters() -> None:
     body = b'{"model": "a", "model": "b"}'
 

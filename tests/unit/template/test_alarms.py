@@ -15,8 +15,10 @@ def test_an_alarm_reaches_the_topic_and_is_quiet_without_data(template: Template
     assert "See " in alarm["AlarmDescription"]["Fn::Sub"]
 
 
-def test_books_that_do_not_balance_are_an_alarm(template: Template) -> None:
-    alarm = template.resources["BooksMismatchAlarm"]["Properties"]
+@pytest.mark.parametrize("metric", ["BooksMismatch", "Defects"])
+def test_books_that_do_not_balance_and_defects_are_an_alarm(template: Template, metric: str) -> None:
+    alarm = template.resources[f"{metric}Alarm"]["Properties"]
+    assert alarm["MetricName"] == metric
     metrics = template.body["Globals"]["Function"]["Environment"]["Variables"]
     assert alarm["Namespace"] == metrics["POWERTOOLS_METRICS_NAMESPACE"]
     # Powertools adds the service to every metric, and CloudWatch counts each set of dimensions by itself.

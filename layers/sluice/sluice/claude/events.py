@@ -183,12 +183,7 @@ class Progress:
                 self.model = _text(message.get("model"))
                 self.usage.take(message.get("usage"))
             case "message_delta":
-                data = event.decode()
-                self.usage.take(data.get("usage"))
-                delta = data.get("delta") or {}
-                if not isinstance(delta, dict):
-                    raise NotAnEvent("The delta of a message is not an object.")
-                self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
+                self._see_change(event.decode())
             case "message_stop":
                 event.decode()
                 self.stopped = True
@@ -202,6 +197,13 @@ class Progress:
             case _:
                 return False
         return True
+
+    def _see_change(self, data: dict[str, Any]) -> None:
+        self.usage.take(data.get("usage"))
+        delta = data.get("delta") or {}
+        if not isinstance(delta, dict):
+            raise NotAnEvent("The delta of a message is not an object.")
+        self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
 
     def estimated_output_tokens(self) -> int:
         """The output tokens as reported or, where the stream was cut before its report, as its length suggests."""

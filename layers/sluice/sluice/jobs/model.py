@@ -107,6 +107,7 @@ class Tally:
 
     ``errors`` counts by error type, ``reasons`` rejected lines by what is wrong with them; ``first_rejection`` says it
     of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.finishing.books``).
+    ``lost_table`` says why a table came back without its results.csv; empty where it did not.
     """
 
     lines: int
@@ -119,13 +120,15 @@ class Tally:
     balanced: bool = True
     reasons: Mapping[str, int] = field(default_factory=dict)
     first_rejection: str = ""
+    lost_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending" or "sent".
 
-    One that came without a change of state became pending ``noticed_at``. ``nudges`` counts how often the job's
+    One that came without a change of state became pending ``noticed_at``. ``held_at`` is when the present hold began;
+    a held job can move on, as its batches end. ``nudges`` counts how often the job's
     messages were sent again, last ``nudged_at``, since it moved.
     """
 
@@ -137,6 +140,7 @@ class Job:
     plan: Plan | None = None
     open_shards: int = 0
     hold: Hold | None = None
+    held_at: float | None = None
     status_before_hold: JobStatus | None = None
     cancel_requested: bool = False
     started_at: float | None = None
@@ -218,6 +222,10 @@ class Outcome:
     errors: Mapping[str, int] = field(default_factory=dict)
 
 
+# A shard is never put off for longer, so that one with a later date than this is no reason to sit and wait.
+LONGEST_WAIT_SECONDS = 7200.0
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """The part of a job that becomes one Message Batch; in a later wave, what is left of it.
@@ -227,7 +235,8 @@ class Shard:
     their places in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the
     place is the line. ``nonce`` stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
     ``candidates`` are batches that may be this shard's after an intent without an id, ``refuted`` those of them that
-    are not. ``passes`` counts the waves that were spent on passing failures. Times in epoch seconds.
+    are not. ``passes`` counts the waves that were spent on passing failures, ``refusals`` those after which
+    the job was held. Times in epoch seconds.
     """
 
     ref: ShardRef
@@ -241,6 +250,7 @@ class Shard:
     ordinals_key: str | None = None
     betas: str | None = None
     passes: int = 0
+    refusals: int = 0
     not_before: float = 0.0
     intent_at: float | None = None
     lease_until: float | None = None
@@ -250,6 +260,11 @@ class Shard:
     submitted_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None
+
+    @property
+    def due_at(self) -> float:
+        """From when on it may be sent."""
+        return min(self.not_before, self.moved_at + LONGEST_WAIT_SECONDS)
 
 
 def nonce_of(ref: ShardRef, bucket: str) -> str:

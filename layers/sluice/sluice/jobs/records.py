@@ -75,6 +75,7 @@ def job_from_item(item: Item) -> Job:
         plan=_plan(item["plan"]) if "plan" in item else None,
         open_shards=item.get("open_shards", 0),
         hold=Hold(**item["hold"]) if "hold" in item else None,
+        held_at=item.get("held_at"),
         status_before_hold=JobStatus(before) if before else None,
         cancel_requested=item.get("cancel_requested", False),
         started_at=item.get("started_at"),

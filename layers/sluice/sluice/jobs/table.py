@@ -26,6 +26,7 @@ from sluice.jobs.records import (
 )
 from sluice.jobs.shard_table import ShardTable
 
+_HOLD = ("hold", "held_at", "status_before_hold")
 _LIVE = (JobStatus.RECEIVED, JobStatus.PLANNED, JobStatus.RUNNING)
 
 
@@ -86,7 +87,7 @@ class JobTable(ShardTable):
         """
         changes: dict[str, object] = {"plan": asdict(plan), "status": JobStatus.PLANNED, "moved_at": now}
         if hold:
-            changes |= _held(hold, JobStatus.PLANNED)
+            changes |= _held(hold, JobStatus.PLANNED, now)
         if settings_key:
             changes["settings_key"] = settings_key
         update = Update(
@@ -116,36 +117,29 @@ class JobTable(ShardTable):
             raise ConditionFailed(f"Job {job.job_id} is {job.status}.")
         update = Update(
             job_key(job.job_id),
-            set={**_held(hold, job.status), "moved_at": now},
+            set={**_held(hold, job.status, now), "moved_at": now},
             entries={("notices", notice): "pending"} if notice else {},
             where={"status": job.status},
         )
         return job_from_item(self.table.update(update))
 
     def release(self, job: Job, now: float) -> Job:
-        """held -> the state before."""
+        """held -> the state before. Only the hold that the caller saw ends: of a later one, nobody has decided."""
         if job.status_before_hold is None:
             raise ConditionFailed(f"Job {job.job_id} is not held.")
         update = Update(
             job_key(job.job_id),
             set={"status": job.status_before_hold, "moved_at": now, "released_hold": job.hold.kind if job.hold else ""},
-            remove=("hold", "status_before_hold"),
-            where={"status": JobStatus.HELD},
+            remove=_HOLD,
+            where={"status": JobStatus.HELD, "held_at": job.held_at},
         )
         return job_from_item(self.table.update(update))
 
     def request_cancel(self, job_id: str, now: float) -> Job:
-        """Mark a job for its end. A held one goes back to where it was, to be ended there."""
-        job = job_from_item(
-            self.table.update(
-                Update(
-                    job_key(job_id),
-                    set={"cancel_requested": True, "moved_at": now},
-                    where={"status": (*_LIVE, JobStatus.HELD)},
-                )
-            )
-        )
-        return self.release(job, now) if job.status is JobStatus.HELD else job
+        """Mark a job for its end. A held one has to be released, to be ended where it was."""
+        changes = {"cancel_requested": True, "moved_at": now}
+        update = Update(job_key(job_id), set=changes, where={"status": (*_LIVE, JobStatus.HELD)})
+        return job_from_item(self.table.update(update))
 
     def finish(self, job_id: str, status: JobStatus, tally: Tally, notice: str, now: float) -> Job:
         """running -> a final state, when no shard is open; its notice is pending from the same write on."""
@@ -160,14 +154,17 @@ class JobTable(ShardTable):
 
     def fail(self, job_id: str, failure: str, notice: str, now: float) -> Job:
         """received -> failed: nothing in the file can run."""
-        changes: dict[str, object] = {
-            "status": JobStatus.FAILED,
-            "failure": failure,
-            "finished_at": now,
-            "expires_at": round(now) + KEEP_SECONDS,
-            "notices": {notice: "pending"},
-        }
-        return self._move(job_id, now, changes, JobStatus.RECEIVED)
+        return self._move(job_id, now, _failed(failure, notice, now), JobStatus.RECEIVED)
+
+    def give_up(self, job: Job, failure: str, notice: str, now: float) -> Job:
+        """held -> failed: it can be released no more."""
+        update = Update(
+            job_key(job.job_id),
+            set={**_failed(failure, notice, now), "moved_at": now},
+            remove=_HOLD,
+            where={"status": JobStatus.HELD, "held_at": job.held_at},
+        )
+        return job_from_item(self.table.update(update))
 
     def _move(self, job_id: str, now: float, changes: dict[str, object], found: JobStatus) -> Job:
         update = Update(job_key(job_id), set={**changes, "moved_at": now}, where={"status": found})
@@ -199,9 +196,16 @@ class JobTable(ShardTable):
 
     def notice_sent(self, job: Job, notice: str) -> None:
         """Mark a notice as sent. The last one of a job in its final state closes it: no poll reads it again."""
+        self._end_notice(job, notice, "sent")
+
+    def notice_dropped(self, job: Job, notice: str) -> None:
+        """Mark a notice as never to be sent, since what it says has become untrue."""
+        self._end_notice(job, notice, "dropped")
+
+    def _end_notice(self, job: Job, notice: str, state: str) -> None:
         others = any(state == "pending" for name, state in job.notices.items() if name != notice)
         closing = ("open", "open_at") if job.status.final and not others else ()
-        self.table.update(Update(job_key(job.job_id), entries={("notices", notice): "sent"}, remove=closing))
+        self.table.update(Update(job_key(job.job_id), entries={("notices", notice): state}, remove=closing))
 
     def close(self, job: Job) -> None:
         """Let no poll read a job again that is in its final state and of which all has been told."""
@@ -209,5 +213,15 @@ class JobTable(ShardTable):
         self.table.update(Update(job_key(job.job_id), remove=("open", "open_at"), where={"status": final}))
 
 
-def _held(hold: Hold, before: JobStatus) -> dict[str, object]:
-    return {"status": JobStatus.HELD, "hold": asdict(hold), "status_before_hold": before}
+def _held(hold: Hold, before: JobStatus, now: float) -> dict[str, object]:
+    return {"status": JobStatus.HELD, "hold": asdict(hold), "held_at": now, "status_before_hold": before}
+
+
+def _failed(failure: str, notice: str, now: float) -> dict[str, object]:
+    return {
+        "status": JobStatus.FAILED,
+        "failure": failure,
+        "finished_at": now,
+        "expires_at": round(now) + KEEP_SECONDS,
+        "notices": {notice: "pending"},
+    }

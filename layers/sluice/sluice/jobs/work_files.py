@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 
 from sluice.aws.objects import Objects
 from sluice.jobs.blocks import whole_lines
@@ -66,4 +67,5 @@ def read_placed_lines(objects: Objects, outbox: str, ref: ShardRef, name: str) -
     """Yield the lines of one file of a wave with their places in the shard, in order. Raises as ``Objects`` does."""
     places = read_ordinals(objects, outbox, ordinals_key(ref, name))
     runs = whole_lines(objects.stream(outbox, lines_key(ref, name), chunk_bytes=_CHUNK_BYTES))
-    return zip(places, (line for run in runs for line in run.splitlines(keepends=True)), strict=True)
+    # Only a newline ends a line: a carriage return may stand between two values of one.
+    return zip(places, (line for run in runs for line in BytesIO(run)), strict=True)

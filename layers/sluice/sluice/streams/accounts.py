@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sluice.access.guard import Caller, Guard
 from sluice.access.spending import Spent
 from sluice.claude.events import Usage
-from sluice.errors import SluiceError
+from sluice.errors import ClaudeError, RequestError, SluiceError, describe_error
+from sluice.streams.faults import CutCode
 
 Outcome = Literal["succeeded", "cut", "refused", "client_gone", "interrupted"]
 Log = Callable[[str], None]
+
+_DEFECT: CutCode = "internal_error"
 
 
 @dataclass(slots=True)
@@ -43,32 +46,48 @@ class Report:
     duration_ms: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: float | None = None
+    cause: Mapping[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     def note_first_byte(self) -> None:
         """Take the time of the first byte that goes to the client."""
         self.first_byte_ms = self._elapsed_ms()
 
-    def note_failure(self, error: SluiceError, outcome: Outcome) -> None:
-        """Take over what went wrong: its type and its code, not its message, which may quote the request."""
+    def note_failure(self, error: Exception, outcome: Outcome) -> None:
+        """Take over what went wrong: its type and its code; not the message of one that may quote the request."""
         self.outcome = outcome
-        self.error_type = getattr(error, "error_type", error.type)
-        self.error_code = getattr(error, "code", None)
+        if isinstance(error, SluiceError):
+            self.error_type = getattr(error, "error_type", error.type)
+            self.error_code = getattr(error, "code", None)
+        else:
+            self.error_type, self.error_code = SluiceError.type, _DEFECT
+        if not isinstance(error, (RequestError, ClaudeError)):
+            self.cause = describe_error(error)
+
+    @property
+    def has_defect(self) -> bool:
+        """Whether a defect of our own has ended the call; one that it only reads of, in a log, has no cause here."""
+        return self.error_code == _DEFECT and bool(self.cause)
 
     def encode(self) -> str:
         """Return the line for the log."""
         self.duration_ms = self._elapsed_ms()
-        values = {name: getattr(self, name) for name in self.__slots__ if name not in ("started", "usage")}
+        values = {name: getattr(self, name) for name in self.__slots__ if name not in ("started", "usage", "cause")}
         values |= {name: getattr(self.usage, name) for name in Usage.__slots__}
-        level = "INFO" if self.outcome in ("succeeded", "client_gone") or self.status < 500 else "ERROR"
-        if self.outcome in ("cut", "interrupted"):
-            level = "WARNING"
+        values |= self.cause
         line = {
-            "level": level,
+            "level": self._level(),
             "message": "call",
             **{name: value for name, value in values.items() if value is not None},
         }
         return json.dumps(line, separators=(",", ":"))
+
+    def _level(self) -> str:
+        if self.has_defect:
+            return "ERROR"
+        if self.outcome in ("cut", "interrupted"):
+            return "WARNING"
+        return "INFO" if self.outcome in ("succeeded", "client_gone") or self.status < 500 else "ERROR"
 
     def _elapsed_ms(self) -> int:
         return round((time.monotonic() - self.started) * 1000)
@@ -77,21 +96,24 @@ class Report:
 class Accounts:
     """Settles each call once."""
 
-    def __init__(self, guard: Guard, log: Log) -> None:
+    def __init__(self, guard: Guard, log: Log, service: str = "") -> None:
         self._guard = guard
         self._log = log
+        self._service = service
 
     def settle(self, report: Report, caller: Caller | None) -> None:
         """Account for what a call has used and log it. Whatever fails in it, the answer that went out stays good."""
         usage = report.usage
         used = usage.input_tokens or usage.output_tokens or usage.cache_read_input_tokens
         if caller is not None and used:
-            report.cost = _estimate_cost(report.model or "", usage)
             try:
+                report.cost = _estimate_cost(report.model or "", usage)
                 self._guard.account(caller, _spent(report))
-            except SluiceError as error:
+            except Exception as error:  # noqa: BLE001  the line of the call has to be written all the same
                 self._log(_account_line(report, error))
         self._log(report.encode())
+        if report.has_defect:
+            self._log(_metric_line(self._service))
 
 
 def _spent(report: Report) -> Spent:
@@ -118,7 +140,17 @@ def _estimate_cost(model: str, usage: Usage) -> float | None:
     )
 
 
-def _account_line(report: Report, error: SluiceError) -> str:
+def _account_line(report: Report, error: Exception) -> str:
     reason = type(error).__name__
     line = {"level": "ERROR", "message": "not accounted", "reason": reason, "request_id": report.request_id}
     return json.dumps(line, separators=(",", ":"))
+
+
+def _metric_line(service: str) -> str:
+    """Return a metric as CloudWatch reads it from a log (CloudWatch: Embedded metric format).
+
+    A defect is answered, so that Lambda counts no error for it.
+    """
+    definition = {"Namespace": "Sluice", "Dimensions": [["service"]], "Metrics": [{"Name": "Defects", "Unit": "Count"}]}
+    about = {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [definition]}
+    return json.dumps({"_aws": about, "service": service, "Defects": 1}, separators=(",", ":"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluice.claude.events import Event, parse_frame
+from sluice.streams.encoding import whole_characters
 from sluice.streams.faults import StreamCut
 
 _QUOTED_CHARACTERS = 400
@@ -51,7 +52,7 @@ class Partial:
     @property
     def text(self) -> str:
         """All text so far."""
-        return "".join(block.text for block in self.blocks)
+        return whole_characters("".join(block.text for block in self.blocks))
 
     def check_continuable(self) -> None:
         """Raise StreamCut where the answer cannot be taken up."""
@@ -75,10 +76,10 @@ class Partial:
             case "message_start":
                 self.started = True
             case "content_block_start":
-                block = event.decode().get("content_block") or {}
+                block = _object(event.decode().get("content_block"))
                 self.blocks.append(Block(str(block.get("type")), str(block.get("text") or "")))
             case "content_block_delta" if self.blocks:
-                delta = event.decode().get("delta") or {}
+                delta = _object(event.decode().get("delta"))
                 if delta.get("type") == "text_delta":
                     self.blocks[-1].text += str(delta.get("text") or "")
             case "content_block_stop" if self.blocks:
@@ -112,8 +113,8 @@ class Splice:
         data = event.decode()
         before: list[bytes] = []
         if self._offset is None:
-            index = int(data.get("index") or 0)
-            continues = self._open and (data.get("content_block") or {}).get("type") == "text"
+            index = _index(data)
+            continues = self._open and _object(data.get("content_block")).get("type") == "text"
             self._offset = self._next - index - (1 if continues else 0)
             if continues:
                 return before
@@ -121,7 +122,7 @@ class Splice:
                 before.append(_frame("content_block_stop", {"type": "content_block_stop", "index": self._next - 1}))
         if self._offset == 0:
             return [*before, frame]
-        return [*before, _frame(event.name, {**data, "index": int(data.get("index") or 0) + self._offset})]
+        return [*before, _frame(event.name, {**data, "index": _index(data) + self._offset})]
 
 
 def continued_mark(stream_id: str, after: int, reason: str) -> bytes:
@@ -130,6 +131,17 @@ def continued_mark(stream_id: str, after: int, reason: str) -> bytes:
     A client that has seen events with higher ids than ``after`` before this mark drops them: they were lost.
     """
     return _frame(_MARK, {"type": _MARK, "stream_id": stream_id, "after": after, "reason": reason})
+
+
+def last_event(frames: Sequence[bytes]) -> Event | None:
+    """Return the last of the events that are kept; None where there is none."""
+    return parse_frame(frames[-1]) if frames else None
+
+
+def last_id(frames: Sequence[bytes]) -> int:
+    """Return the id of the last of the events that are kept; 0 where there is none."""
+    event = last_event(frames)
+    return int(event.id or 0) if event else 0
 
 
 def ending_frames(partial: Partial) -> list[bytes]:
@@ -147,4 +159,15 @@ def _request_for_rest(text: str) -> str:
 
 
 def _frame(name: str, data: Mapping[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    # Half a surrogate pair, which UTF-8 does not have, goes on as the escape that it came as.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {text}\n\n".encode("utf-8", "backslashreplace")
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _index(data: Mapping[str, Any]) -> int:
+    index = data.get("index")
+    return index if isinstance(index, int) else 0

@@ -53,19 +53,19 @@ class Door:
         guard = Guard(settings.auth_mode, Register(table))
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
         opener = Opener(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
-        accounts = Accounts(guard, log)
+        accounts = Accounts(guard, log, settings.service)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
         keeping = Keeping(settings, streams, opener, accounts)
         messages = Messages(settings, opener, guard, accounts, keeping)
         return cls(settings, guard, messages, keeping, accounts)
 
     def answer(self, event: Mapping[str, Any], context: Context) -> Response:
-        """Answer one call. Whatever is wrong with it is said in the API's own error shape."""
+        """Answer one call. Whatever is wrong, with it or with us, is said in the API's own error shape."""
         report = Report(context.aws_request_id)
         deadline = Deadline.in_milliseconds(context.get_remaining_time_in_millis())
         try:
             request = parse_event(event)
-        except SluiceError as error:
+        except Exception as error:  # noqa: BLE001  no caller is left without an answer
             return self._refuse(error, report, None)
         if request.is_preflight:
             return whole(204, preflight_headers(request.headers, self._origins), b"")
@@ -81,7 +81,7 @@ class Door:
             caller = self._guard.identify(request.headers, request.context)
             report.caller = caller.owner
             return self._dispatch(Call(request, route, caller, deadline, report))
-        except SluiceError as error:
+        except Exception as error:  # noqa: BLE001  no caller is left without an answer
             return self._refuse(error, report, caller)
 
     def _dispatch(self, call: Call) -> Response:
@@ -96,13 +96,13 @@ class Door:
         self._accounts.settle(call.report, caller)
         return response
 
-    def _refuse(self, error: SluiceError, report: Report, caller: Caller | None) -> Response:
+    def _refuse(self, error: Exception, report: Report, caller: Caller | None) -> Response:
         if isinstance(error, Refused):
             report.note_failure(error.failure, "refused")
             response = whole(error.status, error.headers, error.body)
         else:
             report.note_failure(error, "refused")
-            response = error_response(error, report.request_id)
+            response = error_response(error if isinstance(error, SluiceError) else SluiceError(), report.request_id)
         report.status = response.status
         self._accounts.settle(report, caller)
         return response

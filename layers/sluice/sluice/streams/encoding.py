@@ -11,6 +11,13 @@ from sluice.streams.faults import StreamCut
 _ORDINARY_ENDS = frozenset({"end_turn", "stop_sequence", "tool_use"})
 
 
+def whole_characters(text: str) -> str:
+    """Return a text that can be written as UTF-8: two halves of a character are joined, and one alone is replaced."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 class Encoder(Protocol):
     """``encode`` takes the frames of one read; ``end`` what has cut the stream, or None where it is complete."""
 
@@ -35,21 +42,26 @@ class TextEncoder:
     """Only the text, for people. An end that is not the answer's own is said in a last line of its own."""
 
     def __init__(self) -> None:
+        self._half = ""
         self._last = "\n"
         self._stop_reason: str | None = None
 
     def encode(self, frames: Sequence[bytes]) -> bytes:
-        text = "".join(self._text_of(frame) for frame in frames)
+        text = self._half + "".join(self._text_of(frame) for frame in frames)
+        # A character beyond the first 65536 is two escapes in JSON, and may come in two deltas.
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text.removesuffix(self._half)
         self._last = text[-1:] or self._last
-        return text.encode()
+        return whole_characters(text).encode()
 
     def end(self, cut: StreamCut | None) -> bytes:
-        newline = "" if self._last == "\n" else "\n"
+        line = ""
         if cut is not None:
-            return f"{newline}[{cut.error_type}: {cut}]\n".encode()
-        if self._stop_reason and self._stop_reason not in _ORDINARY_ENDS:
-            return f"{newline}[stop_reason: {self._stop_reason}]\n".encode()
-        return newline.encode()
+            line = f"[{cut.error_type}: {cut}]\n"
+        elif self._stop_reason and self._stop_reason not in _ORDINARY_ENDS:
+            line = f"[stop_reason: {self._stop_reason}]\n"
+        newline = "" if (self._half or self._last) == "\n" else "\n"
+        return whole_characters(f"{self._half}{newline}{line}").encode()
 
     def _text_of(self, frame: bytes) -> str:
         event = parse_frame(frame)
@@ -58,5 +70,5 @@ class TextEncoder:
         delta = event.decode().get("delta")
         if not isinstance(delta, dict):
             return ""
-        self._stop_reason = delta.get("stop_reason") or self._stop_reason
+        self._stop_reason = str(delta.get("stop_reason") or "") or self._stop_reason
         return str(delta.get("text", "")) if delta.get("type") == "text_delta" else ""

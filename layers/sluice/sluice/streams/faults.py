@@ -7,7 +7,8 @@ Streaming), whose ``details.error_code`` says what cut the stream.
 from __future__ import annotations
 
 import json
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, cast, get_args
 
 from sluice.claude.failures import TYPE_OF_STATUS
 from sluice.errors import PassingFailure
@@ -25,6 +26,7 @@ CutCode = Literal[
     "not_continuable",  # cut where thinking or tool use cannot be taken up
     "taken_over",  # another reader has taken the stream over
     "writer_lost",  # the function that read from Claude has died
+    "internal_error",  # a defect of our own
 ]
 _STATUS_OF_TYPE = {error_type: status for status, error_type in TYPE_OF_STATUS.items()}
 _TIMEOUTS = frozenset({"stalled", "no_content", "deadline"})
@@ -49,13 +51,27 @@ class StreamCut(PassingFailure):
         return self.frame or error_event(self.error_type, str(self), request_id, self.code)
 
 
+def internal_cut() -> StreamCut:
+    """Return the error for a stream that a defect of our own ends. What it was is for the log."""
+    return StreamCut("internal_error", "An error inside Sluice has ended the stream.")
+
+
+def told_cut(error: Mapping[str, object]) -> StreamCut:
+    """Return what cut a stream, from the ``error`` of the event that ends its log: ours, or Claude's own."""
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    known = cast(CutCode, code) if code in get_args(CutCode) else "claude_error"
+    return StreamCut(known, str(error.get("message") or ""), error_type=str(error.get("type") or "api_error"))
+
+
 def error_body(error_type: str, message: str, request_id: str, code: str | None = None) -> bytes:
     """Return an error in the API's shape."""
     error: dict[str, object] = {"type": error_type, "message": message}
     if code is not None:
         error["details"] = {"error_code": code}
     body = {"type": "error", "error": error, "request_id": request_id}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    # Half a surrogate pair, which UTF-8 does not have, becomes the escape that it is in JSON.
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def error_event(error_type: str, message: str, request_id: str, code: str | None = None) -> bytes:

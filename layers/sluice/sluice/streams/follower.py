@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from sluice.claude.events import FrameSplitter, Progress
+from sluice.claude.events import Event, FrameSplitter, Progress
 from sluice.errors import AwsError, ConditionFailed
 from sluice.streams.accounts import Report
-from sluice.streams.continuation import PING
-from sluice.streams.faults import StreamCut, error_event
+from sluice.streams.continuation import PING, last_event
+from sluice.streams.faults import StreamCut, error_event, internal_cut, told_cut
 from sluice.streams.keeper import Keeper, Rhythm
 from sluice.streams.kept import Continuing, KeptRelay
 from sluice.streams.relay import take_progress
-from sluice.streams.table import StreamState
+from sluice.streams.table import Status, StreamState
 
 _POLL_SECONDS = 0.2
 _PING_SECONDS = 5.0
+_TRIES = 3
+_ENDINGS: dict[str, Status] = {"message_stop": "complete", "error": "failed"}
 
 
 class Follower:
@@ -40,7 +44,7 @@ class Follower:
         self._rhythm = rhythm
         self._sleep = sleep
         self._relay: KeptRelay | None = None
-        self._told_error = False
+        self._last: Event | None = None
         report.outcome = "client_gone"
 
     def writes(self) -> bool:
@@ -65,6 +69,9 @@ class Follower:
         except AwsError as error:
             self._report.note_failure(error, "cut")
             yield error_event("api_error", "The stream could not be read; ask again.", self._report.request_id)
+        except Exception as error:  # noqa: BLE001  no stream ends without a word
+            self._report.note_failure(error, "cut")
+            yield internal_cut().event(self._report.request_id)
 
     def _follow(self) -> Iterator[bytes]:
         silent_since = time.monotonic()
@@ -74,7 +81,7 @@ class Follower:
                 silent_since = time.monotonic()
                 yield data
             if state.status != "running":
-                yield from self._finish(state)
+                self._finish(state)
                 return
             if state.alive_until < time.time() and self._claim(state):
                 yield from self._write(state)
@@ -97,19 +104,22 @@ class Follower:
         for entry in self._continuing.table.read_log(self._state.id, self._after):
             frames = FrameSplitter().feed(entry.data)[max(0, self._after + 1 - entry.first) :]
             self._after = entry.last
-            self._note(frames)
-            yield b"".join(frames)
+            if frames:
+                self._report.events += len(frames)
+                self._last = last_event(frames)
+                yield b"".join(frames)
 
-    def _note(self, frames: Sequence[bytes]) -> None:
-        self._report.events += len(frames)
-        self._told_error = self._told_error or any(b"\nevent: error\n" in frame for frame in frames)
-
-    def _finish(self, state: StreamState) -> Iterator[bytes]:
-        if state.status == "complete" or self._told_error:
+    def _finish(self, state: StreamState) -> None:
+        """Note how a stream has ended. Raises StreamCut where its own events do not say it."""
+        if self._last is not None and self._last.name == "error":
+            error = self._last.decode().get("error")
+            self._report.note_failure(told_cut(error if isinstance(error, dict) else {}), "cut")
+        elif state.status == "complete" or (self._last is not None and self._last.name == "message_stop"):
             self._report.outcome = "succeeded"
-            return
-        code = "stream_stopped" if state.status == "stopped" else "connection_cut"
-        yield error_event("api_error", f"The stream has {state.status}.", self._report.request_id, code)
+        elif state.status == "stopped":
+            raise StreamCut("stream_stopped", "The stream was stopped by its owner.")
+        else:
+            raise StreamCut("connection_cut", f"The stream has {state.status}.")
 
     def _claim(self, state: StreamState) -> bool:
         """Become the writer, unless another reader is faster or the stream was to stop."""
@@ -125,16 +135,38 @@ class Follower:
 
     def _write(self, lost: StreamState) -> Iterator[bytes]:
         """Go on as the writer: what is kept is all that there is, and the next place in the log is ours."""
-        frames = self._continuing.read_frames(self._state.id)
+        frames, next_id = self._take_place(lost)
+        yield from self._read_kept()
         if not lost.settled:
             take_progress(self._report, _progress_of(frames))
-        keeper = Keeper(self._continuing.table, self._state, len(frames) + 1, self._rhythm)
-        keeper.take_over()
+        if ending := _ending_of(frames):
+            self._last = last_event(frames)
+            self._continuing.table.finish(self._state.id, self._state.epoch, ending)
+            self._finish(replace(self._state, status=ending))
+            return
         request = self._continuing.table.find_request(self._state.id)
+        keeper = Keeper(self._continuing.table, self._state, next_id, self._rhythm)
+        keeper.take_over()
         self._relay = KeptRelay(keeper, self._report, self._settle, self._continuing, request, continues=True)
-        if unseen := frames[self._after :]:
-            yield b"".join(unseen)
         yield from self._relay.resume()
+
+    def _take_place(self, lost: StreamState) -> tuple[list[bytes], int]:
+        """Return all that is kept, and the id of the next event. The writer that was lost can add nothing any more."""
+        for _ in range(_TRIES):
+            entries = list(self._continuing.table.read_log(self._state.id, 0))
+            frames = [frame for entry in entries for frame in FrameSplitter().feed(entry.data)]
+            after = entries[-1].last if entries else 0
+            if lost.settled or _ending_of(frames):  # Nothing was lost with the writer.
+                return frames, after + 1
+            with suppress(ConditionFailed):
+                return frames, self._continuing.table.skip_ids(self._state.id, after, self._state.epoch, time.time())
+        raise StreamCut("taken_over", "Another function writes this stream.")
+
+
+def _ending_of(frames: Sequence[bytes]) -> Status | None:
+    """Return how a stream has ended whose log has an end; its writer has died before it could note it."""
+    last = last_event(frames)
+    return _ENDINGS.get(last.name) if last else None
 
 
 def _progress_of(frames: Sequence[bytes]) -> Progress:

@@ -5,7 +5,10 @@ Everything passes that is not named here, so that what the API adds tomorrow wor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+
+from sluice.errors import InvalidRequest
 
 # RFC 9110, section 7.6.1, and what stands for a connection's framing.
 _HOP_BY_HOP = frozenset(
@@ -40,12 +43,18 @@ _KEPT_BACK = _HOP_BY_HOP | {
 _KEPT_BACK_PREFIXES = ("x-amz-", "x-amzn-", "x-forwarded-", "cloudfront-", "sec-", "access-control-", "sluice-")
 _NOT_RETURNED = _HOP_BY_HOP | {"alt-svc", "date", "server", "set-cookie", "strict-transport-security", "via"}
 _NOT_RETURNED_PREFIXES = ("access-control-", "cf-")
+# RFC 9110, sections 5.1 and 5.5, for lower-cased names.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 # Claude API: Versioning. From this version on, SDKs send the key as a bearer token.
 _BEARER_SINCE = "2026"
 
 
 def headers_to_claude(headers: Mapping[str, str], key: str) -> dict[str, str]:
-    """Choose from a client's headers (lower-cased) what Claude gets, with our key sent as the client sent its own."""
+    """Choose from a client's headers (lower-cased) what Claude gets, with our key sent as the client sent its own.
+
+    Raises InvalidRequest.
+    """
     passed = passing_headers(headers)
     if _sends_bearer(headers):
         passed["authorization"] = f"Bearer {key}"
@@ -55,13 +64,19 @@ def headers_to_claude(headers: Mapping[str, str], key: str) -> dict[str, str]:
 
 
 def passing_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Choose from a client's headers (lower-cased) what may pass, without any credentials."""
+    """Choose from a client's headers (lower-cased) what may pass, without any credentials.
+
+    Raises InvalidRequest for one that HTTP has no way to write.
+    """
     named = {each.strip().lower() for each in headers.get("connection", "").split(",")}
     passed = {
         name: value
         for name, value in headers.items()
         if name not in _KEPT_BACK and name not in named and not name.startswith(_KEPT_BACK_PREFIXES)
     }
+    for name, value in passed.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise InvalidRequest(f"The header {name!a} cannot be passed on: it has characters that no header may have.")
     passed["accept-encoding"] = "identity"
     return passed
 

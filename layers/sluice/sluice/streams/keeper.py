@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sluice.errors import AwsError, ConditionFailed
@@ -47,6 +48,8 @@ class Keeper:
         self._closing = False
         self._created = threading.Event()
         self._failed = False
+        self._discarded = False
+        self._leased = False
         self._cut: StreamCut | None = None
         self._interrupt: Callable[[], None] = _nothing
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -56,11 +59,6 @@ class Keeper:
     def state(self) -> StreamState:
         """The stream as it was last seen."""
         return self._state
-
-    @property
-    def last_id(self) -> int:
-        """The id of the last event."""
-        return self._next_id - 1
 
     def create(self, request: StoredRequest | None) -> None:
         """Begin a new stream, in the background."""
@@ -76,6 +74,16 @@ class Keeper:
     def take_over(self) -> None:
         """Go on with a stream that has been claimed."""
         self._thread.start()
+
+    def start_lease(self) -> None:
+        """Let the lease run, where there is one."""
+        self._leased = self._state.lease_seconds is not None and self._state.lease_until is None
+
+    def discard(self) -> None:
+        """End a new stream that nobody has heard of. One that is still being created is not waited for."""
+        self._discarded = True
+        if self._created.is_set():
+            self.close("failed")
 
     def wait_until_created(self, seconds: float) -> bool:
         """Say whether the stream can be resumed."""
@@ -136,13 +144,20 @@ class Keeper:
             return
         finally:
             self._created.set()
+        if self._discarded:
+            with suppress(AwsError):
+                self._table.finish(self._state.id, self._state.epoch, "failed")
+        else:
+            self._keep()
+
+    def _keep(self) -> None:
         beat_at = time.monotonic() + self._rhythm.beat
         while not self._closing and not self._failed:
             with self._wake:
                 self._wake.wait_for(self._is_urgent, self._rhythm.flush)
             try:
                 self._flush()
-                if time.monotonic() >= beat_at:
+                if self._leased or time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + self._rhythm.beat
                     self._beat()
             except ConditionFailed:
@@ -186,7 +201,10 @@ class Keeper:
 
     def _beat(self) -> None:
         now = time.time()
-        self._state = self._table.beat(self._state.id, self._state.epoch, round(now + self._rhythm.alive, 3))
+        lease_until = round(now + (self._state.lease_seconds or 0), 3) if self._leased else None
+        alive_until = round(now + self._rhythm.alive, 3)
+        self._state = self._table.beat(self._state.id, self._state.epoch, alive_until, lease_until)
+        self._leased = False
         if self._state.stop:
             self._end("stream_stopped", "The stream was stopped by its owner.")
         elif self._state.lease_until is not None and now > self._state.lease_until:

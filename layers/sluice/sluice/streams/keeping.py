@@ -55,6 +55,16 @@ def read_terms(headers: Mapping[str, str], settings: StreamSettings) -> Terms | 
     return Terms(wish == "true", continues and wish == "true", int(lease) if lease else None)
 
 
+def check_nothing_asked(headers: Mapping[str, str]) -> None:
+    """Raise InvalidRequest where an answer that is no stream of events is to be kept, continued or leased."""
+    asked = [name for name in ("sluice-keep", "sluice-continue") if headers.get(name) == "true"]
+    if asked or "sluice-lease" in headers:
+        raise InvalidRequest(
+            f'The header "{(*asked, "sluice-lease")[0]}" needs a stream of events: '
+            '"stream": true in the body, and no "accept: text/plain".'
+        )
+
+
 class Keeping:
     """The streams of one stack, as one copy of the function sees them."""
 
@@ -84,7 +94,6 @@ class Keeping:
             created_at=now,
             kept=terms.kept,
             lease_seconds=terms.lease_seconds,
-            lease_until=now + terms.lease_seconds if terms.lease_seconds else None,
         )
         keeper = Keeper(self._table, state, rhythm=self._rhythm)
         keeper.create(StoredRequest(ask.target, passing_headers(ask.headers), ask.body) if terms.kept else None)
@@ -92,6 +101,8 @@ class Keeping:
 
     def relay(self, keeper: Keeper, stream: OpenStream, ask: Ask, terms: Terms, caller: Caller, report: Report) -> Body:
         """Return the body of a stream that is kept or leased."""
+        # Not earlier: while Claude is asked, the client does not know the stream's id, and could not renew anything.
+        keeper.start_lease()
         relay = KeptRelay(
             keeper,
             report,

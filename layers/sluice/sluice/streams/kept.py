@@ -7,11 +7,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from sluice.claude.events import FrameSplitter
-from sluice.errors import AwsError, PassingFailure
+from sluice.errors import AwsError, PassingFailure, SluiceError, describe_error
 from sluice.streams.accounts import Report
 from sluice.streams.clocks import Clocks, Deadline
-from sluice.streams.continuation import PING, Partial, Splice, continued_mark, ending_frames
-from sluice.streams.faults import StreamCut
+from sluice.streams.continuation import PING, Partial, Splice, continued_mark, ending_frames, last_id
+from sluice.streams.faults import StreamCut, internal_cut
 from sluice.streams.keeper import Keeper
 from sluice.streams.opening import Ask, Opener, Refused
 from sluice.streams.relay import OpenStream, open_stream, take_progress
@@ -57,6 +57,8 @@ class Continuing:
             raise
         except PassingFailure as failure:
             raise StreamCut("connection_cut", str(failure)) from None
+        except SluiceError as error:
+            raise _not_continuable(error) from error
 
     def _accept(self, answer: Answer) -> OpenStream:
         if not (answer.header("content-type") or "").startswith("text/event-stream"):
@@ -100,9 +102,11 @@ class KeptRelay:
 
     def end(self) -> None:
         """End the call to Claude, write what is held, and settle."""
-        self._drop()
-        self._keeper.close(self._status or (None if self._keeper.state.kept else "failed"))
-        self._settle()
+        try:
+            self._drop()
+            self._keeper.close(self._status or (None if self._keeper.state.kept else "failed"))
+        finally:
+            self._settle()
 
     def _guarded(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         try:
@@ -110,6 +114,10 @@ class KeptRelay:
                 if self._report.first_byte_ms is None:
                     self._report.note_first_byte()
                 yield chunk
+        except Exception as error:  # noqa: BLE001  no stream ends without a word
+            event = self._last_event(internal_cut())
+            self._report.note_failure(error, "cut")
+            yield event
         except GeneratorExit:
             raise
         except BaseException:
@@ -154,12 +162,13 @@ class KeptRelay:
         assert self._request is not None
         try:
             self._keeper.sync()
-            partial = Partial.of_frames(self._continuing.read_frames(self._keeper.state.id))
+            kept = self._continuing.read_frames(self._keeper.state.id)
+            partial = Partial.of_frames(kept)
             partial.check_continuable()
-            mark = self._keeper.append([self._mark(partial, cut)])
+            mark = self._keeper.append([self._mark(partial, last_id(kept), cut)])
             self._keeper.sync()
         except AwsError as error:
-            raise StreamCut("not_continuable", f"What was kept of the answer cannot be read: {error}") from None
+            raise _not_continuable(error) from error
         yield mark
         if partial.ended:
             return iter([ending_frames(partial)])
@@ -169,14 +178,16 @@ class KeptRelay:
         splice = Splice(partial)
         return (joined for joined in map(splice.join, stream.frames()) if joined)
 
-    def _mark(self, partial: Partial, cut: StreamCut) -> bytes:
+    def _mark(self, partial: Partial, after: int, cut: StreamCut) -> bytes:
         """Return the event that takes the next place in the log: a ping where nothing was said that could go on."""
         if not partial.started:
             return PING
-        return continued_mark(self._keeper.state.id, self._keeper.last_id, cut.code)
+        return continued_mark(self._keeper.state.id, after, cut.code)
 
     def _last_event(self, cut: StreamCut) -> bytes:
         self._report.note_failure(cut, "cut")
+        if isinstance(cut.__cause__, SluiceError):
+            self._report.cause = describe_error(cut.__cause__)
         event = cut.event(self._report.request_id)
         if self._keeper.state.kept and cut.code in _LEFT_TO_NEXT:
             return event
@@ -193,6 +204,11 @@ class KeptRelay:
             self._keeper.watch(_nothing)
             stream.close()
             take_progress(self._report, stream.progress)
+
+
+def _not_continuable(error: SluiceError) -> StreamCut:
+    """Return the error for the client, which leaves out what AWS said: it names roles and tables."""
+    return StreamCut("not_continuable", f"The answer could not be continued ({type(error).__name__}).")
 
 
 def _nothing() -> None:

@@ -13,7 +13,7 @@ from sluice.streams.clocks import Clocks, Deadline
 from sluice.streams.encoding import Encoder, EventEncoder, TextEncoder
 from sluice.streams.faults import StreamCut
 from sluice.streams.headers import headers_to_client
-from sluice.streams.keeping import Keeping, read_terms
+from sluice.streams.keeping import Keeping, check_nothing_asked, read_terms
 from sluice.streams.opening import Ask, Opener
 from sluice.streams.reading import error_of, read_whole
 from sluice.streams.relay import OpenStream, Relay, open_stream
@@ -63,6 +63,8 @@ class Messages:
         """Answer a call. Raises RequestError for what the caller did, Refused or PassingFailure for what Claude did."""
         ask, streams = self._prepare(call)
         call.report.mode = "text" if call.request.wants_text else "stream" if streams else "whole"
+        if call.report.mode != "stream" and call.route.name == "messages":
+            check_nothing_asked(call.request.headers)
         terms = read_terms(call.request.headers, self._settings) if call.report.mode == "stream" else None
         if terms is None:
             return self._respond(call, self._open(call, ask))
@@ -70,10 +72,10 @@ class Messages:
         try:
             opened = self._open(call, ask)
         except BaseException:
-            keeper.close("failed")
+            keeper.discard()
             raise
         if isinstance(opened, WholeAnswer) or not keeper.wait_until_created(_CREATION_SECONDS):
-            keeper.close("failed")
+            keeper.discard()
             return self._respond(call, opened)
         body = self._keeping.relay(keeper, opened, ask, terms, call.caller, call.report)
         headers = headers_to_client(opened.answer.headers) | {"sluice-stream-id": keeper.state.id}
@@ -103,8 +105,7 @@ class Messages:
     def _prepare(self, call: Call) -> tuple[Ask, bool]:
         """Check the call and build what Claude is asked; also say whether a stream is wanted."""
         request = call.request
-        target = request.path + (f"?{request.query}" if request.query else "")
-        ask = Ask(request.method, target, request.headers, request.body, call.deadline, call.deadline.left())
+        ask = Ask(request.method, request.target, request.headers, request.body, call.deadline, call.deadline.left())
         if call.route.name == "models":
             self._guard.admit(call.caller)
             return ask, False
@@ -128,7 +129,7 @@ class Messages:
         body = read_whole(answer, deadline)
         try:
             values = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise StreamCut("garbage", "What came from Claude was not an answer: it is not a JSON object.")
@@ -145,8 +146,8 @@ def _whole_body(whole: WholeAnswer, call: Call) -> Generator[bytes, None, None]:
         report.model = str(whole.values.get("model") or report.model)
         report.stop_reason = whole.values.get("stop_reason")
         report.usage.take(whole.values.get("usage"))
-    report.outcome = "succeeded"
     whole.answer.close()
+    report.outcome = "succeeded"
     yield whole.body
 
 

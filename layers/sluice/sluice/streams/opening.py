@@ -65,7 +65,7 @@ class Opener:
         """Return what ``accept`` makes of a good answer, and the number of tries.
 
         ``accept`` may raise StreamCut: nothing has reached the client yet. Raises Refused with Claude's own answer,
-        StreamCut or PassingFailure where there was none.
+        StreamCut or PassingFailure where there was none, InvalidRequest for headers that cannot be passed on.
         """
         give_up_at = ask.deadline.clock() + self._retry_seconds
         tries = 0
@@ -92,6 +92,9 @@ class Opener:
             raise _no_answer(ask.deadline) from None
         except CONNECTION_ERRORS as error:
             raise StreamCut("connection_cut", f"Claude could not be reached ({type(error).__name__}).") from None
+        except ValueError:
+            # The text of the error quotes what could not be written: it may be the key. What clients send is checked.
+            raise SluiceError("The Claude key or its base URL cannot be written in a request; look at both.") from None
         try:
             if answer.status >= 400:
                 raise _refusal(answer, ask.deadline)
@@ -109,7 +112,7 @@ def _refusal(answer: Answer, deadline: Deadline) -> Refused:
     body = read_whole(answer, deadline)
     try:
         decoded = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = None
     failure = failure_from_response(
         answer.status,

@@ -9,7 +9,7 @@ from sluice.claude.events import Progress
 from sluice.streams.accounts import Report
 from sluice.streams.clocks import Clocks
 from sluice.streams.encoding import Encoder
-from sluice.streams.faults import StreamCut
+from sluice.streams.faults import StreamCut, internal_cut
 from sluice.streams.reading import read_frames
 from sluice.streams.upstream import Answer
 
@@ -67,6 +67,9 @@ class Relay:
         except StreamCut as cut:
             report.note_failure(cut, "cut")
             yield self._encoder.end(cut)
+        except Exception as error:  # noqa: BLE001  no stream ends without a word
+            report.note_failure(error, "cut")
+            yield self._encoder.end(internal_cut())
         except GeneratorExit:
             raise
         except BaseException:
@@ -75,9 +78,11 @@ class Relay:
 
     def end(self) -> None:
         """End the call to Claude, and settle."""
-        self._stream.close()
-        take_progress(self._report, self._stream.progress)
-        self._settle()
+        try:
+            self._stream.close()
+        finally:
+            take_progress(self._report, self._stream.progress)
+            self._settle()
 
 
 def take_progress(report: Report, progress: Progress) -> None:

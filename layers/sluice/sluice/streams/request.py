@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
 
@@ -17,6 +18,9 @@ MAX_BODY_BYTES = 6_000_000
 # For {"prompt": …}; the API has no default of its own.
 DEFAULT_MAX_TOKENS = 8192
 DEFAULT_VERSION = "2023-06-01"
+
+# What a URL may have stays as it came; anything else, such as the letters of other alphabets, is percent-encoded.
+_URL_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 RouteName = Literal["messages", "count_tokens", "models", "stream", "lease"]
 
@@ -45,6 +49,12 @@ class Request:
     context: Mapping[str, Any]
 
     @property
+    def target(self) -> str:
+        """Path and query as Claude gets them, without what a presigned URL has of the caller's credentials."""
+        query = "&".join(each for each in self.query.split("&") if not _is_of_signature(each))
+        return quote(f"{self.path}?{query}" if query else self.path, safe=_URL_PUNCTUATION)
+
+    @property
     def wants_text(self) -> bool:
         """Whether the caller is a person: ``text/plain`` is what they would like best. (Some clients list it later.)"""
         return self.headers.get("accept", "").lower().lstrip().startswith("text/plain")
@@ -65,15 +75,23 @@ def parse_event(event: Mapping[str, Any]) -> Request:
     context = event.get("requestContext")
     if not isinstance(context, dict) or "http" not in context:
         raise InvalidRequest("This function answers calls of its Function URL (payload format 2.0) only.")
-    text = event.get("body") or ""
     return Request(
         method=str(context["http"].get("method", "GET")),
         path=str(event.get("rawPath") or "/"),
         query=str(event.get("rawQueryString") or ""),
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
-        body=base64.b64decode(text) if event.get("isBase64Encoded") else text.encode("utf-8", "surrogatepass"),
+        body=_read_body(event.get("body") or "", in_base64=bool(event.get("isBase64Encoded"))),
         context=context,
     )
+
+
+def _read_body(text: str, *, in_base64: bool) -> bytes:
+    if not in_base64:
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        raise InvalidRequest("The body could not be decoded.") from None
 
 
 def find_route(request: Request) -> Route:
@@ -107,11 +125,19 @@ def parse_params(body: bytes, *, refuse_repeats: bool = False) -> dict[str, Any]
         raise InvalidRequest(
             f"The body is not valid JSON: {error.msg}, at line {error.lineno} column {error.colno}."
         ) from None
+    except ValueError:
+        # json reads an integer as int() does, which takes no more than some thousand digits.
+        raise InvalidRequest("The body has an integer with too many digits.") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(params, dict):
         raise InvalidRequest("The body has to be a JSON object, as for Claude's own API.")
     return params
+
+
+def _is_of_signature(parameter: str) -> bool:
+    """Say whether a parameter is part of a signature (IAM: Signature Version 4, authentication in the query)."""
+    return unquote(parameter.partition("=")[0]).lower().startswith("x-amz-")
 
 
 def complete_prompt(params: Mapping[str, Any], default_model: str) -> dict[str, Any]:

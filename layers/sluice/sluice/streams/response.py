@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
-from sluice.errors import MethodNotAllowed, SluiceError, TooManyRequests
+from sluice.errors import ClaudeError, MethodNotAllowed, RequestError, SluiceError, TooManyRequests
 from sluice.streams.faults import StreamCut, error_body
 
 _JSON = "application/json"
@@ -77,4 +77,8 @@ def error_response(error: SluiceError, request_id: str) -> Response:
     error_type, code = error.type, None
     if isinstance(error, StreamCut):
         error_type, code = error.error_type, error.code
-    return whole(error.status, headers, error_body(error_type, str(error), request_id, code))
+    # What went wrong at AWS names roles and tables, and who reads this may be anybody: that is for the log.
+    told = isinstance(error, (RequestError, ClaudeError))
+    message = str(error) if told else "Sluice could not do this now; the same call may work later."
+    status = 503 if error.retryable and error.status == 500 else error.status
+    return whole(status, headers, error_body(error_type, message, request_id, code))

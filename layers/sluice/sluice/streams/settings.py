@@ -15,7 +15,7 @@ _KEEP_STREAMS = ("off", "opt_in", "always")
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """Settings of the door. Times in seconds unless the name says hours."""
+    """Settings of the door. Times in seconds unless the name says hours. ``service`` is the stack, in its metrics."""
 
     table: str
     claude_secret: str
@@ -28,6 +28,7 @@ class StreamSettings:
     content_timeout_seconds: float = 300.0
     keep_streams: KeepStreams = "opt_in"
     stream_ttl_hours: float = 24.0
+    service: str = "sluice"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> StreamSettings:
@@ -54,6 +55,7 @@ class StreamSettings:
             content_timeout_seconds=number("CONTENT_TIMEOUT_SECONDS", _DEFAULTS.content_timeout_seconds),
             keep_streams=cast(KeepStreams, _choice("KEEP_STREAMS", text("KEEP_STREAMS", "opt_in"), _KEEP_STREAMS)),
             stream_ttl_hours=number("STREAM_TTL_HOURS", _DEFAULTS.stream_ttl_hours),
+            service=environ.get("POWERTOOLS_SERVICE_NAME", _DEFAULTS.service),
         )
 
 

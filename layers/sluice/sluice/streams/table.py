@@ -7,6 +7,9 @@
 
 Only one function writes a stream. A write of events is a write of the next place in the log, and fails if that place is
 taken, so that of two functions which both believe to be the writer only one goes on. ``epoch`` fences the state.
+
+Ids rise by one, but where a writer has died: the next one takes the next place with an empty entry, and goes on far
+behind it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from sluice.errors import ConditionFailed
 
 # DynamoDB: an item has 400 KB at most.
 MAX_ITEM_BYTES = 300_000
+# More than the events of any one answer.
+IDS_OF_WRITER = 1_000_000
 
 Status = Literal["running", "complete", "failed", "stopped"]
 
@@ -53,7 +58,7 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Whole frames with the ids ``first`` to ``last``."""
+    """Whole frames with the ids ``first`` to ``last``; none where these ids were skipped."""
 
     first: int
     last: int
@@ -79,9 +84,13 @@ class StreamTable:
         item = self.table.get(_state_key(stream_id))
         return _state(item) if item else None
 
-    def beat(self, stream_id: str, epoch: int, alive_until: float) -> StreamState:
-        """Say that the writer lives, and learn what readers want. Raises ConditionFailed if it is another's by now."""
-        return self._change(stream_id, {"alive_until": alive_until}, {"epoch": epoch})
+    def beat(self, stream_id: str, epoch: int, alive_until: float, lease_until: float | None = None) -> StreamState:
+        """Say that the writer lives, and learn what readers want; with ``lease_until``, start the lease.
+
+        Raises ConditionFailed if the stream is another's by now.
+        """
+        change = {"alive_until": alive_until} | ({"lease_until": lease_until} if lease_until is not None else {})
+        return self._change(stream_id, change, {"epoch": epoch})
 
     def finish(self, stream_id: str, epoch: int, status: Status) -> None:
         """End a stream for good. Raises ConditionFailed if it is another's by now."""
@@ -140,6 +149,16 @@ class StreamTable:
             found = self.table.get(Key(f"STREAM#{stream_id}", sk))
             if found is None or found["writer"] != writer:
                 raise
+
+    def skip_ids(self, stream_id: str, after: int, epoch: int, now: float) -> int:
+        """Take the place behind the event ``after``, where its writer has died, and return an id far behind it.
+
+        A client may have seen events that were not kept. Their ids are used for no other events: whoever has seen one
+        of them goes on at the returned id. Raises ConditionFailed where the other writer has added there after all.
+        """
+        next_id = (after // IDS_OF_WRITER + 1) * IDS_OF_WRITER + 1
+        self.append(stream_id, LogEntry(after + 1, next_id - 1, b""), f"{epoch}-skip", now)
+        return next_id
 
     def read_log(self, stream_id: str, after: int) -> Iterator[LogEntry]:
         """Yield what is kept behind the event ``after``; the first entry may begin before it."""

@@ -15,14 +15,20 @@ from sluice.aws.table import Key, Table, Update
 from sluice.errors import ConditionFailed
 
 _FIRST_SECONDS = 15.0
+# More than this is not believed: whoever asks for a month's wait has made a mistake, and nobody would hear of it.
+_LONGEST_ASKED_SECONDS = 3600.0
 # Those who wait for the same moment come back one after the other.
 _SPREAD = 0.25
 _KEY = Key("PAUSE#batches", "PAUSE")
 
 
 def retry_delay(attempt: int, retry_after: float | None = None) -> float:
-    """Return the seconds until the next try: what Claude asked for or, where it did not say, longer each time."""
-    seconds = retry_after if retry_after is not None else min(_FIRST_SECONDS * 2 ** min(attempt, 10), MAX_DELAY_SECONDS)
+    """Return the seconds until the next try: what Claude asked for, an hour at most, or else longer each time."""
+    seconds: float
+    if retry_after is None:
+        seconds = min(_FIRST_SECONDS * 2 ** min(attempt, 10), MAX_DELAY_SECONDS)
+    else:
+        seconds = min(retry_after, _LONGEST_ASKED_SECONDS)
     return seconds * random.uniform(1, 1 + _SPREAD)  # noqa: S311  jitter, not a secret
 
 

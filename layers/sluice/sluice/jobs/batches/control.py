@@ -7,7 +7,12 @@ from sluice.jobs.batches.sweep import OpenJob, letters_of
 from sluice.jobs.letters import send
 from sluice.jobs.model import Job, JobStatus
 from sluice.jobs.notices.incident import incident_of
+from sluice.jobs.notices.text import status_notice
 from sluice.jobs.services import Services
+
+# The Outbox keeps work files, the plan among them, for 31 days, and the run of a job takes one of them.
+_PLAN_LASTS_SECONDS = 30 * 86_400
+_OVER = "It was held for more than 30 days, and its plan is not kept for longer. Drop the file again."
 
 
 def release_job(services: Services, job_id: str) -> Job:
@@ -25,14 +30,24 @@ def release_job(services: Services, job_id: str) -> Job:
 
 
 def let_go(services: Services, job: Job) -> Job:
-    """Take a job out of its hold and send the messages that take it on."""
+    """Take a job out of its hold and send the messages that take it on; one whose plan has expired fails."""
+    now = services.now()
     try:
-        job = services.table.release(job, services.now())
+        if _has_outlived_its_plan(job, now):
+            # Who may release cannot always publish: the poller tells of it.
+            return services.table.give_up(job, _OVER, status_notice(JobStatus.FAILED), now)
+        job = services.table.release(job, now)
     except ConditionFailed:
         # Somebody else did; its messages may be under way, and do no harm twice.
         job = _find(services, job.job_id)
     send_on(services, job)
     return job
+
+
+def _has_outlived_its_plan(job: Job, now: float) -> bool:
+    """Say whether a job was held so long before its first shard was made that the plan of its shards is gone."""
+    held_at = now if job.held_at is None else job.held_at
+    return job.status_before_hold is JobStatus.PLANNED and now - held_at > _PLAN_LASTS_SECONDS
 
 
 def cancel_job(services: Services, job_id: str) -> Job:
@@ -45,6 +60,9 @@ def cancel_job(services: Services, job_id: str) -> Job:
         job = services.table.request_cancel(job_id, services.now())
     except ConditionFailed:
         raise Conflict(f"Job {job_id} has ended: it is {before.status}.") from None
+    if job.status is JobStatus.HELD:
+        # A crash before this is mended by the poller.
+        return let_go(services, job)
     if before.status is not JobStatus.RECEIVED:
         # One that was just received is being read; a message would have it read once more.
         send_on(services, job)

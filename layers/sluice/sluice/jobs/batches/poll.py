@@ -8,12 +8,12 @@ or be killed half way: what one leaves undone, the next one does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from sluice.claude.api import Batch
-from sluice.errors import ConditionFailed, PassingFailure, SystemicFailure
+from sluice.errors import ConditionFailed, PassingFailure, PermanentFailure, SystemicFailure
 from sluice.jobs.batches.listing import Sighting, look_for
+from sluice.jobs.batches.report import PollReport
 from sluice.jobs.batches.sweep import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.batches.tending import hold_all, tend
 from sluice.jobs.letters import Letter, Step, send
@@ -25,20 +25,6 @@ from sluice.jobs.services import Services
 RESERVE_SECONDS = 15.0
 # Messages to a call of SQS; what a crash in between can leave to be found later.
 _TEN = 10
-
-
-@dataclass(slots=True)
-class PollReport:
-    """What a run saw and did, for its log."""
-
-    jobs: int = 0
-    in_progress: int = 0
-    ended: int = 0
-    cancelled: int = 0
-    reconciled: int = 0
-    pushed: int = 0
-    told: int = 0
-    failure: str | None = None
 
 
 def poll(services: Services, seconds_left: Callable[[], float]) -> PollReport:
@@ -58,8 +44,8 @@ def poll(services: Services, seconds_left: Callable[[], float]) -> PollReport:
         services, reconciliations_due(work, sighting.batches, sighting.gone, services.now(), settings)
     )
     if isinstance(sighting.failure, SystemicFailure):
-        hold_all(services, work, sighting.failure)
-    report.pushed, report.told = tend(services, work, sighting.gone, seconds_left)
+        hold_all(services, work, sighting.failure, report)
+    tend(services, work, sighting.gone, seconds_left, report)
     return report
 
 
@@ -109,7 +95,10 @@ def _mark_ended(services: Services, shard: Shard) -> bool:
 
 
 def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
-    """Cancel the running batches of cancelled jobs. Claude's list says which are left, so any run can go on with it."""
+    """Cancel the running batches of cancelled jobs. Claude's list says which are left, so any run can go on with it.
+
+    One that cannot be cancelled has ended meanwhile, or Claude does not find it for a moment: the others go on.
+    """
     count = 0
     for batch in _to_cancel(work, sighting):
         if seconds_left() < RESERVE_SECONDS:
@@ -118,7 +107,11 @@ def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, seco
             services.claude.cancel_batch(batch.id)
         except PassingFailure:
             break
+        except PermanentFailure:
+            continue
         except SystemicFailure as failure:
+            if failure.http_status == 404:
+                continue
             sighting.failure = sighting.failure or failure
             break
         count += 1

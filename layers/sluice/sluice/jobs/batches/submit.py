@@ -24,6 +24,7 @@ from sluice.errors import (
     SystemicFailure,
 )
 from sluice.jobs.batches.backoff import Pause, retry_delay
+from sluice.jobs.batches.orphans import end_orphan
 from sluice.jobs.batches.reconcile import reconcile
 from sluice.jobs.letters import Letter, Step, failed_shard_letter, send, send_later
 from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardStatus
@@ -69,6 +70,8 @@ def submit(services: Services, message: Mapping[str, object], seconds_left: Call
     """
     ref = ShardRef.parse(message)
     attempt = int(str(message.get("attempt", 0)))
+    if orphan := message.get("orphan"):
+        return Submission(end_orphan(services, ref, str(orphan), attempt), str(orphan))
     shard, job = services.table.shard(ref), services.table.job(ref.job_id)
     if shard is None or job is None:
         return Submission("unknown_shard")
@@ -99,7 +102,7 @@ def _submit_planned(
     if job.cancel_requested:
         send(services, [Letter(Step.COLLECT, shard.ref.message())])
         return Submission("cancelled")
-    wait = max(shard.not_before, Pause(services.table.table).until()) - services.now()
+    wait = max(shard.due_at, Pause(services.table.table).until()) - services.now()
     if wait > 0:
         _send_again(services, shard.ref, attempt, retry_delay(attempt, min(wait, MAX_DELAY_SECONDS)))
         return Submission("paused")
@@ -126,8 +129,7 @@ def _record(services: Services, shard: Shard, batch: Batch) -> Submission:
     except ConditionFailed:
         if services.table.owns_batch(batch.id):
             return Submission("adopted_elsewhere", batch.id)
-        services.claude.cancel_batch(batch.id)
-        return Submission("too_late_and_cancelled", batch.id)
+        return Submission(end_orphan(services, shard.ref, batch.id), batch.id)
     return Submission("submitted", batch.id)
 
 

@@ -31,8 +31,7 @@ class OpenJob:
     @property
     def last_movement(self) -> float:
         """The latest moment at which anything of it moved, or to which it was put off."""
-        moments = [self.job.moved_at, *(max(shard.moved_at, shard.not_before) for shard in self.shards)]
-        return max(moments)
+        return max([self.job.moved_at, *(max(shard.moved_at, shard.due_at) for shard in self.shards)])
 
 
 @dataclass(slots=True)

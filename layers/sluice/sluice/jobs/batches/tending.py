@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 from sluice.errors import ConditionFailed, SystemicFailure
 from sluice.jobs.batches.control import let_go
+from sluice.jobs.batches.report import PollReport
 from sluice.jobs.batches.sweep import (
     OpenJob,
     OpenWork,
@@ -30,45 +31,53 @@ _RESERVE_SECONDS = 10.0
 
 
 def tend(
-    services: Services, work: OpenWork, gone: Collection[str], seconds_left: Callable[[], float]
-) -> tuple[int, int]:
-    """Look after each open job; return how many messages were sent again and how many notices were sent."""
-    pushed = told = 0
-    _tend_held(services, work)
+    services: Services,
+    work: OpenWork,
+    gone: Collection[str],
+    seconds_left: Callable[[], float],
+    report: PollReport,
+) -> None:
+    """Look after each open job: send its messages again, tell what is due. What fails of one does not stop the rest."""
+    _tend_held(services, work, seconds_left, report)
     for open_job in work.open_jobs():
         if seconds_left() < _RESERVE_SECONDS:
             break
-        if has_said_all(open_job.job):
-            services.table.close(open_job.job)
-            continue
-        pushed += _push(services, open_job)
-        told += _tell(services, open_job, gone)
-    return pushed, told
+        with report.going_on_after(open_job.job.job_id):
+            if has_said_all(open_job.job):
+                services.table.close(open_job.job)
+                continue
+            report.pushed += _push(services, open_job)
+            report.told += _tell(services, open_job, gone)
 
 
-def hold_all(services: Services, work: OpenWork, failure: SystemicFailure) -> None:
+def hold_all(services: Services, work: OpenWork, failure: SystemicFailure, report: PollReport) -> None:
     """Hold the jobs whose batches cannot be followed until a person acts, with one notice for all."""
     for open_job in work.open_jobs():
         if open_job.job.status is JobStatus.RUNNING:
-            hold_for_incident(services, open_job.job, failure.error_type, str(failure))
+            with report.going_on_after(open_job.job.job_id):
+                hold_for_incident(services, open_job.job, failure.error_type, str(failure))
 
 
-def _tend_held(services: Services, work: OpenWork) -> None:
+def _tend_held(services: Services, work: OpenWork, seconds_left: Callable[[], float], report: PollReport) -> None:
     """Let go of jobs whose incident is over, or that were cancelled; tell of an incident that nobody told of."""
-    hit: dict[str, list[Job]] = defaultdict(list)
+    waiting: dict[str, list[Job]] = defaultdict(list)
     for job in work.jobs.values():
-        if job.status is JobStatus.HELD and job.cancel_requested:
-            let_go(services, job)
-        elif kind := incident_of(job):
-            hit[kind].append(job)
-    for kind, jobs in hit.items():
-        left = [job for job in jobs if not _let_go_if_over(services, kind, job)]
-        if left and left[0].hold:
-            tell_of_incident(services, kind, left[0].hold.reason, left)
+        if seconds_left() < _RESERVE_SECONDS:
+            return
+        with report.going_on_after(job.job_id):
+            if job.status is JobStatus.HELD and job.cancel_requested:
+                let_go(services, job)
+            elif (kind := incident_of(job)) and not _let_go_if_over(services, kind, job):
+                waiting[kind].append(job)
+    for kind, jobs in waiting.items():
+        if hold := jobs[0].hold:
+            with report.going_on_after(jobs[0].job_id):
+                tell_of_incident(services, kind, hold.reason, jobs)
 
 
 def _let_go_if_over(services: Services, kind: str, job: Job) -> bool:
-    if not services.incidents.released_since(kind, job.moved_at):
+    """Let a job go on where its incident ended after the hold began, whatever of the job has moved since then."""
+    if not services.incidents.released_since(kind, job.held_at or job.moved_at):
         return False
     let_go(services, job)
     return True

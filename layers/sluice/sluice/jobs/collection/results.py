@@ -6,6 +6,7 @@ an object (Claude API: Message Batches, results).
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import msgspec
 
 from sluice.errors import PassingFailure, SluiceError
 from sluice.jobs.blocks import whole_lines
+from sluice.jobs.collection.nesting import decode_at_any_depth
 
 SUCCEEDED, ERRORED, CANCELED, EXPIRED = "succeeded", "errored", "canceled", "expired"
 CUT_OFF_REASON = "max_tokens"
@@ -86,6 +88,9 @@ class ForeignResults(SluiceError):
 
 _LINE = msgspec.json.Decoder(ResultLine)
 _RAW = msgspec.json.Decoder(RawResultLine)
+_RESULT = msgspec.json.Decoder(Result)
+# A line as the API writes it, its result being all that follows.
+_PARTS = re.compile(rb'\s*\{\s*"custom_id"\s*:\s*"([^"\\]*)"\s*,\s*"result"\s*:\s*(.*)\}\s*', re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -103,14 +108,21 @@ def read_blocks(chunks: Iterable[bytes]) -> Iterator[Block]:
     """
     for run in whole_lines(chunks):
         try:
-            lines = _LINE.decode_lines(run)
-            ends = _line_ends(run)
-            if len(ends) != len(lines):
-                run = b"".join(line + b"\n" for line in run.split(b"\n") if line.strip())
-                lines, ends = [_LINE.decode(line) for line in run.splitlines()], _line_ends(run)
+            yield _read_block(run)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ResultsUnreadable(f"A line of the results is no result ({type(error).__name__}).") from error
-        yield Block(run, ends, lines)
+
+
+def _read_block(run: bytes) -> Block:
+    try:
+        lines, ends = _LINE.decode_lines(run), _line_ends(run)
+        if len(lines) == len(ends):
+            return Block(run, ends, lines)
+    except RecursionError:
+        pass
+    each = [line for line in run.split(b"\n") if line.strip()]
+    run = b"".join(line + b"\n" for line in each)
+    return Block(run, _line_ends(run), [decode_at_any_depth(_LINE, line) for line in each])
 
 
 def _line_ends(data: bytes) -> array[int]:
@@ -123,12 +135,23 @@ def _line_ends(data: bytes) -> array[int]:
 
 def raw_result(line: bytes) -> RawResultLine:
     """Read a line of results, leaving its result as it is."""
-    return _RAW.decode(line)
+    try:
+        return _RAW.decode(line)
+    except RecursionError:
+        parts = _PARTS.fullmatch(line)
+        if parts is None:
+            raise ResultsUnreadable("A line of the results is nested too deep.") from None
+        return RawResultLine(parts[1].decode(), msgspec.Raw(parts[2]))
+
+
+def read_result(raw: bytes) -> Result:
+    """Decode a result."""
+    return decode_at_any_depth(_RESULT, raw)
 
 
 def with_custom_id(line: bytes, custom_id: str) -> bytes:
     """Write a line of results with another ``custom_id``, without its newline."""
-    return b'{"custom_id":%s,"result":%s}' % (msgspec.json.encode(custom_id), bytes(_RAW.decode(line).result))
+    return b'{"custom_id":%s,"result":%s}' % (msgspec.json.encode(custom_id), bytes(raw_result(line).result))
 
 
 def error_line(custom_id: bytes, params: bytes, result: bytes) -> bytes:

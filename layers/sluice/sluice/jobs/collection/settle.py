@@ -14,15 +14,14 @@ from sluice.errors import ObjectNotFound
 from sluice.jobs.collection.harvest import Harvest
 from sluice.jobs.collection.merge import Placed
 from sluice.jobs.collection.next_wave import NextWave
-from sluice.jobs.collection.results import Result, error_line
-from sluice.jobs.collection.waves import Decision, Fate, Policy, decisions, error_name
+from sluice.jobs.collection.results import error_line, read_result
+from sluice.jobs.collection.waves import Decision, Fate, Policy, decisions, error_name, is_refused_for_good
 from sluice.jobs.model import Shard, ShardRef
 from sluice.jobs.services import Services
 from sluice.jobs.sources.shard_requests import lines_of_ids, read_request, wanted_lines, with_max_tokens
 from sluice.jobs.sources.source import read_lines
 from sluice.jobs.work_files import KEPT, ordinals_key, read_ordinals
 
-_RESULT = msgspec.json.Decoder(Result)
 _EXAMPLES = 3
 _MESSAGE_LENGTH = 300
 
@@ -87,7 +86,7 @@ class Settlement:
     def end_in_error(self, place: int, line: bytes) -> None:
         request = read_request(line)
         raw = self.harvest.result(place, request.custom_id)
-        result = _RESULT.decode(raw)
+        result = read_result(raw)
         name = error_name(result)
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
@@ -98,7 +97,7 @@ class Settlement:
 
     def note_refusal(self, place: int, line: bytes) -> None:
         raw = self.harvest.result(place, read_request(line).custom_id)
-        error = _RESULT.decode(raw).inner_error
+        error = read_result(raw).inner_error
         self.refusal = error.type, error.message[:_MESSAGE_LENGTH]
 
 
@@ -126,7 +125,8 @@ def settle(services: Services, harvest: Harvest, policy: Policy, spool: IO[bytes
 
 def _decide(harvest: Harvest, policy: Policy, *, cancelled: bool) -> bytearray:
     shard = harvest.shard
-    follows = decisions(policy, shard.ref.wave, shard.passes, cancelled=cancelled)
+    final = is_refused_for_good(shard.refusals, harvest.fates)
+    follows = decisions(policy, shard.ref.wave, shard.passes, cancelled=cancelled, refused_for_good=final)
     return harvest.fates.translate(bytes(follows[fate] for fate in Fate).ljust(256, b"\0"))
 
 

@@ -1,8 +1,8 @@
 """Waves: which requests are sent again, which are not, and when. Without I/O.
 
 What failed for a passing reason, or expired, is sent again with the next wave, up to a limit. What failed because of
-the key, the permissions or the bill goes on too, some waves past the limit, since it waits for a person. The rest is
-final.
+the key, the permissions or the bill goes on too, past the limit, since it waits for a person; but where a release does
+not help it, it ends as well. The rest is final.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sluice.claude.failures import kind_of
+from sluice.claude.failures import kind_of_result
 from sluice.jobs.collection.results import CANCELED, CUT_OFF_REASON, ERRORED, EXPIRED, Result
+from sluice.jobs.model import LONGEST_WAIT_SECONDS
 
 # Waves past the limit, for what waited for a person or is asked again with a larger max_tokens: an end must come.
 EXTRA_WAVES = 10
+# A person who has released a refused shard so often has seen that it does not help.
+_MAX_REFUSALS = 3
 
 
 class Fate(IntEnum):
@@ -66,7 +69,8 @@ def fate_of(result: Result) -> Fate:
             return Fate.CUT_OFF if result.message.stop_reason == CUT_OFF_REASON else Fate.SUCCEEDED
         case "errored":
             error = result.inner_error
-            return _FATES[kind_of(error.type, error.details.error_code if error.details else None)]
+            code = error.details.error_code if error.details else None
+            return _FATES[kind_of_result(error.type, error.message, code)]
         case "expired":
             return Fate.EXPIRED
         case "canceled":
@@ -82,7 +86,18 @@ def error_name(result: Result) -> str:
     return result.type if result.type in (CANCELED, EXPIRED) else f"unknown_result_{result.type[:32]}"
 
 
-def decisions(policy: Policy, wave: int, passes: int, *, cancelled: bool) -> Mapping[Fate, Decision]:
+def is_refused_for_good(refusals: int, fates: bytes | bytearray) -> bool:
+    """Say whether a refusal in a wave with these fates, after ``refusals`` waves with one, is final.
+
+    What was released, sent again and refused again, while others succeed, is not refused for the account's sake.
+    """
+    others_succeed = Fate.SUCCEEDED in fates or Fate.CUT_OFF in fates
+    return refusals >= (1 if others_succeed else _MAX_REFUSALS)
+
+
+def decisions(
+    policy: Policy, wave: int, passes: int, *, cancelled: bool, refused_for_good: bool = False
+) -> Mapping[Fate, Decision]:
     """Say what follows from each fate, in a wave after ``passes`` waves that were spent on passing failures."""
     can_go_on = not cancelled and wave + 1 < policy.max_waves + EXTRA_WAVES
     passing = Decision.AGAIN if can_go_on and passes + 1 < policy.max_waves else Decision.ERROR
@@ -92,7 +107,7 @@ def decisions(policy: Policy, wave: int, passes: int, *, cancelled: bool) -> Map
         Fate.FAILED: Decision.ERROR,
         Fate.PASSING: passing,
         Fate.EXPIRED: passing,
-        Fate.SYSTEMIC: Decision.AGAIN if can_go_on else Decision.ERROR,
+        Fate.SYSTEMIC: Decision.AGAIN if can_go_on and not refused_for_good else Decision.ERROR,
         Fate.CANCELED: Decision.ERROR,
         Fate.CUT_OFF: Decision.LONGER if can_go_on and policy.retry_max_tokens else Decision.ANSWER,
     }
@@ -107,10 +122,11 @@ class Pause:
 
 
 def pause_before_next(policy: Policy, passes: int, fates: Mapping[Fate, int]) -> Pause:
-    """Say how the next wave waits: longer each time for passing errors, not at all for what has only expired.
+    """Say how the next wave waits: longer each time for passing errors, up to two hours; not at all for what has only
+    expired.
 
     ``fates`` counts those that are sent again.
     """
     counted = fates.get(Fate.PASSING, 0) + fates.get(Fate.EXPIRED, 0) + fates.get(Fate.MISSING, 0)
-    seconds = policy.delay_seconds * 2**passes if fates.get(Fate.PASSING) else 0.0
+    seconds = min(policy.delay_seconds * 2**passes, LONGEST_WAIT_SECONDS) if fates.get(Fate.PASSING) else 0.0
     return Pause(passes + 1 if counted else passes, seconds)

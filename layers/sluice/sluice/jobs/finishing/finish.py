@@ -33,6 +33,7 @@ from sluice.jobs.work_files import ERRORS, RESULTS, part_key, stats_key
 _JSONL = "application/x-ndjson"
 _STATS = msgspec.json.Decoder(WaveStats)
 _PARALLEL = 8
+_LOST_TABLE = "There is no results.csv: the dropped file, whose columns it repeats, was deleted in the meantime."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def finish(services: Services, message: Mapping[str, object]) -> Finish:
         return Finish("unknown_job")
     if job.status.final:
         announce_pending(services, job)
-        return Finish("done_before", job.status)
+        return Finish("done_before", job.status, _known_problems(job))
     if job.status is not JobStatus.RUNNING or job.open_shards or job.plan is None:
         return Finish("not_due", job.status)
     account = _write_outputs(services, job, job.plan)
@@ -65,6 +66,12 @@ def finish(services: Services, message: Mapping[str, object]) -> Finish:
         return Finish("done_elsewhere")
     announce(services, job, status_notice(status))
     return Finish("finished", status, account.books.problems)
+
+
+def _known_problems(job: Job) -> tuple[str, ...]:
+    """Say again that the books did not balance: who found it out may have died before it could say so."""
+    balanced = job.tally is None or job.tally.balanced
+    return () if balanced else ("The books did not balance when the job ended; summary.json says how.",)
 
 
 def _write_outputs(services: Services, job: Job, plan: Plan) -> Account:
@@ -84,10 +91,12 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> Account:
     pinned = read_pinned(services.objects, outbox, job)
     place = Place(outbox)
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
-    if has_results_csv(job.upload):
-        write_results_csv(services, job, pinned, [shard for shard in shards if shard.ref.wave == 0])
-        files["csv"] = place.uri(job.job_id, "results.csv")
     books = _with_rejections(services, balance(plan, shards), manifest)
+    if has_results_csv(job.upload):
+        if write_results_csv(services, job, pinned, [shard for shard in shards if shard.ref.wave == 0]):
+            files["csv"] = place.uri(job.job_id, "results.csv")
+        else:
+            books = replace(books, tally=replace(books.tally, lost_table=_LOST_TABLE))
     account = _account(services, job, books, manifest, pinned.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
     services.objects.put(outbox, f"{job.job_id}/report.html", report, "text/html; charset=utf-8")

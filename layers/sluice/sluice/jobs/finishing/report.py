@@ -58,8 +58,8 @@ def _cards(account: Account) -> Iterator[str]:
     yield _card("Tokens and cost by model", _models(account), "wide")
     if len(account.books.waves) > 1:
         yield _card("Waves", _waves(account), "wide")
-    if account.manifest.notes:
-        yield _card("Notes", _list(account.manifest.notes), "wide")
+    if account.notes:
+        yield _card("Notes", _list(account.notes), "wide")
     yield _card("Files", _files(account), "wide")
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
+from sluice.errors import ObjectNotFound
 from sluice.jobs.blocks import whole_lines
+from sluice.jobs.collection.nesting import decode_at_any_depth
 from sluice.jobs.collection.results import CANCELED, EXPIRED, Result, Usage
 from sluice.jobs.collection.waves import error_name
 from sluice.jobs.inputs.kinds import Kind, kind_of_file
@@ -77,26 +79,41 @@ def has_results_csv(upload: Upload) -> bool:
     return kind_of_file(upload.key).kind is Kind.TABLE
 
 
-def write_results_csv(services: Services, job: Job, pinned: Pinned, first_waves: Iterable[Shard]) -> None:
-    """Write the table of a job whose other files are in the Outbox. Raises as ``Objects`` does."""
+def write_results_csv(services: Services, job: Job, pinned: Pinned, first_waves: Iterable[Shard]) -> bool:
+    """Write the table of a job whose other files are in the Outbox; False where the dropped file is not there any more.
+
+    Raises as ``Objects`` does.
+    """
+    upload = job.upload
+    try:
+        services.objects.head(upload.bucket, upload.key, upload.version)
+    except ObjectNotFound:
+        return False
+    outputs = _outputs(services, job.job_id, first_waves)
+    table = Table(read_upload(services.objects, upload))
+    properties = tuple((pinned.folder.schema or {}).get("properties", ()))
+    key, content_type = f"{job.job_id}/results.csv", "text/csv; charset=utf-8"
+    with services.objects.writer(services.settings.outbox, key, content_type) as writer:
+        for text in table_text(table, outputs, pinned.folder.answer_column, properties):
+            # Bytes that are not of the file's encoding cannot be written in another one.
+            writer.write(text.encode(errors="replace"))
+    return True
+
+
+def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> Outputs:
     outbox = services.settings.outbox
 
     def lines(key: str) -> Iterator[bytes]:
         for run in whole_lines(services.objects.stream(outbox, key)):
-            yield from run.splitlines()
+            # Only a newline ends a line: a carriage return may stand between two values of one.
+            yield from run[:-1].split(b"\n")
 
-    outputs = Outputs(
+    return Outputs(
         ids=(line.decode() for shard in first_waves for line in lines(shard.ids_key)),
-        results=lines(f"{job.job_id}/results.jsonl"),
-        errors=lines(f"{job.job_id}/errors.jsonl"),
-        rejected=lines(f"{job.job_id}/rejected.jsonl"),
+        results=lines(f"{job_id}/results.jsonl"),
+        errors=lines(f"{job_id}/errors.jsonl"),
+        rejected=lines(f"{job_id}/rejected.jsonl"),
     )
-    table = Table(read_upload(services.objects, job.upload))
-    properties = tuple((pinned.folder.schema or {}).get("properties", ()))
-    with services.objects.writer(outbox, f"{job.job_id}/results.csv", "text/csv; charset=utf-8") as writer:
-        for text in table_text(table, outputs, pinned.folder.answer_column, properties):
-            # Bytes that are not of the file's encoding cannot be written in another one.
-            writer.write(text.encode(errors="replace"))
 
 
 def table_text(table: Table, outputs: Outputs, answer_column: str, properties: Sequence[str]) -> Iterator[str]:
@@ -139,10 +156,10 @@ def _with_answers(rows: Iterable[Row], outputs: Outputs, properties: Sequence[st
             rejected = next(outputs.rejected, None)
             continue
         custom_id = next(outputs.ids, "")
-        if answer is not None and (answered := _ANSWER.decode(answer)).custom_id == custom_id:
+        if answer is not None and (answered := decode_at_any_depth(_ANSWER, answer)).custom_id == custom_id:
             yield row, _answer_cells(answered.result.message, properties)
             answer = next(outputs.results, None)
-        elif error is not None and (errored := _ERROR.decode(error)).custom_id == custom_id:
+        elif error is not None and (errored := decode_at_any_depth(_ERROR, error)).custom_id == custom_id:
             yield row, [*[""] * width, *_error_cells(errored.result)]
             error = next(outputs.errors, None)
         else:
@@ -156,18 +173,20 @@ def _answer_cells(answer: _Answer, properties: Sequence[str]) -> list[str]:
     tokens = [str((usage.input_tokens or 0) + cached), str(usage.output_tokens or 0)]
     if not properties:
         return [_plain(text), "succeeded", "", *tokens]
-    values = _parse_object(text)
-    if values is None:
-        problem = "The answer is not the JSON that was asked for; it is in results.jsonl."
-        return [*[""] * len(properties), "succeeded", problem, *tokens]
-    return [*(_plain(_cell(values.get(name))) for name in properties), "succeeded", "", *tokens]
+    cells, problem = _property_cells(text, properties)
+    return [*cells, "succeeded", problem, *tokens]
 
 
-def _parse_object(text: str) -> dict[str, Any] | None:
+def _property_cells(text: str, properties: Sequence[str]) -> tuple[list[str], str]:
+    """Take an answer apart; say what is wrong where that cannot be done."""
+    empty = [""] * len(properties)
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        values = msgspec.json.decode(text, type=dict[str, Any])
+        return [_plain(_cell(values.get(name))) for name in properties], ""
     except msgspec.MsgspecError:
-        return None
+        return empty, "The answer is not the JSON that was asked for; it is in results.jsonl."
+    except RecursionError:
+        return [_plain(text), *empty[1:]], "The answer is nested too deep to be taken apart."
 
 
 def _cell(value: object) -> str:

@@ -61,6 +61,12 @@ class Account:
         }
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is out of the ordinary."""
+        lost = self.books.tally.lost_table
+        return (*self.manifest.notes, *([lost] if lost else []))
+
+    @property
     def tokens(self) -> Tokens:
         return sum(self.books.tokens.values(), Tokens())
 
@@ -102,7 +108,7 @@ def write_summary(account: Account) -> bytes:
         },
         "errors": dict(tally.errors),
         "rejected_reasons": dict(account.manifest.reasons),
-        "notes": list(account.manifest.notes),
+        "notes": list(account.notes),
         "waves": [{"wave": number, **asdict(wave)} for number, wave in sorted(account.books.waves.items())],
         "batch_ids": list(account.batch_ids),
         "tokens": {kind: getattr(tokens, kind) for kind in _KINDS},

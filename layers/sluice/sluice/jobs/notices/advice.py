@@ -7,7 +7,7 @@ from collections.abc import Mapping
 _ADVICE = {
     "invalid_request_error": "The API refuses these as they stand. Their messages say why; correct the requests first.",
     "request_too_large": "These requests are larger than the API takes. Shorten their prompts.",
-    "not_found_error": "Most likely a model that does not exist, or has been retired. Name another one.",
+    "not_found_error": "They name what is not there, such as a file that was deleted or a retired model. Correct them.",
     "authentication_error": "The API key was refused. Put a valid one into the stack's secret.",
     "permission_error": "The API key may not do this. Look at its workspace and at the models it may use.",
     "billing_error": "Look at the billing page of the Claude account.",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sluice.aws.topic import Notice
 from sluice.jobs.model import Job
 from sluice.jobs.notices.quantities import count
-from sluice.jobs.notices.text import HELD, Place, compose, event_of, notification_id
+from sluice.jobs.notices.text import HELD, Place, compose, event_of, is_of_present_hold, notification_id
 from sluice.jobs.services import Services
 
 PENDING, SENT = "pending", "sent"
@@ -20,17 +20,22 @@ PENDING, SENT = "pending", "sent"
 _NAMED_JOBS = 20
 
 
-def announce(services: Services, job: Job, notice: str) -> None:
-    """Tell of a job, unless that was done. ``notice`` is its name in ``job.notices``, such as "job.finished".
+def announce(services: Services, job: Job, notice: str) -> bool:
+    """Tell of a job, unless that was done; say whether it was told now. ``notice`` is its name in ``job.notices``,
+    such as "job.finished". That of a hold which is over by now is dropped: nobody has to act on it.
 
     Raises AwsUnavailable where it could not be sent; the notice is then still pending.
     """
     if job.notices.get(notice) == SENT:
-        return
+        return False
+    if event_of(notice) == HELD and not is_of_present_hold(job, notice):
+        services.table.notice_dropped(job, notice)
+        return False
     message = compose(job, notice, _place(services), services.now())
     services.topic.publish(message)
     services.topic.emit(message)
     services.table.notice_sent(job, notice)
+    return True
 
 
 def announce_once(services: Services, job: Job, notice: str) -> bool:
@@ -44,17 +49,13 @@ def announce_once(services: Services, job: Job, notice: str) -> bool:
 def announce_hold(services: Services, job: Job) -> bool:
     """Tell that a job is held and how to release it. ``job`` as the transition returned it; False: it was told."""
     due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == PENDING]
-    for notice in due:
-        announce(services, job, notice)
-    return bool(due)
+    return sum([announce(services, job, notice) for notice in due]) > 0
 
 
 def announce_pending(services: Services, job: Job) -> int:
     """Tell what is still pending of a job; return how many notices were sent."""
     due = [name for name, state in job.notices.items() if state == PENDING]
-    for notice in due:
-        announce(services, job, notice)
-    return len(due)
+    return sum([announce(services, job, notice) for notice in due])
 
 
 def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> None:

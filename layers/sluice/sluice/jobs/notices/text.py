@@ -57,8 +57,15 @@ def status_notice(status: JobStatus) -> str:
 
 
 def hold_notice(kind: str, held_at: float) -> str:
-    """Name the notice of a hold. A held job does not move, so its ``moved_at`` is when the hold began."""
+    """Name the notice of a hold that began at a moment."""
     return f"{HELD}#{kind}@{int(held_at)}"
+
+
+def is_of_present_hold(job: Job, notice: str) -> bool:
+    """Say whether a job is held, and a notice is the one of that hold."""
+    if job.status is not JobStatus.HELD or job.hold is None or job.held_at is None:
+        return False
+    return notice == hold_notice(job.hold.kind, job.held_at)
 
 
 def event_of(notice: str) -> str:
@@ -141,7 +148,7 @@ def _cost(tally: Tally) -> str:
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
-    rows = [f"Table       {place.uri(job.job_id, 'results.csv')}"] if _is_table(job) else []
+    rows = [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if _is_table(job) else []
     rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")
@@ -261,4 +268,5 @@ def _files(job: Job, place: Place) -> dict[str, str]:
     """Map what each file of an ended job is to where it lies."""
     names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
     files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
-    return files | ({"csv": place.uri(job.job_id, "results.csv")} if _is_table(job) else {})
+    has_table = _is_table(job) and not (job.tally and job.tally.lost_table)
+    return files | ({"csv": place.uri(job.job_id, "results.csv")} if has_table else {})

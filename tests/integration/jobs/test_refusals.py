@@ -1,0 +1,44 @@
+"""Single requests that fail in their own way, and what of it is the whole job's matter."""
+
+from __future__ import annotations
+
+from local.simulator.client import Match, Result
+from sluice.jobs.batches.control import release_job
+from sluice.jobs.model import JobStatus
+from tests.integration.jobs.outputs import ids, requests, river, run, summary
+from tests.integration.jobs.world import World
+
+
+def test_a_carriage_return_inside_a_request_is_no_end_of_its_line(world: World) -> None:
+    world.simulator.fail(Result(outcome="errored", error_type="invalid_request_error"), Match(prompt=river(0)))
+    world.simulator.fail(Result(outcome="errored", error_type="overloaded_error"), Match(prompt=river(1)), times=1)
+    job_id = run(world, requests(2).replace(b', "max_tokens"', b',\r"max_tokens"', 1))
+
+    assert (ids(world, job_id, "results"), ids(world, job_id, "errors")) == (["r-1"], ["r-0"])
+    assert summary(world, job_id)["books"]["balanced"]
+
+
+def test_a_file_that_one_request_names_and_is_not_there_stops_nothing(world: World) -> None:
+    gone = Result(outcome="errored", error_type="not_found_error", message="File not found: file_1")
+    world.simulator.fail(gone, Match(prompt=river(1)))
+    job_id = run(world, requests(3))
+
+    assert (ids(world, job_id, "results"), ids(world, job_id, "errors")) == (["r-0", "r-2"], ["r-1"])
+    assert [notice["event"] for notice in world.notices] == ["job.finished_with_errors"]
+
+
+def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: World) -> None:
+    world.simulator.fail(Result(outcome="errored", error_type="permission_error"), Match(prompt=river(1)))
+    job_id, releases = world.upload("rivers.jsonl", requests(3)).job_id, 0
+    world.deliver_all()
+    while not world.job(job_id).status.final:
+        world.clock.leap(120)
+        world.poll()
+        world.deliver_all()
+        if world.job(job_id).status is JobStatus.HELD:
+            release_job(world.services(), job_id)
+            releases += 1
+
+    assert releases == 3
+    assert ids(world, job_id, "errors") == ["r-1"]
+    assert summary(world, job_id)["books"]["balanced"]
