@@ -13,7 +13,7 @@ from sluice.errors import AwsUnavailable
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
 from sluice.jobs.notices.text import LATE, STUCK, hold_notice
-from tests.integration.jobs.outputs import requests, river, run
+from tests.integration.jobs.outputs import requests, river, run, summary
 from tests.integration.jobs.planting import plant_job
 from tests.integration.jobs.world import World
 
@@ -173,6 +173,15 @@ def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, publish
     assert world.job(upload.job_id).status is JobStatus.FAILED
     assert [notice["event"] for notice in world.notices] == ["job.failed"]
     assert world.notices[0]["failure"] in json.loads(published[0]["Message"])["email"]
+
+
+def test_a_job_that_cannot_run_leaves_its_summary_with_the_reason(world: World) -> None:
+    upload = world.upload("photo.png", b"\x89PNG")
+    world.drive()
+
+    left = summary(world, upload.job_id)
+    assert (left["job_id"], left["status"], left["input"]["key"]) == (upload.job_id, "failed", "photo.png")
+    assert left["failure"] == world.job(upload.job_id).failure
 
 
 def test_the_name_of_a_hold_has_its_kind_and_its_time() -> None:

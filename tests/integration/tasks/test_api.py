@@ -67,7 +67,9 @@ def test_an_error_has_the_shape_of_the_api(
     assert_error(stack.call(method, path, body), status, error_type)
 
 
-def test_a_defect_is_answered_and_tells_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_answered_counted_and_tells_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("with a prompt in it")
 
@@ -75,6 +77,7 @@ def test_a_defect_is_answered_and_tells_nothing(stack: Stack, monkeypatch: pytes
     answer = stack.call("POST", "/v1/tasks", {"prompt": "x"})
     assert_error(answer, 500, "api_error")
     assert "prompt" not in answer.body["error"]["message"]
+    assert '"Defects":[1.0]' in capsys.readouterr().out
 
 
 def test_a_repeated_call_gets_the_first_task(stack: Stack) -> None:

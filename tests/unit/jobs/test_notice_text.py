@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sluice.jobs.model import Job, JobStatus, Tally, Upload
-from sluice.jobs.notices.text import Place, compose
+from sluice.jobs.notices.machine import Place
+from sluice.jobs.notices.text import compose
 
 PLACE = Place("outbox", "eu-west-1")
 

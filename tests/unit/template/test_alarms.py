@@ -15,8 +15,8 @@ def test_an_alarm_reaches_the_topic_and_is_quiet_without_data(template: Template
     assert "See " in alarm["AlarmDescription"]["Fn::Sub"]
 
 
-@pytest.mark.parametrize("metric", ["BooksMismatch", "Defects"])
-def test_books_that_do_not_balance_and_defects_are_an_alarm(template: Template, metric: str) -> None:
+@pytest.mark.parametrize("metric", ["BooksMismatch", "Defects", "JobsNotTended"])
+def test_what_functions_count_themselves_is_an_alarm(template: Template, metric: str) -> None:
     alarm = template.resources[f"{metric}Alarm"]["Properties"]
     assert alarm["MetricName"] == metric
     metrics = template.body["Globals"]["Function"]["Environment"]["Variables"]

@@ -203,7 +203,7 @@ class JobTable(ShardTable):
         self._end_notice(job, notice, "dropped")
 
     def _end_notice(self, job: Job, notice: str, state: str) -> None:
-        others = any(state == "pending" for name, state in job.notices.items() if name != notice)
+        others = any(each == "pending" for name, each in job.notices.items() if name != notice)
         closing = ("open", "open_at") if job.status.final and not others else ()
         self.table.update(Update(job_key(job.job_id), entries={("notices", notice): state}, remove=closing))
 

@@ -24,7 +24,8 @@ from sluice.jobs.finishing.summary import Account, add_up, batch_times, write_su
 from sluice.jobs.manifest import Manifest, read_manifest
 from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
 from sluice.jobs.notices.announce import announce, announce_pending
-from sluice.jobs.notices.text import Place, status_notice
+from sluice.jobs.notices.machine import Place
+from sluice.jobs.notices.text import status_notice
 from sluice.jobs.pinned import read_pinned
 from sluice.jobs.planning.rejected import decode_rejected
 from sluice.jobs.services import Services

@@ -9,10 +9,10 @@ from pathlib import Path
 from string import Template
 
 from sluice.jobs.finishing.plots import Bar, column_bars, length_buckets, row_bars, share_bar, time_buckets
-from sluice.jobs.finishing.summary import Account, rfc3339
+from sluice.jobs.finishing.summary import Account
 from sluice.jobs.model import JobStatus
 from sluice.jobs.notices.advice import advice_for, retry_hint
-from sluice.jobs.notices.quantities import compact, count, dollars, duration, share
+from sluice.jobs.notices.quantities import compact, count, dollars, duration, rfc3339, share
 
 _STATUS = {
     JobStatus.FINISHED: ("Finished", "answered"),

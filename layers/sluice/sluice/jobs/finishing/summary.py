@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sluice.jobs.collection.accounts import Lengths
@@ -14,6 +13,7 @@ from sluice.jobs.collection.settle import Example
 from sluice.jobs.finishing.books import Books
 from sluice.jobs.manifest import Manifest
 from sluice.jobs.model import Job, JobStatus, Shard, Tokens
+from sluice.jobs.notices.quantities import rfc3339
 
 _EXAMPLES = 3
 _KINDS = ("input", "output", "cache_write", "cache_read")
@@ -132,7 +132,3 @@ def _times(account: Account) -> dict[str, Any]:
     times["seconds"] = round(account.seconds, 3)
     times["step_seconds"] = {step: round(seconds, 3) for step, seconds in account.steps.items()}
     return times
-
-
-def rfc3339(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

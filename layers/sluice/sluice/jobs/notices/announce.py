@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.aws.topic import Notice
-from sluice.jobs.model import Job
+from sluice.jobs.model import Job, JobStatus
+from sluice.jobs.notices.machine import Place, write_failure
 from sluice.jobs.notices.quantities import count
-from sluice.jobs.notices.text import HELD, Place, compose, event_of, is_of_present_hold, notification_id
+from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold, notification_id
 from sluice.jobs.services import Services
 
 PENDING, SENT = "pending", "sent"
@@ -21,16 +22,21 @@ _NAMED_JOBS = 20
 
 
 def announce(services: Services, job: Job, notice: str) -> bool:
-    """Tell of a job, unless that was done; say whether it was told now. ``notice`` is its name in ``job.notices``,
-    such as "job.finished". That of a hold which is over by now is dropped: nobody has to act on it.
+    """Tell of a job, unless that was done; say whether it was told now.
 
-    Raises AwsUnavailable where it could not be sent; the notice is then still pending.
+    ``notice`` is its name in ``job.notices``, such as "job.finished". That of a hold which is over by now is dropped:
+    nobody has to act on it. A job that could not be run gets its summary here: no other step sees it.
+
+    Raises AwsError where it could not be sent; the notice is then still pending.
     """
     if job.notices.get(notice) == SENT:
         return False
     if event_of(notice) == HELD and not is_of_present_hold(job, notice):
         services.table.notice_dropped(job, notice)
         return False
+    if job.status is JobStatus.FAILED:
+        key = f"{job.job_id}/summary.json"
+        services.objects.put(services.settings.outbox, key, write_failure(job), "application/json")
     message = compose(job, notice, _place(services), services.now())
     services.topic.publish(message)
     services.topic.emit(message)

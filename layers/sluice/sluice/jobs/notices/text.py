@@ -1,4 +1,4 @@
-"""What a notice says: a mail for a person, the same for machines, and the attributes to filter on. Without I/O.
+"""What a notice says: a mail for a person, and the attributes to filter on. Without I/O.
 
 A notice is known by its name in ``Job.notices``. That is the event, such as "job.finished"; for a hold, of which a
 job can have several, the event, "#", the kind of the hold, "@" and the second in which it began.
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
 
 from sluice.aws.topic import MAX_SUBJECT, Notice
-from sluice.jobs.inputs.kinds import Kind, kind_of_file
 from sluice.jobs.model import Job, JobStatus, Tally
 from sluice.jobs.notices.advice import advice_for, retry_hint
+from sluice.jobs.notices.machine import Place, is_table, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
 
 HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
@@ -34,21 +31,6 @@ _ENDS = {
     JobStatus.CANCELLED: ("Cancelled", "was cancelled. What had finished by then is kept."),
 }
 _NAME_LENGTH = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job's files lie. ``region`` is that of the console's links; empty: no link."""
-
-    outbox: str
-    region: str = ""
-
-    def uri(self, job_id: str, name: str = "") -> str:
-        return f"s3://{self.outbox}/{job_id}/{name}"
-
-    def console(self, job_id: str) -> str:
-        folder = quote(f"{job_id}/", safe="")
-        return f"https://{self.region}.console.aws.amazon.com/s3/buckets/{self.outbox}?prefix={folder}"
 
 
 def status_notice(status: JobStatus) -> str:
@@ -84,7 +66,7 @@ def compose(job: Job, notice: str, place: Place, now: float) -> Notice:
     return Notice(
         subject=subject,
         text="\n".join((*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{job.upload.key}", "")),
-        detail=_detail(job, notice, place),
+        detail=machine_detail(job, event, notification_id(job, notice), place),
         detail_type=_DETAIL_TYPES[event],
         attributes={"event": event, "outcome": job.status, "job_id": job.job_id, "folder": job.upload.folder},
     )
@@ -148,7 +130,7 @@ def _cost(tally: Tally) -> str:
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
-    rows = [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if _is_table(job) else []
+    rows = [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if is_table(job) else []
     rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")
@@ -223,10 +205,6 @@ def _failed(job: Job) -> tuple[str, list[str]]:
     return _subject("Failed", job, reason), [f"{_name(job)} cannot be run.", "", reason, *steps]
 
 
-def _is_table(job: Job) -> bool:
-    return kind_of_file(job.upload.key).kind is Kind.TABLE
-
-
 def _name(job: Job) -> str:
     return job.upload.key.rpartition("/")[2] or job.upload.key
 
@@ -236,37 +214,3 @@ def _subject(outcome: str, job: Job, rest: str) -> str:
     name = _name(job)
     room = max(min(MAX_SUBJECT - len(outcome) - len(rest) - 6, _NAME_LENGTH), 12)
     return f"{outcome}: {name if len(name) <= room else name[: room - 3] + '...'} - {rest}"
-
-
-def _detail(job: Job, notice: str, place: Place) -> dict[str, Any]:
-    upload, tally = job.upload, job.tally
-    detail: dict[str, Any] = {
-        "notification_id": notification_id(job, notice),
-        "event": event_of(notice),
-        "outcome": str(job.status),
-        "job_id": job.job_id,
-        "bucket": upload.bucket,
-        "key": upload.key,
-        "version": upload.version,
-        "folder": upload.folder,
-        "received_at": job.received_at,
-    }
-    if tally:
-        detail |= {"lines": tally.lines, "succeeded": tally.succeeded, "errored": tally.errored}
-        detail |= {"rejected": tally.rejected, "balanced": tally.balanced, "errors": dict(tally.errors)}
-        detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
-        detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
-        detail |= {"rejected_reasons": dict(tally.reasons), "files": _files(job, place)}
-    if job.hold:
-        detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}
-    if job.failure:
-        detail["failure"] = job.failure
-    return detail
-
-
-def _files(job: Job, place: Place) -> dict[str, str]:
-    """Map what each file of an ended job is to where it lies."""
-    names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
-    files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
-    has_table = _is_table(job) and not (job.tally and job.tally.lost_table)
-    return files | ({"csv": place.uri(job.job_id, "results.csv")} if has_table else {})
