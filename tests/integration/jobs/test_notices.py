@@ -166,6 +166,14 @@ def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, publ
     assert "Your credit balance is too low." in text
 
 
+def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(world: World) -> None:
+    jobs = [plant_job(world, key=f"{number}-{'k' * 1000}.jsonl") for number in range(20)]
+    announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+
+    assert world.notices[0]["job_count"] == 20
+    assert 0 < len(world.notices[0]["jobs"]) < 20
+
+
 def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, published: list[dict[str, Any]]) -> None:
     upload = world.upload("photo.png", b"\x89PNG")
     world.drive()

@@ -27,6 +27,25 @@ def test_a_file_that_one_request_names_and_is_not_there_stops_nothing(world: Wor
     assert [notice["event"] for notice in world.notices] == ["job.finished_with_errors"]
 
 
+def test_credits_that_run_out_twice_hold_the_job_twice_and_lose_nothing(world: World) -> None:
+    broke = Result(outcome="errored", error_type="billing_error")
+    rules = [world.simulator.fail(broke, Match(prompt=river(number))) for number in range(4)]
+    job_id, holds = world.upload("rivers.jsonl", requests(4)).job_id, 0
+    world.deliver_all()
+    while not world.job(job_id).status.final:
+        world.clock.leap(120)
+        world.poll()
+        world.deliver_all()
+        if world.job(job_id).status is JobStatus.HELD:
+            holds += 1
+            for rule in rules[2 * holds - 2 : 2 * holds]:
+                world.simulator.heal(rule)
+            release_job(world.services(), job_id)
+
+    assert holds == 2
+    assert len(ids(world, job_id, "results")) == 4
+
+
 def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: World) -> None:
     world.simulator.fail(Result(outcome="errored", error_type="permission_error"), Match(prompt=river(1)))
     job_id, releases = world.upload("rivers.jsonl", requests(3)).job_id, 0

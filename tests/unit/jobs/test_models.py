@@ -145,13 +145,20 @@ def test_what_cannot_be_a_model_is_none_without_a_call(name: str) -> None:
     assert not claude.asked
 
 
-def test_a_second_try_has_to_be_within_the_limit_of_each_model() -> None:
-    assert check(Claude(a=HAIKU), retry_max_tokens=64_000).problem("a", 1) is None
-    greedy = check(Claude(a=HAIKU), retry_max_tokens=64_001)
+def test_a_second_try_has_to_be_within_the_limit_of_the_model_of_the_settings() -> None:
+    assert check(Claude(a=HAIKU), model="a", retry_max_tokens=64_000).problem("a", 1) is None
+    greedy = check(Claude(a=HAIKU), model="a", retry_max_tokens=64_001)
     with pytest.raises(
         InputError, match=r'^f/sluice\.yaml: "retry_max_tokens" is 64001, but claude-haiku-5-5 gives 64000'
     ):
         greedy.problem("a", 1)
+
+
+def test_a_line_with_a_model_of_a_lower_limit_runs_and_is_noted() -> None:
+    found = check(Claude(a=HAIKU), model="b", retry_max_tokens=64_001)
+    assert found.problem("a", 1) is None
+    (note,) = found.notes
+    assert note.startswith('"retry_max_tokens" is 64001, but claude-haiku-5-5 gives 64000 at most')
 
 
 def test_a_second_try_is_no_matter_where_nothing_is_known_of_the_model() -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -189,3 +190,12 @@ def test_text_that_is_cut_says_how_long_it_was_and_where_it_lies() -> None:
     assert short == {"line": 1, "reason": short["reason"], "text": "oops"}
     assert set(long_line["text"]) == {"y"}
     assert long_line["cut"] == {"bytes": 50_000, "offset": 5}
+
+
+def test_a_long_answer_among_short_ones_makes_no_shard_smaller_than_it_has_to_be() -> None:
+    objects, s3 = memory_objects()
+    lines = [good(f"r-{number}", spaced=False, ending=b"", max_tokens=16 if number == 0 else 2) for number in range(3)]
+    upload = put(s3, "x.jsonl", b"".join(line.text + b"\n" for line in lines))
+    with patch("sluice.jobs.inputs.upload._CHUNK_BYTES", 10_000):
+        found = survey_file(objects, upload, [])
+    assert [shard.count for shard in found.shards] == [3]

@@ -50,8 +50,8 @@ def errored(error_type: str, code: str | None = None, message: str = "why") -> R
         (errored("request_too_large"), Fate.FAILED, "request_too_large"),
         (errored("billing_error"), Fate.SYSTEMIC, "billing_error"),
         (errored("authentication_error"), Fate.SYSTEMIC, "authentication_error"),
-        (errored("permission_error"), Fate.SYSTEMIC, "permission_error"),
-        (errored("not_found_error", message="model: claude-old"), Fate.SYSTEMIC, "not_found_error"),
+        (errored("permission_error"), Fate.REFUSED, "permission_error"),
+        (errored("not_found_error", message="model: claude-old"), Fate.REFUSED, "not_found_error"),
         (errored("not_found_error", message="File not found: file_1"), Fate.FAILED, "not_found_error"),
         (errored("an_error_of_tomorrow"), Fate.FAILED, "an_error_of_tomorrow"),
         (Result("errored"), Fate.FAILED, "unknown_error"),
@@ -82,11 +82,12 @@ def test_what_waits_for_a_person_goes_on_past_the_limit_but_not_for_ever() -> No
 
 
 def test_what_is_refused_again_after_a_release_is_final_where_others_succeed() -> None:
-    alone, beside_others = bytes([Fate.SYSTEMIC]), bytes([Fate.SYSTEMIC, Fate.SUCCEEDED])
+    alone, beside_others = bytes([Fate.REFUSED]), bytes([Fate.REFUSED, Fate.SUCCEEDED])
 
     assert [is_refused_for_good(refusals, beside_others) for refusals in range(2)] == [False, True]
     assert [is_refused_for_good(refusals, alone) for refusals in range(4)] == [False, False, False, True]
-    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[Fate.SYSTEMIC] is Decision.ERROR
+    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[Fate.REFUSED] is Decision.ERROR
+    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[Fate.SYSTEMIC] is Decision.AGAIN
 
 
 def test_nothing_of_a_cancelled_job_is_sent_again() -> None:

@@ -10,9 +10,9 @@ from sluice.jobs.notices.incident import incident_of
 from sluice.jobs.notices.text import status_notice
 from sluice.jobs.services import Services
 
-# The Outbox keeps work files, the plan among them, for 31 days, and the run of a job takes one of them.
-_PLAN_LASTS_SECONDS = 30 * 86_400
-_OVER = "It was held for more than 30 days, and its plan is not kept for longer. Drop the file again."
+# The Outbox keeps work files, the plan among them, for 31 days, and the run of a job may take some of them.
+_PLAN_LASTS_SECONDS = 27 * 86_400
+_OVER = "It was held for more than 27 days, and its plan is not kept for much longer. Drop the file again."
 
 
 def release_job(services: Services, job_id: str) -> Job:

@@ -72,6 +72,6 @@ class NextWave:
             ordinals_key=ordinals_key(before.ref, NEXT),
             betas=before.betas,
             passes=pause.passes,
-            refusals=before.refusals + (Fate.SYSTEMIC in self._fates),
+            refusals=before.refusals + (Fate.REFUSED in self._fates),
             not_before=now + pause.seconds if pause.seconds else 0.0,
         )

@@ -137,7 +137,7 @@ def _settle_one(settlement: Settlement, following: NextWave, policy: Policy, pla
             settlement.end_in_error(place, line)
         case Decision.AGAIN:
             following.add(ordinal, line, fate)
-            if fate is Fate.SYSTEMIC and settlement.refusal is None:
+            if fate in (Fate.SYSTEMIC, Fate.REFUSED) and settlement.refusal is None:
                 settlement.note_refusal(place, line)
         case Decision.LONGER:
             if longer := with_max_tokens(line, policy.retry_max_tokens or 0):

@@ -1,8 +1,8 @@
 """Waves: which requests are sent again, which are not, and when. Without I/O.
 
 What failed for a passing reason, or expired, is sent again with the next wave, up to a limit. What failed because of
-the key, the permissions or the bill goes on too, past the limit, since it waits for a person; but where a release does
-not help it, it ends as well. The rest is final.
+the key or the bill goes on too, past the limit, since it waits for a person. So does what was refused for its own sake,
+a permission or a model, until a release does not help it. The rest is final.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ class Fate(IntEnum):
     SYSTEMIC = 5
     CANCELED = 6
     CUT_OFF = 7
+    # Systemic as well, and perhaps the request's own matter: another one may name another model.
+    REFUSED = 8
 
 
+_OF_A_REQUEST = frozenset({"permission_error", "not_found_error"})
 _FATES = {"passing": Fate.PASSING, "permanent": Fate.FAILED, "systemic": Fate.SYSTEMIC}
 
 
@@ -70,7 +73,8 @@ def fate_of(result: Result) -> Fate:
         case "errored":
             error = result.inner_error
             code = error.details.error_code if error.details else None
-            return _FATES[kind_of_result(error.type, error.message, code)]
+            fate = _FATES[kind_of_result(error.type, error.message, code)]
+            return Fate.REFUSED if fate is Fate.SYSTEMIC and error.type in _OF_A_REQUEST else fate
         case "expired":
             return Fate.EXPIRED
         case "canceled":
@@ -107,9 +111,10 @@ def decisions(
         Fate.FAILED: Decision.ERROR,
         Fate.PASSING: passing,
         Fate.EXPIRED: passing,
-        Fate.SYSTEMIC: Decision.AGAIN if can_go_on and not refused_for_good else Decision.ERROR,
+        Fate.SYSTEMIC: Decision.AGAIN if can_go_on else Decision.ERROR,
         Fate.CANCELED: Decision.ERROR,
         Fate.CUT_OFF: Decision.LONGER if can_go_on and policy.retry_max_tokens else Decision.ANSWER,
+        Fate.REFUSED: Decision.AGAIN if can_go_on and not refused_for_good else Decision.ERROR,
     }
 
 

@@ -16,8 +16,8 @@ from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold
 from sluice.jobs.services import Services
 
 PENDING, SENT = "pending", "sent"
-# Jobs named in the one notice of an incident: more would not fit a mail that is read, nor, written out for each kind of
-# subscriber, the 256 KB of a message (SNS: Quotas).
+# Jobs named in the one notice of an incident: more would not fit a mail that is read. Where their keys are very long,
+# it is fewer, so that SNS takes the message.
 _NAMED_JOBS = 20
 
 
@@ -66,25 +66,29 @@ def announce_pending(services: Services, job: Job) -> int:
 
 def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> None:
     """Tell once of an incident that holds ``jobs`` (at least one), instead of once for each job."""
+    named = _NAMED_JOBS
+    while not (notice := _incident_notice(services, kind, reason, jobs, named)).fits_topic() and named > 1:
+        named //= 2
+    services.topic.publish(notice)
+    services.topic.emit(notice)
+
+
+def _incident_notice(services: Services, kind: str, reason: str, jobs: Sequence[Job], named: int) -> Notice:
     base = compose(jobs[0], f"{HELD}#incident:{kind}", _place(services), services.now())
-    hit = [f"- {job.job_id}  s3://{job.upload.bucket}/{job.upload.key}" for job in jobs[:_NAMED_JOBS]]
-    if len(jobs) > _NAMED_JOBS:
-        hit.append(f"- and {count(len(jobs) - _NAMED_JOBS)} more")
+    hit = [f"- {job.job_id}  s3://{job.upload.bucket}/{job.upload.key}" for job in jobs[:named]]
+    if len(jobs) > named:
+        hit.append(f"- and {count(len(jobs) - named)} more")
     detail = dict(base.detail)
     detail |= {"notification_id": notification_id(jobs[0], f"incident:{kind}@{services.now():.0f}")}
     detail |= {"incident": kind, "reason": reason, "job_count": len(jobs)}
-    named = jobs[:_NAMED_JOBS]
-    detail["jobs"] = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in named]
-    services.topic.publish(
-        notice := Notice(
-            subject=f"Held: {kind} stops {count(len(jobs), 'job')}",
-            text=_incident_text(kind, reason, hit),
-            detail=detail,
-            detail_type=base.detail_type,
-            attributes=base.attributes,
-        )
+    keys = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in jobs[:named]]
+    return Notice(
+        subject=f"Held: {kind} stops {count(len(jobs), 'job')}",
+        text=_incident_text(kind, reason, hit),
+        detail=detail | {"jobs": keys},
+        detail_type=base.detail_type,
+        attributes=base.attributes,
     )
-    services.topic.emit(notice)
 
 
 def _incident_text(kind: str, reason: str, hit: Sequence[str]) -> str:

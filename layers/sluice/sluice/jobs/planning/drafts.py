@@ -113,7 +113,7 @@ class ShardDraft:
         return self._limits.room(self.count, self._length, self._tokens, self._limits.tokens_of(max_tokens))
 
     def take(self, piece: Piece, ids: Sequence[str], max_tokens: int) -> None:
-        """Take lines, the ``custom_id`` of each, and the highest ``max_tokens`` among them."""
+        """Take lines, the ``custom_id`` of each, and a ``max_tokens`` that they do not exceed on the average."""
         if not self.count:
             self._first_line = piece.text.partition(b"\n")[0]
         self._lines.take(piece)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from sluice.claude.api import MODEL_ID, ClaudeApi, Model
-from sluice.claude.prices import shipped_prices
 from sluice.errors import ClaudeError
 from sluice.jobs.inputs.prompts import settings_problem
 from sluice.jobs.pinned import Pinned
@@ -54,8 +53,8 @@ class ModelCheck:
         self._catalogue = catalogue
         self._now = now
         self._pinned = pinned
-        # Of others, only so many are asked about. Models that ship with a price are few, and most files name one.
-        few = frozenset((*shipped_prices().models, pinned.model))
+        # Of others, only so many are asked about. Models that have a price are few, and most files name one.
+        few = frozenset((*pinned.prices.models, pinned.model))
         self._expected = few.union(taken)
         self._others = len(self._expected) - len(few)
         self._models: dict[str, Model | None] = {}
@@ -65,7 +64,7 @@ class ModelCheck:
     def problem(self, model_id: str, max_tokens: int) -> str | None:
         """Say what is wrong with a model, or with so large a ``max_tokens`` for it; None: nothing is known to be.
 
-        Raises InputError where a model that can do the work cannot give the ``retry_max_tokens`` of the settings.
+        Raises InputError where the model of the settings cannot give their ``retry_max_tokens``.
         """
         if model_id not in self._models and model_id not in self._unchecked:
             if not _MODEL_ID.match(model_id):
@@ -97,18 +96,22 @@ class ModelCheck:
             return
         if model and not self._problem_of(model):
             self._note_end(model)
-            self._check_retry(model)
+            self._check_retry(model_id, model)
 
     def _note_end(self, model: Model) -> None:
         if model.lifecycle == "deprecated":
             end = f" and retires on {model.retires_at[:10]}" if model.retires_at else ""
             self.notes.append(f"The model {model.id} is deprecated{end}.")
 
-    def _check_retry(self, model: Model) -> None:
+    def _check_retry(self, model_id: str, model: Model) -> None:
         wanted = self._pinned.folder.retry_max_tokens or 0
-        if model.max_tokens is not None and wanted > model.max_tokens:
-            problem = f'"retry_max_tokens" is {wanted}, but {model.id} gives {model.max_tokens} at most'
+        if model.max_tokens is None or wanted <= model.max_tokens:
+            return
+        problem = f'"retry_max_tokens" is {wanted}, but {model.id} gives {model.max_tokens} at most'
+        if model_id == self._pinned.model:
             raise settings_problem(self._pinned, problem)
+        # A line names it, and for others the setting may be right. Where asking again fails, the first answer stands.
+        self.notes.append(f"{problem}: its answers that are cut off stay as they are.")
 
     def _leave_unchecked(self, model_id: str, why: str) -> None:
         if not self._unchecked:

@@ -146,12 +146,16 @@ class Survey:
     def _take_run(self, run: Run) -> None:
         self._hashes.add(run.ids)
         offset, data, ids = run.block.offset, run.block.data, run.ids
-        highest = max(of_model.highest for of_model in run.asked.values())
+        each = _average_tokens(run, self._limits.retry_max_tokens)
         while data:
             draft = self._draft_now()
-            count, length = fitting_lines(data, len(ids), *draft.room(highest))
+            count, length = fitting_lines(data, len(ids), *draft.room(each))
+            if count < len(ids):
+                # Of a part of a run it is not known whose tokens are in it.
+                each = max(of_model.highest for of_model in run.asked.values())
+                count, length = fitting_lines(data, len(ids), *draft.room(each))
             if count:
-                draft.take(Piece(offset, length - 1, data[:length]), ids[:count], highest)
+                draft.take(Piece(offset, length - 1, data[:length]), ids[:count], each)
                 offset, data, ids = offset + length, data[length:], ids[count:]
             if data:
                 self._close_shard()
@@ -192,3 +196,10 @@ class Survey:
         self._place.objects.put(self._place.outbox, key, bytes(self._draft.ids), "text/plain")
         self._shards.append(self._draft.close(key))
         self._draft = None
+
+
+def _average_tokens(run: Run, retry_max_tokens: int) -> int:
+    """Return what the answers of a run may have in the end, on the average, or a little more than that."""
+    asked = run.asked.values()
+    average = -(-sum(of_model.max_tokens for of_model in asked) // len(run.ids))
+    return average + (retry_max_tokens if min(of_model.lowest for of_model in asked) < retry_max_tokens else 0)
