@@ -194,7 +194,7 @@ def test_a_budget_ends_with_its_month(guard: Guard, clock: Clock) -> None:
 def test_a_key_with_a_budget_uses_no_model_whose_cost_is_unknown(guard: Guard) -> None:
     guard.admit(Caller("key:a", "a", KeyTerms("someone", budget=1.0)), "claude-haiku-5-5")
     guard.admit(Caller("key:b", "b", KeyTerms("someone")), "claude-of-next-year")
-    with pytest.raises(Forbidden, match="no price"):
+    with pytest.raises(Forbidden, match="no price of"):
         guard.admit(Caller("key:a", "a", KeyTerms("someone", budget=1.0)), "claude-of-next-year")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,6 +179,15 @@ def test_a_transaction_that_meets_another_is_tried_again() -> None:
     Table(client, "table", sleep=waits.append).transact(Put(ITEM))
 
     assert (client.calls, len(waits)) == (4, 3)
+
+
+def test_a_transaction_that_hangs_is_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 20)
+    monkeypatch.setattr("sluice.aws.table.time.monotonic", lambda: next(clock))
+    client = Failing(*[ConnectionResetError() for _ in range(8)])
+    with pytest.raises(AwsUnavailable):
+        Table(client, "table", sleep=lambda _: None).transact(Put(ITEM))
+    assert client.calls == 1
 
 
 def test_a_transaction_whose_answer_was_lost_is_asked_for_by_the_same_token() -> None:

@@ -90,6 +90,25 @@ def test_a_secret_that_was_never_read_is_told(clock: Clock) -> None:
         ClaudeKey(secrets, "claude", clock=clock).current()
 
 
+def test_a_bare_key_in_the_place_of_something_else_is_found_soon(clock: Clock) -> None:
+    secrets = Secrets("sk-1 sk-2")
+    key = ClaudeKey(secrets, "claude", clock=clock)
+    with pytest.raises(SystemicFailure):
+        key.current()
+    secrets.value = "sk-2"
+    clock.now += 30
+
+    assert key.current() == "sk-2"
+
+
+def test_what_is_told_of_a_secret_that_cannot_be_read_names_no_account() -> None:
+    secrets = Secrets("sk-1")
+    secrets.fails = True
+    with pytest.raises(AwsUnavailable) as failed:
+        ClaudeKey(secrets, "claude").current()
+    assert "claude" not in str(failed.value)
+
+
 @pytest.mark.parametrize("text", ["", '{\n "apiKey": "sk-ant-real"\n}', "sk-ant-real sk-ant-other", "sk-ant-r\u00e9al"])
 def test_a_secret_that_is_no_bare_key_is_refused_and_not_quoted(clock: Clock, text: str) -> None:
     with pytest.raises(SystemicFailure) as refused:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude.events import Event, parse_frame
-from sluice.streams.continuation import Partial, Splice, continued_mark, ending_frames
+from sluice.streams.continuation import Partial, Splice, continued_mark, ending_frames, last_event, last_id
 from sluice.streams.faults import StreamCut
 
 PARAMS = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
@@ -196,3 +196,28 @@ def test_a_mark_and_ids_in_the_log_change_nothing() -> None:
     numbered = [b"id: %d\n%b" % (number, each) for number, each in enumerate(frames)]
 
     assert Partial.of_frames(numbered).text == "One"
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (b"id: 4\n: keep-alive\n\n", 4),
+        (b"id: 4\nid: of-the-gateway\nevent: ping\ndata: {}\n\n", 4),
+        (b"id: 4\nid: 77\nevent: ping\ndata: {}\n\n", 4),
+        (b"id: of-the-gateway\nevent: ping\ndata: {}\n\n", 3),
+    ],
+)
+def test_the_last_id_is_the_one_that_the_keeper_gave(last: bytes, expected: int) -> None:
+    assert last_id([b"id: 3\n" + START, last]) == expected
+
+
+def test_where_nothing_is_kept_there_is_no_last_id_and_no_last_event() -> None:
+    assert last_id([]) == 0
+    assert last_event([]) is None
+
+
+def test_a_comment_is_not_the_last_event() -> None:
+    event = last_event([b"id: 3\n" + END[1], b"id: 4\n: keep-alive\n\n"])
+
+    assert event is not None
+    assert event.name == "message_stop"

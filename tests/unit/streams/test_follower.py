@@ -20,6 +20,7 @@ from tests.unit.streams.scripted import DELTA, OPEN_BLOCK, PARAMS, RHYTHM, START
 NAME = "stream_1"
 TEXT = (START, OPEN_BLOCK, *[DELTA] * 8)
 ERROR = frame("error", error={"type": "overloaded_error", "message": "Busy"})
+COMMENT = b": keep-alive\n\n"
 LEASE_ERROR = frame("error", error={"type": "api_error", "message": "x", "details": {"error_code": "lease_expired"}})
 
 DEFECT = frame("error", error={"type": "api_error", "message": "x", "details": {"error_code": "internal_error"}})
@@ -143,6 +144,24 @@ def test_a_place_that_cannot_be_taken_is_told(door: ScriptedDoor, monkeypatch: p
 
     assert read(data)[-1].decode()["error"]["details"] == {"error_code": "taken_over"}
     assert report.outcome == "cut"
+
+
+def test_a_comment_that_was_kept_last_does_not_hide_where_a_mark_stands(door: ScriptedDoor) -> None:
+    leave(door, *TEXT, COMMENT)
+
+    mark = next(event for event in read(door.follow(NAME)[0]) if event.name == "sluice_continued")
+
+    assert mark.decode()["after"] == len(TEXT) + 1
+
+
+def test_a_comment_behind_the_end_of_an_answer_does_not_make_it_go_on(door: ScriptedDoor) -> None:
+    leave(door, *TEXT, STOP, COMMENT)
+
+    data, report = door.follow(NAME)
+
+    assert [event.name for event in read(data)].count("message_stop") == 1
+    assert not door.claude.bodies
+    assert (report.outcome, status_of(door.streams)) == ("succeeded", "complete")
 
 
 @pytest.mark.parametrize(("last", "status", "outcome"), [(STOP, "complete", "succeeded"), (ERROR, "failed", "cut")])

@@ -108,6 +108,24 @@ def test_a_lease_that_the_client_has_renewed_is_not_cut_short_by_its_beginning(k
     assert keeper.state.lease_until == 99_999_999_999.0
 
 
+def test_a_lease_that_begins_while_the_table_is_asked_begins_with_the_next_beat(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat, started = StreamTable.beat, threading.Event()
+
+    def start_meanwhile(self: StreamTable, *args: Any) -> StreamState:
+        if not started.is_set():
+            keeper.start_lease()
+            started.set()
+        return beat(self, *args)
+
+    monkeypatch.setattr(StreamTable, "beat", start_meanwhile)
+    assert started.wait(60)
+    let_it_beat(keeper, times=3)
+
+    assert keeper.state.lease_until is not None
+
+
 @pytest.mark.parametrize(("pieces", "status"), [((START, DELTA, STOP), 200), ((), 502)])
 def test_a_record_that_is_slow_to_create_does_not_hold_the_answer_back(
     table: Table, monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...], status: int

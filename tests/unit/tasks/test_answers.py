@@ -18,3 +18,9 @@ def test_a_model_without_a_price_has_no_cost() -> None:
 
 def test_an_answer_survives_being_written_down() -> None:
     assert Answer.parse(answer("ünïcode 🌊").document()) == answer("ünïcode 🌊")
+
+
+def test_an_answer_that_is_cut_within_a_character_is_counted_all_the_same() -> None:
+    block = {"type": "text", "text": "half a wave " * 10 + "\ud83c"}
+    cut = Answer.of_cut_message({"model": "claude-haiku-5-5", "content": [block], "usage": {"input_tokens": 5}}, None)
+    assert cut.spent(succeeded=False).output_tokens > 20

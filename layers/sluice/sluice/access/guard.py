@@ -100,9 +100,8 @@ class Guard:
         from sluice.claude.prices import shipped_prices  # a cold start need not wait for the price list
 
         if model is not None and shipped_prices().find(model) is None:
-            raise Forbidden(
-                f"The key {terms.name!r} has a budget, and the model {model!r} has no price to hold against it."
-            )
+            unpriced = f"and Sluice's own list has no price of {model!r} to hold against it"
+            raise Forbidden(f"The key {terms.name!r} has a budget, {unpriced}.")
         if self._cost_so_far(key_id) >= budget:
             raise BudgetSpent(f"The monthly budget of the key {terms.name!r}, ${budget:.2f}, is spent.")
 

@@ -32,7 +32,7 @@ _PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
-_CONFLICT_TRIES = 8
+_CONFLICT_TRIES, _CONFLICT_SECONDS = 8, 10.0
 
 
 class DynamoDbClient(Protocol):
@@ -184,13 +184,13 @@ class Table:
             for change in changes
         ]
         # DynamoDB: a transaction whose answer was lost is not applied twice, nor refused, where its token is the same.
-        token = secrets.token_hex(16)
+        token, begun = secrets.token_hex(16), time.monotonic()
         for attempt in range(_CONFLICT_TRIES):
             try:
                 _translated(self.client.transact_write_items, TransactItems=items, ClientRequestToken=token)
                 return
             except AwsUnavailable:
-                if attempt == _CONFLICT_TRIES - 1:
+                if attempt == _CONFLICT_TRIES - 1 or time.monotonic() - begun > _CONFLICT_SECONDS:
                     raise
                 self.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311  jitter, not a secret
 

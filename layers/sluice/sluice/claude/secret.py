@@ -60,9 +60,7 @@ class KeptSecret:
             value = str(answer["SecretString"]).strip()
         except Exception as error:  # noqa: BLE001  boto3's errors and the light client's have no common class
             if self._value is None:
-                raise AwsUnavailable(
-                    f"The secret {self._secret_id} could not be read ({type(error).__name__})."
-                ) from None
+                raise AwsUnavailable(f"A secret of the stack could not be read ({type(error).__name__}).") from None
             self._read_at = self._clock()
             return
         self._value, self._read_at = value, self._clock()
@@ -77,6 +75,8 @@ class ClaudeKey(KeptSecret):
         A header that cannot be written would be quoted, key and all, by the error of whoever writes it.
         """
         key = super().current()
+        if not _KEY.fullmatch(key) and self.renew():
+            key = super().current()
         if not _KEY.fullmatch(key):
             raise SystemicFailure(
                 "The secret with the key of Claude's API is empty, or holds more than the bare key.",

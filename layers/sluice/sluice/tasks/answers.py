@@ -43,7 +43,9 @@ class Answer:
     def of_cut_message(cls, message: Mapping[str, Any], request_id: str | None) -> Answer:
         """Read a message whose end did not come. Claude counts its output last of all, so that is estimated."""
         usage = message.get("usage") or {}
-        written = sum(len(json.dumps(block, ensure_ascii=False).encode()) for block in message.get("content", ()))
+        # A cut can leave half of a character, which JSON holds and UTF-8 does not.
+        texts = [json.dumps(block, ensure_ascii=False) for block in message.get("content", ())]
+        written = sum(len(text.encode(errors="surrogatepass")) for text in texts)
         output = max(usage.get("output_tokens") or 0, written // _BYTES_OF_A_TOKEN)
         return cls.of_message({**message, "usage": {**usage, "output_tokens": output}}, request_id)
 

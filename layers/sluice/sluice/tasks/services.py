@@ -29,9 +29,10 @@ from sluice.tasks.signatures import WebhookSecrets
 from sluice.tasks.table import TaskTable
 from sluice.tasks.worker import Worker
 
-# Bounded waits: a call that hangs must not eat the time of a whole invocation. As many connections as threads.
+# Bounded waits: a call that hangs each time ends within 20 seconds, and there is still time to write an answer down. As
+# many connections as threads.
 _AWS = Config(
-    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4}, max_pool_connections=20
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=20
 )
 # A rotated webhook secret signs within this time.
 _WEBHOOK_SECRET_SECONDS = 60.0

@@ -45,9 +45,9 @@ from sluice.tasks.task import Task
 
 Outcome = Literal["succeeded", "failed", "retried", "suspended", "held", "early", "dropped"]
 
-# Kept from Claude's time to write down what came, and what the last try at that needs.
-_WRITE_SECONDS = 30.0
-_LAST_TRY_SECONDS = 10.0
+# Kept from Claude's time to write down what came, and what the last try at that needs where AWS hangs each time.
+_WRITE_SECONDS = 45.0
+_LAST_TRY_SECONDS = 20.0
 # A lease outlives its worker by this much, for clocks that differ.
 _LEASE_MARGIN = 5.0
 # After a defect of ours.
@@ -136,6 +136,7 @@ class Worker:
     # What came of it
 
     def _succeed(self, task: Task, answer: Answer, until: float) -> Outcome:
+        self._payers.account(task, answer.spent())
         try:
             ended = self._keep(task, answer, until)
         except ConditionFailed:
@@ -146,8 +147,6 @@ class Worker:
             # What AWS refuses now it would refuse again, and each time Claude would be paid first.
             logger.error("An answer could not be stored.", task_id=task.id, error=str(error))
             return self._fail(task, Failure("api_error", "Claude's answer could not be stored."))
-        finally:
-            self._payers.account(task, answer.spent())
         self._call_back(ended)
         return "succeeded"
 
