@@ -8,6 +8,7 @@ and tool use, which somebody may act on, cannot: they are not made up.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from sluice.streams.faults import StreamCut
 
 _QUOTED_CHARACTERS = 400
 _MARK = "sluice_continued"
+# What the keeper writes before each frame. An "id:" behind it is the frame's own, and may be anything.
+_KEPT_ID = re.compile(rb"id: ([0-9]{1,10})\n")
 # Claude API: Streaming, ping events. Every client passes over them.
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -134,14 +137,14 @@ def continued_mark(stream_id: str, after: int, reason: str) -> bytes:
 
 
 def last_event(frames: Sequence[bytes]) -> Event | None:
-    """Return the last of the events that are kept; None where there is none."""
-    return parse_frame(frames[-1]) if frames else None
+    """Return the last of the events that are kept, comments left out; None where there is none."""
+    return next((event for frame in reversed(frames) if (event := parse_frame(frame)) is not None), None)
 
 
 def last_id(frames: Sequence[bytes]) -> int:
-    """Return the id of the last of the events that are kept; 0 where there is none."""
-    event = last_event(frames)
-    return int(event.id or 0) if event else 0
+    """Return the id of the last of the frames that are kept, be it a comment; 0 where there is none."""
+    found = next((match for frame in reversed(frames) if (match := _KEPT_ID.match(frame))), None)
+    return int(found[1]) if found else 0
 
 
 def ending_frames(partial: Partial) -> list[bytes]:

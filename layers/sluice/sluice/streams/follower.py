@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sluice.claude.events import Event, FrameSplitter, Progress
-from sluice.errors import AwsError, ConditionFailed
+from sluice.errors import AwsError, AwsUnavailable, ConditionFailed
 from sluice.streams.accounts import Report
 from sluice.streams.continuation import PING, last_event
 from sluice.streams.faults import StreamCut, error_event, internal_cut, told_cut
@@ -20,6 +20,7 @@ from sluice.streams.table import Status, StreamState
 _POLL_SECONDS = 0.2
 _PING_SECONDS = 5.0
 _TRIES = 3
+_TAKEN_OVER = "Another function writes this stream."
 _ENDINGS: dict[str, Status] = {"message_stop": "complete", "error": "failed"}
 
 
@@ -117,19 +118,20 @@ class Follower:
         elif state.status == "complete" or (self._last is not None and self._last.name == "message_stop"):
             self._report.outcome = "succeeded"
         elif state.status == "stopped":
-            raise StreamCut("stream_stopped", "The stream was stopped by its owner.")
+            raise _stopped()
         else:
             raise StreamCut("connection_cut", f"The stream has {state.status}.")
 
     def _claim(self, state: StreamState) -> bool:
-        """Become the writer, unless another reader is faster or the stream was to stop."""
+        """Become the writer, unless another reader is faster, the table is busy or the stream was to stop."""
         table = self._continuing.table
         try:
             if state.stop:
                 table.finish(state.id, state.epoch, "stopped")
                 return False
             self._state = table.claim(state, round(time.time() + self._rhythm.alive, 3))
-        except ConditionFailed:
+        except (ConditionFailed, AwsUnavailable):
+            # DynamoDB: a write to an item that is part of a transaction is refused, and the faster reader makes one.
             return False
         return True
 
@@ -156,11 +158,30 @@ class Follower:
             entries = list(self._continuing.table.read_log(self._state.id, 0))
             frames = [frame for entry in entries for frame in FrameSplitter().feed(entry.data)]
             after = entries[-1].last if entries else 0
-            if lost.settled or _ending_of(frames):  # Nothing was lost with the writer.
+            if _ending_of(frames):
+                return frames, after + 1
+            if lost.settled:  # Nothing was lost with the writer.
+                self._check_ours()
                 return frames, after + 1
             with suppress(ConditionFailed):
                 return frames, self._continuing.table.skip_ids(self._state.id, after, self._state.epoch, time.time())
-        raise StreamCut("taken_over", "Another function writes this stream.")
+            self._check_ours()
+        raise StreamCut("taken_over", _TAKEN_OVER)
+
+    def _check_ours(self) -> None:
+        """Raise StreamCut where the stream is another's by now, or has ended.
+
+        Once the log is read, and not before it: what a newer writer has added there, it has claimed the stream for.
+        """
+        state = self._find()
+        if state.epoch != self._state.epoch:
+            raise StreamCut("taken_over", _TAKEN_OVER)
+        if state.status != "running":
+            raise _stopped()
+
+
+def _stopped() -> StreamCut:
+    return StreamCut("stream_stopped", "The stream was stopped by its owner.")
 
 
 def _ending_of(frames: Sequence[bytes]) -> Status | None:

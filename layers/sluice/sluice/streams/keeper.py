@@ -201,10 +201,12 @@ class Keeper:
 
     def _beat(self) -> None:
         now = time.time()
-        lease_until = round(now + (self._state.lease_seconds or 0), 3) if self._leased else None
+        leased = self._leased  # Another thread may set it while the table is asked: then the next beat has it.
+        lease_until = round(now + (self._state.lease_seconds or 0), 3) if leased else None
         alive_until = round(now + self._rhythm.alive, 3)
         self._state = self._table.beat(self._state.id, self._state.epoch, alive_until, lease_until)
-        self._leased = False
+        if leased:
+            self._leased = False
         if self._state.stop:
             self._end("stream_stopped", "The stream was stopped by its owner.")
         elif self._state.lease_until is not None and now > self._state.lease_until:
