@@ -24,7 +24,12 @@ from sluice.version import USER_AGENT
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 5.0
 _TRIES = 3
-_RETRIED_CODES = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
+_RETRIED_CODES = (
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TransactionConflictException",
+)
 # Servers close idle connections; one that has been idle for longer is not trusted with a write.
 _IDLE_SECONDS = 20.0
 
