@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -18,7 +16,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 from sluice.access.guard import Caller, Guard
 from sluice.errors import (
     Forbidden,
-    InvalidRequest,
     NotFound,
     RequestError,
     SluiceError,
@@ -108,17 +105,6 @@ def error_response(error: SluiceError, request_id: str) -> Response[str]:
 def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
     """Answer with a JSON object."""
     return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
-
-
-def read_body(event: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a Function URL event's body. Raises InvalidRequest on broken base64."""
-    body = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return body.encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error:
-        raise InvalidRequest("The body could not be decoded.") from None
 
 
 def base_url(event: Mapping[str, Any]) -> str:

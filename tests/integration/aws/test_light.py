@@ -141,9 +141,10 @@ def failing() -> Iterator[Table]:
 
 
 THROTTLED = (400, {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"})
+CONFLICT = (400, {"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "busy"})
 
 
-@pytest.mark.parametrize("step", [None, (500, {}), (503, {}), THROTTLED])
+@pytest.mark.parametrize("step", [None, (500, {}), (503, {}), THROTTLED, CONFLICT])
 def test_what_passes_is_tried_again(failing: Table, step: Any) -> None:
     Failing.script[:] = [step, step]
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from local.simulator.client import Match, Result
 from sluice.jobs.batches.control import release_job
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, requests, river, run, summary
 from tests.integration.jobs.world import World
+
+
+def holds_of(world: World, job_id: str) -> Iterator[None]:
+    """Bring a job to its end; stop at each hold, and release it when the caller goes on."""
+    world.deliver_all()
+    while not world.job(job_id).status.final:
+        world.clock.leap(120)
+        world.poll()
+        world.deliver_all()
+        if world.job(job_id).status is JobStatus.HELD:
+            yield
+            release_job(world.services(), job_id)
 
 
 def test_a_carriage_return_inside_a_request_is_no_end_of_its_line(world: World) -> None:
@@ -31,16 +45,10 @@ def test_credits_that_run_out_twice_hold_the_job_twice_and_lose_nothing(world: W
     broke = Result(outcome="errored", error_type="billing_error")
     rules = [world.simulator.fail(broke, Match(prompt=river(number))) for number in range(4)]
     job_id, holds = world.upload("rivers.jsonl", requests(4)).job_id, 0
-    world.deliver_all()
-    while not world.job(job_id).status.final:
-        world.clock.leap(120)
-        world.poll()
-        world.deliver_all()
-        if world.job(job_id).status is JobStatus.HELD:
-            holds += 1
-            for rule in rules[2 * holds - 2 : 2 * holds]:
-                world.simulator.heal(rule)
-            release_job(world.services(), job_id)
+    for _ in holds_of(world, job_id):
+        for rule in rules[2 * holds : 2 * holds + 2]:
+            world.simulator.heal(rule)
+        holds += 1
 
     assert holds == 2
     assert len(ids(world, job_id, "results")) == 4
@@ -48,15 +56,8 @@ def test_credits_that_run_out_twice_hold_the_job_twice_and_lose_nothing(world: W
 
 def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: World) -> None:
     world.simulator.fail(Result(outcome="errored", error_type="permission_error"), Match(prompt=river(1)))
-    job_id, releases = world.upload("rivers.jsonl", requests(3)).job_id, 0
-    world.deliver_all()
-    while not world.job(job_id).status.final:
-        world.clock.leap(120)
-        world.poll()
-        world.deliver_all()
-        if world.job(job_id).status is JobStatus.HELD:
-            release_job(world.services(), job_id)
-            releases += 1
+    job_id = world.upload("rivers.jsonl", requests(3)).job_id
+    releases = len(list(holds_of(world, job_id)))
 
     assert releases == 3
     assert ids(world, job_id, "errors") == ["r-1"]

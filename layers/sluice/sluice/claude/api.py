@@ -20,6 +20,7 @@ import httpx2
 
 from sluice.claude.download import open_download
 from sluice.claude.failures import failure_from_response, parse_retry_after
+from sluice.claude.secret import VISIBLE, check_key
 from sluice.errors import ClaudeError, OutcomeUnknown, PassingFailure, PermanentFailure, SystemicFailure
 from sluice.version import USER_AGENT
 
@@ -32,8 +33,6 @@ _RESULT_CHUNK = 1 << 19
 # What the id of a model is made of. Anything else names none, and might be another path of the API.
 MODEL_ID = r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z"
 _MODEL_ID = re.compile(MODEL_ID)
-# Visible ASCII: what a header can carry.
-_HEADER = re.compile(r"[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class ClaudeApi:
         """
         headers = {"content-length": str(length), "content-type": "application/json"}
         if betas:
-            if not _HEADER.fullmatch(betas):
+            if not VISIBLE.fullmatch(betas):
                 raise PermanentFailure(
                     'The "betas" in the sluice.yaml have characters that cannot be sent.',
                     error_type="invalid_request_error",
@@ -195,16 +194,7 @@ class ClaudeApi:
         return failure
 
     def _headers(self) -> dict[str, str]:
-        key = self._key()
-        if not key:
-            raise SystemicFailure(
-                "The secret with the key of Claude's API is empty.", error_type="authentication_error"
-            )
-        if not _HEADER.fullmatch(key):
-            raise SystemicFailure(
-                "The secret with the key of Claude's API has characters that no key has.",
-                error_type="authentication_error",
-            )
+        key = check_key(self._key())
         return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
 
 

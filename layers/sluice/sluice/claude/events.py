@@ -15,6 +15,8 @@ from typing import Any
 
 # One event of a web search or a document can take megabytes; no end after this many bytes is no event stream.
 MAX_FRAME_BYTES = 32 * 1024 * 1024
+# A guess for output whose count has not come: near the truth for prose in the Latin alphabet.
+BYTES_PER_TOKEN = 4
 
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -207,7 +209,7 @@ class Progress:
 
     def estimated_output_tokens(self) -> int:
         """The output tokens as reported or, where the stream was cut before its report, as its length suggests."""
-        return max(self.usage.output_tokens, 0 if self.stopped else self.content_bytes // 4)
+        return max(self.usage.output_tokens, 0 if self.stopped else self.content_bytes // BYTES_PER_TOKEN)
 
 
 def _check_object(frame: bytes, start: int) -> None:

@@ -12,8 +12,8 @@ from sluice.errors import AwsUnavailable, SystemicFailure
 REFRESH_SECONDS = 300.0
 # However many calls fail with a key that Claude refuses, the secret is read again this often at most.
 _RENEW_SECONDS = 10.0
-# What can stand in a header as it is.
-_KEY = re.compile(r"[!-~]+")
+# Visible ASCII: what can stand in a header as it is.
+VISIBLE = re.compile(r"[!-~]+")
 
 
 class SecretsClient(Protocol):
@@ -75,11 +75,14 @@ class ClaudeKey(KeptSecret):
         A header that cannot be written would be quoted, key and all, by the error of whoever writes it.
         """
         key = super().current()
-        if not _KEY.fullmatch(key) and self.renew():
+        if not VISIBLE.fullmatch(key) and self.renew():
             key = super().current()
-        if not _KEY.fullmatch(key):
-            raise SystemicFailure(
-                "The secret with the key of Claude's API is empty, or holds more than the bare key.",
-                error_type="authentication_error",
-            )
+        return check_key(key)
+
+
+def check_key(key: str) -> str:
+    """Return a key that can be sent. Raises SystemicFailure for any other, without a word of it."""
+    if VISIBLE.fullmatch(key):
         return key
+    problem = "has characters that no key has: it should hold the bare key" if key else "is empty"
+    raise SystemicFailure(f"The secret with the key of Claude's API {problem}.", error_type="authentication_error")

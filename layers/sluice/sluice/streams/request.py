@@ -80,16 +80,18 @@ def parse_event(event: Mapping[str, Any]) -> Request:
         path=str(event.get("rawPath") or "/"),
         query=str(event.get("rawQueryString") or ""),
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
-        body=_read_body(event.get("body") or "", in_base64=bool(event.get("isBase64Encoded"))),
+        body=read_body(event),
         context=context,
     )
 
 
-def _read_body(text: str, *, in_base64: bool) -> bytes:
-    if not in_base64:
-        return text.encode("utf-8", "surrogatepass")
+def read_body(event: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a Function URL event's body. Raises InvalidRequest on broken base64."""
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode("utf-8", "surrogatepass")
     try:
-        return base64.b64decode(text)
+        return base64.b64decode(body, validate=True)
     except ValueError:
         raise InvalidRequest("The body could not be decoded.") from None
 

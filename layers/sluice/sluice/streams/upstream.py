@@ -67,9 +67,7 @@ class Answer:
 
     def interrupt(self) -> None:
         """End a read that waits in another thread: it raises or returns nothing."""
-        with suppress(OSError):
-            # The socket below the TLS layer, whose own state belongs to the thread that reads.
-            socket.socket.shutdown(self._raw, socket.SHUT_RDWR)
+        end_read(self._raw)
 
     def close(self) -> None:
         """End the call to Claude; the connection is kept only if all that was asked for has been read."""
@@ -96,6 +94,13 @@ class Answer:
                 self._raw.settimeout(_END_SECONDS)
                 self.read_piece()
         return self._body.complete
+
+
+def end_read(connection: socket.socket) -> None:
+    """End a read of a connection that waits in another thread."""
+    with suppress(OSError):
+        # The socket below the TLS layer, whose own state belongs to the thread that reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class Upstream:

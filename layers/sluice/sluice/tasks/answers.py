@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.access.spending import Spent
+from sluice.claude.events import BYTES_PER_TOKEN
 from sluice.claude.prices import estimate_cost
-
-_BYTES_OF_A_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Answer:
         # A cut can leave half of a character, which JSON holds and UTF-8 does not.
         texts = [json.dumps(block, ensure_ascii=False) for block in message.get("content", ())]
         written = sum(len(text.encode(errors="surrogatepass")) for text in texts)
-        output = max(usage.get("output_tokens") or 0, written // _BYTES_OF_A_TOKEN)
+        output = max(usage.get("output_tokens") or 0, written // BYTES_PER_TOKEN)
         return cls.of_message({**message, "usage": {**usage, "output_tokens": output}}, request_id)
 
     def spent(self, *, succeeded: bool = True) -> Spent:

@@ -8,11 +8,9 @@ function, pings or not, and of one that is cut it is known what it cost.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ import httpx2
 from sluice.claude.failures import failure_from_response, parse_retry_after
 from sluice.claude.secret import ClaudeKey
 from sluice.errors import ClaudeError, PassingFailure, PermanentFailure
+from sluice.streams.upstream import end_read
 from sluice.tasks.answers import Answer
 from sluice.version import USER_AGENT
 
@@ -84,7 +83,7 @@ class _TimedStream(httpx2.SyncByteStream):
         self._inner = response.stream
         self._clocks = clocks
         connection = response.extensions["network_stream"].get_extra_info("socket")
-        self._end = threading.Timer(max(clocks.left, 0.0) + _PAST_THE_END, _shut, [connection])
+        self._end = threading.Timer(max(clocks.left, 0.0) + _PAST_THE_END, end_read, [connection])
         self._end.daemon = True
         self._end.start()
 
@@ -96,12 +95,6 @@ class _TimedStream(httpx2.SyncByteStream):
     def close(self) -> None:
         self._end.cancel()
         self._inner.close()
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):
-        # The socket below the TLS layer, whose own state belongs to the thread that reads.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _TimedTransport(httpx2.HTTPTransport):

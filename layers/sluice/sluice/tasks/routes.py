@@ -7,9 +7,10 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from sluice.api import base_url, caller_of, headers_of, json_response, operators_only, read_body
+from sluice.api import base_url, caller_of, headers_of, json_response, operators_only
 from sluice.errors import InvalidRequest, NotFound
 from sluice.incidents import Incidents
+from sluice.streams.request import read_body
 from sluice.tasks.door import TaskDoor
 from sluice.tasks.views import iso_time, task_view
 

@@ -127,8 +127,6 @@ def _record(services: Services, shard: Shard, batch: Batch) -> Submission:
     try:
         services.table.record_batch(shard, batch.id, services.now())
     except ConditionFailed:
-        if services.table.owns_batch(batch.id):
-            return Submission("adopted_elsewhere", batch.id)
         return Submission(end_orphan(services, shard.ref, batch.id), batch.id)
     return Submission("submitted", batch.id)
 

@@ -19,8 +19,9 @@ from sluice.jobs.collection.parts import WaveStats
 from sluice.jobs.collection.results import CANCELED
 from sluice.jobs.finishing.books import Books, balance
 from sluice.jobs.finishing.report import write_report
-from sluice.jobs.finishing.results_csv import has_results_csv, write_results_csv
+from sluice.jobs.finishing.results_csv import write_results_csv
 from sluice.jobs.finishing.summary import Account, add_up, batch_times, write_summary
+from sluice.jobs.inputs.kinds import is_table
 from sluice.jobs.manifest import Manifest, read_manifest
 from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
 from sluice.jobs.notices.announce import announce, announce_pending
@@ -93,7 +94,7 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> Account:
     place = Place(outbox)
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
     books = _with_rejections(services, balance(plan, shards), manifest)
-    if has_results_csv(job.upload):
+    if is_table(job.upload.key):
         if write_results_csv(services, job, pinned, [shard for shard in shards if shard.ref.wave == 0]):
             files["csv"] = place.uri(job.job_id, "results.csv")
         else:

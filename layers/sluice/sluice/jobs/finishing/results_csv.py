@@ -18,10 +18,9 @@ from sluice.jobs.blocks import whole_lines
 from sluice.jobs.collection.nesting import decode_at_any_depth
 from sluice.jobs.collection.results import CANCELED, EXPIRED, Result, Usage
 from sluice.jobs.collection.waves import error_name
-from sluice.jobs.inputs.kinds import Kind, kind_of_file
 from sluice.jobs.inputs.rows import Row, Table
 from sluice.jobs.inputs.upload import read_upload
-from sluice.jobs.model import Job, Shard, Upload
+from sluice.jobs.model import Job, Shard
 from sluice.jobs.pinned import Pinned
 from sluice.jobs.services import Services
 
@@ -73,10 +72,6 @@ class Outputs:
     results: Iterator[bytes]
     errors: Iterator[bytes]
     rejected: Iterator[bytes]
-
-
-def has_results_csv(upload: Upload) -> bool:
-    return kind_of_file(upload.key).kind is Kind.TABLE
 
 
 def write_results_csv(services: Services, job: Job, pinned: Pinned, first_waves: Iterable[Shard]) -> bool:

@@ -37,6 +37,11 @@ class FileKind:
     packed: bool
 
 
+def is_table(key: str) -> bool:
+    """Say whether a file is a table, and so comes back as one. Raises as ``kind_of_file`` does."""
+    return kind_of_file(key).kind is Kind.TABLE
+
+
 def kind_of_file(key: str) -> FileKind:
     """Tell the kind of a file from its name. Raises UnreadableInput, which says what can be read."""
     name = PurePosixPath(key).name.lower()

@@ -40,7 +40,7 @@ class PromptWriter:
             self._params["system"] = folder.system
         if folder.schema:
             # Claude API: Structured outputs.
-            form = {"type": "json_schema", "schema": _closed(folder.schema, pinned)}
+            form = {"type": "json_schema", "schema": close_objects(folder.schema)}
             self._params["output_config"] = {"format": form}
 
     def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
@@ -62,13 +62,6 @@ class PromptWriter:
         if len(text) > self._max_bytes:
             raise LineProblem("too long", f"The request has {len(text)} bytes, more than {self._max_bytes}.")
         return text
-
-
-def _closed(schema: dict[str, Any], pinned: Pinned) -> dict[str, Any]:
-    try:
-        return close_objects(schema)
-    except ValueError as error:
-        raise settings_problem(pinned, error) from None
 
 
 def unusable(number: int, given: str, problem: LineProblem) -> BadLine:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sluice.jobs.inputs.kinds import Kind, kind_of_file
+from sluice.jobs.inputs.kinds import is_table
 from sluice.jobs.model import Job
 from sluice.jobs.notices.quantities import rfc3339
 
@@ -25,11 +25,6 @@ class Place:
     def console(self, job_id: str) -> str:
         folder = quote(f"{job_id}/", safe="")
         return f"https://{self.region}.console.aws.amazon.com/s3/buckets/{self.outbox}?prefix={folder}"
-
-
-def is_table(job: Job) -> bool:
-    """Say whether a job has a results.csv."""
-    return kind_of_file(job.upload.key).kind is Kind.TABLE
 
 
 def machine_detail(job: Job, event: str, notification_id: str, place: Place) -> dict[str, Any]:
@@ -63,7 +58,7 @@ def _files(job: Job, place: Place) -> dict[str, str]:
     """Map what each file of an ended job is to where it lies."""
     names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
     files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
-    has_table = is_table(job) and not (job.tally and job.tally.lost_table)
+    has_table = is_table(job.upload.key) and not (job.tally and job.tally.lost_table)
     return files | ({"csv": place.uri(job.job_id, "results.csv")} if has_table else {})
 
 

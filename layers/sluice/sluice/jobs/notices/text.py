@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from sluice.aws.topic import MAX_SUBJECT, Notice
+from sluice.jobs.inputs.kinds import is_table
 from sluice.jobs.model import Job, JobStatus, Tally
 from sluice.jobs.notices.advice import advice_for, retry_hint
-from sluice.jobs.notices.machine import Place, is_table, machine_detail
+from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
 
 HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
@@ -130,7 +131,9 @@ def _cost(tally: Tally) -> str:
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
-    rows = [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if is_table(job) else []
+    rows = (
+        [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if is_table(job.upload.key) else []
+    )
     rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")

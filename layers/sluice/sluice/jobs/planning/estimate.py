@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sluice.claude.events import BYTES_PER_TOKEN
 from sluice.claude.prices import PriceList
 from sluice.jobs.inputs.lines import Asked
 
-BYTES_PER_TOKEN = 4
 EXPECTED_SHARE_OF_MAX_TOKENS = 0.25
 
 
