@@ -125,11 +125,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending" or "sent".
+    """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending", "sent" or "dropped".
 
-    One that came without a change of state became pending ``noticed_at``. ``held_at`` is when the present hold began;
-    a held job can move on, as its batches end. ``nudges`` counts how often the job's
-    messages were sent again, last ``nudged_at``, since it moved.
+    One that came without a change of state became pending ``noticed_at``. ``held_at`` is when the present hold began: a
+    held job can move on, as its batches end. ``nudges`` counts how often the job's messages were sent again, last
+    ``nudged_at``, since it moved.
     """
 
     upload: Upload
