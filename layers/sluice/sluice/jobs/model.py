@@ -87,7 +87,8 @@ class Hold:
 class Plan:
     """What planning found. ``manifest_key`` names the object with the shards; costs in US dollars, estimated.
 
-    ``worst_cost`` is what the job costs when every answer is as long as its ``max_tokens``.
+    ``worst_cost`` is what the job costs when every answer is as long as its ``max_tokens``, and is asked for again
+    where ``retry_max_tokens`` may.
     """
 
     manifest_key: str
