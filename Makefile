@@ -7,7 +7,7 @@
 MAKEFLAGS += --no-print-directory
 
 STACK ?= sluice
-SOURCES := layers/sluice layers/streaming_runtime local functions tests bench
+SOURCES := layers/sluice layers/streaming_runtime local simulator functions tests bench
 
 VENV := .venv/.installed
 SAM := .local/sam/.installed

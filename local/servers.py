@@ -19,7 +19,7 @@ STREAM_COPIES = 50
 @contextmanager
 def running_simulator(port: int, scratch: Path, log_dir: Path) -> Iterator[tuple[Child, int]]:
     port_file = scratch / "simulator.port"
-    command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--port-file", str(port_file)]
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--port-file", str(port_file)]
     with children.running("simulator", command, python_environ(), log_dir, ROOT) as child:
         yield child, children.wait_for_port(child, port_file)
 

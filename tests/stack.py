@@ -13,7 +13,7 @@ import boto3
 from moto import mock_aws
 
 from local.template import Template, load_template
-from sluice.aws.table import Table
+from sluice.aws.dynamodb import Table
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

@@ -14,14 +14,14 @@ from bench.aws.dynamodb import Item, MemoryDynamoDb
 from bench.aws.messages import MemoryQueues, MemoryTopic
 from bench.aws.s3 import FileS3, Run
 from bench.aws.usage import Usage
-from sluice.aws.objects import Objects
-from sluice.aws.queues import Queues
-from sluice.aws.table import Table
-from sluice.aws.topic import Topic
-from sluice.claude.api import ClaudeApi
+from sluice.aws.dynamodb import Table
+from sluice.aws.s3 import S3
+from sluice.aws.sqs import Sqs
+from sluice.claude.batches import ClaudeApi
 from sluice.jobs.services import Services
 from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
+from sluice.notify.channels import Topic
 
 INBOX, OUTBOX = "inbox", "outbox"
 PLAN, SUBMIT, COLLECT, FINISH = "plan", "submit", "collect", "finish"
@@ -59,8 +59,8 @@ class Account:
         return Services(
             settings=settings,
             table=JobTable(Table(dynamodb, "table")),
-            objects=Objects(s3),
-            queues=Queues(queues),
+            objects=S3(s3),
+            queues=Sqs(queues),
             topic=Topic(topic, topic, "topic"),
             claude=ClaudeApi(claude_url, lambda: API_KEY),
             **({"now": now} if now else {}),

@@ -1,4 +1,4 @@
-"""DynamoDB as a dict: the expressions that ``sluice.aws.table`` writes, and the request units that they cost."""
+"""DynamoDB as a dict: the expressions that ``sluice.aws.dynamodb`` writes, and the request units that they cost."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from bench.aws.usage import Usage
 
 
 class MemoryQueues:
-    """The calls that ``Queues`` makes of boto3's client. ``messages`` by the URL of their queue."""
+    """The calls that ``Sqs`` makes of boto3's client. ``messages`` by the URL of their queue."""
 
     def __init__(self, usage: Usage, messages: dict[str, list[str]] | None = None) -> None:
         self.messages: dict[str, list[str]] = messages or {}

@@ -1,4 +1,4 @@
-"""S3 whose objects are runs of bytes in files: what S3 joins and copies by itself takes no time here either."""
+"""Objects whose objects are runs of bytes in files: what S3 joins and copies by itself takes no time here either."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from bench.aws.account import COLLECT, FINISH, INBOX, SUBMIT, Account, open_account
 from bench.measure import print_measured
-from sluice.jobs.batches.poll import poll
-from sluice.jobs.batches.submit import submit
-from sluice.jobs.collection.collect import collect
-from sluice.jobs.finishing.finish import finish
+from sluice.jobs.collect.collect import collect
+from sluice.jobs.finish.finish import finish
 from sluice.jobs.model import Upload
-from sluice.jobs.planning.models import ModelCatalogue
-from sluice.jobs.planning.plan import Planner
+from sluice.jobs.plan.model_check import ModelCatalogue
+from sluice.jobs.plan.plan import Planner
+from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
+from sluice.jobs.submit.submit import submit
 
 _TIME_LEFT = 300.0
 

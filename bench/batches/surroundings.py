@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import Measurement, run_measured
-from local.simulator.client import Simulator, running_simulator
+from simulator.client import Simulator, running_simulator
 
 _MEMORY = Path("/dev/shm")
 # No batch ends by itself while something is measured.

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from bench.streaming.fleet import Stream, ask_over_http, cpu_seconds, resident_mb, running_fleet
 from bench.streaming.surroundings import Bench, copy_ordinary, running_fastapi, start_ordinary
 from bench.tables import provenance
-from local.simulator.client import Reply
+from simulator.client import Reply
 
 PARAMS = {
     "model": "claude-sonnet-5",

@@ -23,13 +23,13 @@ import httpx2
 
 from bench.streaming.surroundings import running_aws
 from local.function_url import running_function_url
-from local.simulator.client import Break, Pace, Refuse, Reply, Simulator, running_simulator
-from local.simulator.faults import Action, BreakHow
-from sluice.access.register import KeyTerms, Register
-from sluice.access.spending import MonthlyUsage, month_of, read_usage
-from sluice.aws.light import Access, DynamoDb
+from simulator.client import Break, Pace, Refuse, Reply, Simulator, running_simulator
+from simulator.faults import Action, BreakHow
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.access.usage import MonthlyUsage, month_of, read_usage
+from sluice.aws.dynamodb import Table
 from sluice.aws.sigv4 import Credentials
-from sluice.aws.table import Table
+from sluice.aws.stdlib_client import AwsAccess, DynamoDb
 from sluice.claude.events import FrameSplitter, parse_frame
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,8 +149,8 @@ def soak(seconds: float, clients: int, seed: int) -> tuple[Tally, list[str]]:
         endpoint = stack.enter_context(running_aws())
         simulator = stack.enter_context(running_simulator())
         log_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        table = Table(DynamoDb(Access("us-east-1", Credentials("test", "test"), endpoint)), "bench")
-        key = Register(table).create(KeyTerms("soak"))
+        table = Table(DynamoDb(AwsAccess("us-east-1", Credentials("test", "test"), endpoint)), "bench")
+        key = KeyStore(table).create(KeyTerms("soak"))
         script_faults(simulator, seed)
         with running_function_url(
             task_root=ROOT / "functions" / "stream_messages",

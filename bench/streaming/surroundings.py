@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 
 from bench.streaming.fleet import INHERITED, INTERPRETER, Fleet, resident_mb
-from local.simulator.client import API_KEY, Reply, Simulator, running_simulator
+from simulator.client import API_KEY, Reply, Simulator, running_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 # One call after the other: with several at a time, moto loses updates of an item, which DynamoDB does not.

@@ -26,9 +26,9 @@ from standardwebhooks import Webhook
 from bench.tables import provenance, table
 from local.facts import StackFacts
 from local.options import Options
-from local.simulator.client import Reply, Simulator
 from local.stack import running_stack
 from local.template import ROOT
+from simulator.client import Reply, Simulator
 
 # An answer as Claude writes it: 300 words at 60 events a second.
 ORDINARY_ANSWER = Reply(words=300, events_per_second=60)

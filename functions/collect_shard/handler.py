@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.collection.collect import Collection, collect
-from sluice.jobs.redelivery import soon_again
+from sluice.jobs.collect.collect import Collection, collect
+from sluice.jobs.redelivery import retried_soon
 from sluice.jobs.services import Services
 
 logger = Logger()
@@ -28,7 +28,7 @@ def services() -> Services:
 
 def collect_record(record: SQSRecord) -> None:
     message = record.json_body
-    with soon_again(services().queues, services().settings.collect_queue_url, record, logger):
+    with retried_soon(services().queues, services().settings.collect_queue_url, record, logger):
         result = collect(services(), message)
     count(result)
     logger.info(

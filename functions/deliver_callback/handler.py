@@ -21,7 +21,7 @@ metrics = Metrics()
 def _batch() -> TaskBatch:
     services = TaskServices.from_env(os.environ)
     queue_url = services.settings.callback_queue_url
-    return TaskBatch(services.courier().deliver, services.queues, queue_url, "Callbacks", logger, metrics)
+    return TaskBatch(services.callback_delivery().deliver, services.queues, queue_url, "Callbacks", logger, metrics)
 
 
 @logger.inject_lambda_context

@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.finishing.finish import finish
-from sluice.jobs.redelivery import soon_again
+from sluice.jobs.finish.finish import finish
+from sluice.jobs.redelivery import retried_soon
 from sluice.jobs.services import Services
 
 logger = Logger()
@@ -29,7 +29,7 @@ def services() -> Services:
 def finish_record(record: SQSRecord) -> None:
     message = record.json_body
     job_id = message["job_id"]
-    with soon_again(services().queues, services().settings.finish_queue_url, record, logger):
+    with retried_soon(services().queues, services().settings.finish_queue_url, record, logger):
         result = finish(services(), message)
     if result.problems:
         logger.error("books do not balance", job_id=job_id, problems=list(result.problems))

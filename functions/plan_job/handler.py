@@ -11,11 +11,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.planning.arrivals import parse_message
-from sluice.jobs.planning.models import ModelCatalogue
-from sluice.jobs.planning.plan import Planner
-from sluice.jobs.planning.receive import receive
-from sluice.jobs.redelivery import soon_again
+from sluice.jobs.plan.events import parse_message, receive
+from sluice.jobs.plan.model_check import ModelCatalogue
+from sluice.jobs.plan.plan import Planner
+from sluice.jobs.redelivery import retried_soon
 from sluice.jobs.services import Services
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
@@ -39,7 +38,7 @@ def plan_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     def may_go_on() -> bool:
         return lambda_context.get_remaining_time_in_millis() > HAND_OVER_SECONDS * 1000
 
-    with soon_again(services().queues, services().settings.plan_queue_url, record, logger):
+    with retried_soon(services().queues, services().settings.plan_queue_url, record, logger):
         planner = Planner(services(), catalogue(), may_go_on)
         for arrival in parse_message(record.body):
             logger.info("arrival", outcome=receive(planner, arrival))

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.batches.poll import poll
+from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
 
 logger = Logger()

@@ -13,8 +13,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.tasks.batch import TaskBatch
+from sluice.tasks.service import send_again
 from sluice.tasks.services import TaskServices
-from sluice.tasks.sweep import send_again
 from sluice.tasks.table import TaskTable
 
 logger = Logger()

@@ -10,10 +10,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.api import build_api
-from sluice.jobs.api.routes import JobRoutes
+from sluice.http.api import build_api
+from sluice.jobs.api import JobRoutes
 from sluice.jobs.services import Services as JobServices
-from sluice.tasks.routes import TaskRoutes
+from sluice.tasks.api import TaskRoutes
 from sluice.tasks.services import TaskServices
 
 logger = Logger()

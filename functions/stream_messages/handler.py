@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from sluice.aws.light import Access
+from sluice.aws.stdlib_client import AwsAccess
 from sluice.streams.door import Context, Door
 from sluice.streams.response import Response
 from sluice.streams.settings import StreamSettings
@@ -17,7 +17,7 @@ def _log(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-_door = Door.open(StreamSettings.from_env(os.environ), Access.from_env(os.environ), _log)
+_door = Door.open(StreamSettings.from_env(os.environ), AwsAccess.from_env(os.environ), _log)
 
 
 def handler(event: Mapping[str, Any], context: Context) -> Response:

@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.jobs.batches.submit import submit
-from sluice.jobs.redelivery import soon_again
+from sluice.jobs.redelivery import retried_soon
 from sluice.jobs.services import Services
+from sluice.jobs.submit.submit import submit
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -29,7 +29,7 @@ def submit_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
         return lambda_context.get_remaining_time_in_millis() / 1000
 
     message = record.json_body
-    with soon_again(services().queues, services().settings.submit_queue_url, record, logger):
+    with retried_soon(services().queues, services().settings.submit_queue_url, record, logger):
         result = submit(services(), message, seconds_left)
     logger.info(
         "shard",

@@ -17,9 +17,9 @@ from local.demo.flaws import script_flaws
 from local.demo.scenes import Scenes
 from local.interrupts import raise_on_signals
 from local.options import OptionError, Options, read_options
-from local.simulator.client import Simulator
 from local.stack import Stack, running_stack
 from local.template import load_template
+from simulator.client import Simulator
 
 
 def main() -> int:

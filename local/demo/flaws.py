@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.demo.checks import Expected
-from local.simulator.client import Match, Result, Simulator
+from simulator.client import Match, Result, Simulator
 
 REFUSED = "017-.*"
 OVERLOADED = "(03[0-4])-.*"

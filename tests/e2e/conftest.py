@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 
 from local.options import Options
-from local.simulator.client import Simulator
 from local.stack import Stack, running_stack
 from local.template import ROOT
-from sluice.access.register import Register
+from simulator.client import Simulator
+from sluice.access.store import KeyStore
 from tests.e2e.doors import Doors
 
 STATE_DIR = ROOT / ".local/e2e"
@@ -49,7 +49,7 @@ def revoked_key(doors: Doors) -> str:
     headers = {"x-api-key": key.text}
     for door, path in ((doors.streams, "/v1/models"), (doors.api, "/v1/tasks")):
         assert door.get(path, headers=headers).status_code == 200
-    Register(doors.table).revoke(key.id)
+    KeyStore(doors.table).revoke(key.id)
     return key.text
 
 

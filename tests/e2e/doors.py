@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import httpx2
 from botocore.exceptions import ClientError
 
-from local.simulator.client import Simulator
 from local.stack import Stack
+from simulator.client import Simulator
 from sluice.access.keys import KeyText
-from sluice.access.register import KeyTerms, Register
-from sluice.aws.table import Table
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.aws.dynamodb import Table
 from sluice.jobs.model import Upload
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class Doors:
 
     def make_key(self, name: str, **terms: Any) -> KeyText:
         """Make a client key."""
-        return Register(self.table).create(KeyTerms(name, **terms))
+        return KeyStore(self.table).create(KeyTerms(name, **terms))
 
     # Jobs
 

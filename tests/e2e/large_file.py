@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from local.simulator.client import Match, Result, Simulator
+from simulator.client import Match, Result, Simulator
 from tests.e2e.doors import jsonl, request_line
 
 REQUESTS = 5_400
 
 
-class Fate(StrEnum):
+class ResultKind(StrEnum):
     """What the simulator makes of a request; a part of its ``custom_id``."""
 
     PLAIN = "plain"
@@ -24,11 +24,18 @@ class Fate(StrEnum):
 
     @property
     def succeeds(self) -> bool:
-        return self not in (Fate.REFUSED, Fate.HOPELESS)
+        return self not in (ResultKind.REFUSED, ResultKind.HOPELESS)
 
 
 # One request of each hundred has the fate.
-_FATES = {3: Fate.REFUSED, 17: Fate.OVERLOADED, 40: Fate.EXPIRED, 41: Fate.EXPIRED, 66: Fate.SLOWED, 99: Fate.HOPELESS}
+_KIND_OF_CLASS = {
+    3: ResultKind.REFUSED,
+    17: ResultKind.OVERLOADED,
+    40: ResultKind.EXPIRED,
+    41: ResultKind.EXPIRED,
+    66: ResultKind.SLOWED,
+    99: ResultKind.HOPELESS,
+}
 
 # Lines that cannot run, with a part of the reason that has to be given. They stand before each 300th request.
 BAD_LINES: tuple[tuple[bytes, str], ...] = (
@@ -55,11 +62,11 @@ BAD_LINES: tuple[tuple[bytes, str], ...] = (
 @dataclass(frozen=True)
 class Request:
     number: int
-    fate: Fate
+    kind: ResultKind
 
     @property
     def custom_id(self) -> str:
-        return f"{self.number:05d}-{self.fate}"
+        return f"{self.number:05d}-{self.kind}"
 
     @property
     def line(self) -> bytes:
@@ -67,7 +74,7 @@ class Request:
 
 
 def requests() -> list[Request]:
-    return [Request(number, _FATES.get(number % 100, Fate.PLAIN)) for number in range(REQUESTS)]
+    return [Request(number, _KIND_OF_CLASS.get(number % 100, ResultKind.PLAIN)) for number in range(REQUESTS)]
 
 
 def file_of(requests: list[Request]) -> bytes:
@@ -91,8 +98,8 @@ def _lines(requests: list[Request]) -> Iterator[bytes]:
 def script_fates(simulator: Simulator) -> None:
     """Have each request meet its fate: twice is the most that something passing comes."""
     permanent = Result(error_type="invalid_request_error", message="prompt is too long: 1000001 tokens > 1000000")
-    simulator.fail(permanent, Match(custom_id=f".*-{Fate.REFUSED}"))
-    simulator.fail(Result(error_type="overloaded_error"), Match(custom_id=f".*-{Fate.OVERLOADED}"), times=1)
-    simulator.fail(Result(outcome="expired"), Match(custom_id=f".*-{Fate.EXPIRED}"), times=1)
-    simulator.fail(Result(error_type="rate_limit_error"), Match(custom_id=f".*-{Fate.SLOWED}"), times=2)
-    simulator.fail(Result(error_type="api_error"), Match(custom_id=f".*-{Fate.HOPELESS}"))
+    simulator.fail(permanent, Match(custom_id=f".*-{ResultKind.REFUSED}"))
+    simulator.fail(Result(error_type="overloaded_error"), Match(custom_id=f".*-{ResultKind.OVERLOADED}"), times=1)
+    simulator.fail(Result(outcome="expired"), Match(custom_id=f".*-{ResultKind.EXPIRED}"), times=1)
+    simulator.fail(Result(error_type="rate_limit_error"), Match(custom_id=f".*-{ResultKind.SLOWED}"), times=2)
+    simulator.fail(Result(error_type="api_error"), Match(custom_id=f".*-{ResultKind.HOPELESS}"))

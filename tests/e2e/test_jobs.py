@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from local.simulator.client import BatchTime, Match, Refuse, Reply, Result, Simulator
+from simulator.client import BatchTime, Match, Refuse, Reply, Result, Simulator
 
 # The simulator sees another custom_id for the first request of a batch, so none that a fault matches stands first.
 from tests.e2e.doors import Doors, jsonl, request_line, wait_until

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local.simulator.client import Break, Hide, Lose, Match, Refuse, Simulator
+from simulator.client import Break, Hide, Lose, Match, Refuse, Simulator
 from sluice.jobs.model import Upload
 from tests.e2e import large_file
 from tests.e2e.doors import Doors, Notice
-from tests.e2e.large_file import Fate, Request
+from tests.e2e.large_file import Request, ResultKind
 
 SHARDS = 4
 # MaxWaves of the stack: what fails each time is sent so often.
@@ -67,7 +67,7 @@ def finished(doors: Doors) -> Finished:
 
 @pytest.mark.timeout(180)
 def test_the_books_of_a_large_job_balance(finished: Finished) -> None:
-    succeeded = sum(request.fate.succeeds for request in finished.requests)
+    succeeded = sum(request.kind.succeeds for request in finished.requests)
     errored, rejected = len(finished.requests) - succeeded, len(large_file.BAD_LINES)
     summary = finished.summary
     assert summary["status"] == "finished_with_errors"
@@ -96,7 +96,7 @@ def test_what_failed_in_passing_is_sent_again_alone(finished: Finished) -> None:
 
 def test_the_results_are_those_of_the_requests_in_the_order_of_the_input(finished: Finished) -> None:
     results = finished.doors.lines(finished.job_id, "results.jsonl")
-    answered = [request for request in finished.requests if request.fate.succeeds]
+    answered = [request for request in finished.requests if request.kind.succeeds]
     assert [each["custom_id"] for each in results] == [request.custom_id for request in answered]
     for request, each in zip(answered, results, strict=True):
         assert f"item{request.number:05d}" in each["result"]["message"]["content"][0]["text"]
@@ -104,11 +104,11 @@ def test_the_results_are_those_of_the_requests_in_the_order_of_the_input(finishe
 
 def test_the_errors_are_requests_with_their_last_error_in_the_order_of_the_input(finished: Finished) -> None:
     errors = finished.doors.lines(finished.job_id, "errors.jsonl")
-    failed = [request for request in finished.requests if not request.fate.succeeds]
+    failed = [request for request in finished.requests if not request.kind.succeeds]
     assert [each["custom_id"] for each in errors] == [request.custom_id for request in failed]
     for request, each in zip(failed, errors, strict=True):
         assert each["params"] == json.loads(request.line)["params"]
-        kind = "invalid_request_error" if request.fate is Fate.REFUSED else "api_error"
+        kind = "invalid_request_error" if request.kind is ResultKind.REFUSED else "api_error"
         assert each["result"]["error"]["error"]["type"] == kind
 
 

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.options import Options
-from local.simulator.client import Break, Lose, Match, Refuse, Result, Simulator
 from local.stack import running_stack
+from simulator.client import Break, Lose, Match, Refuse, Result, Simulator
 from tests.e2e.conftest import PARAMETERS, STATE_DIR
 from tests.e2e.doors import Doors, jsonl, request_line, wait_until
 from tests.integration.tasks.receiver import running_receiver

@@ -12,9 +12,9 @@ import anthropic
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Match, Refuse, Reply, Simulator
+from simulator.client import Break, Match, Refuse, Reply, Simulator
 from sluice.access.keys import KeyText
-from sluice.access.spending import MonthlyUsage, month_of, read_usage
+from sluice.access.usage import MonthlyUsage, month_of, read_usage
 from tests.e2e.doors import Doors, wait_until
 
 pytestmark = pytest.mark.usefixtures("simulator")

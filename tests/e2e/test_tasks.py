@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.simulator.client import Match, Refuse, Simulator
+from simulator.client import Match, Refuse, Simulator
 from tests.e2e.doors import Doors, wait_until
 from tests.integration.tasks.receiver import Call, Receiver, running_receiver
 

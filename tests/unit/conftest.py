@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.aws.table import Table
+from sluice.aws.dynamodb import Table
 from tests.stack import moto_table
 
 

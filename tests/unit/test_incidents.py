@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.aws.table import Table
-from sluice.errors import SystemicFailure
-from sluice.incidents import PROBE_SECONDS, TELL_AGAIN_SECONDS, Incidents, kind_of_failure, probe_delay
+from sluice.aws.dynamodb import Table
+from sluice.errors import AccountError
+from sluice.incidents import NOTIFY_AGAIN_SECONDS, PROBE_SECONDS, Incidents, incident_kind, probe_delay
 
 KIND = "billing_error"
 
@@ -33,20 +33,20 @@ def test_of_all_that_open_an_incident_one_tells(incidents: Incidents) -> None:
 
 def test_one_that_was_told_of_is_not_told_of_again(incidents: Incidents, clock: Clock) -> None:
     incidents.open_incident(KIND, "no credit")
-    incidents.mark_told(KIND)
-    clock.now += 10 * TELL_AGAIN_SECONDS
+    incidents.mark_notified(KIND)
+    clock.now += 10 * NOTIFY_AGAIN_SECONDS
     assert not incidents.open_incident(KIND, "no credit")
 
 
 def test_one_that_nobody_told_of_is_told_of_by_the_next_after_a_while(incidents: Incidents, clock: Clock) -> None:
     incidents.open_incident(KIND, "no credit")
-    clock.now += TELL_AGAIN_SECONDS + 1
+    clock.now += NOTIFY_AGAIN_SECONDS + 1
     assert [incidents.open_incident(KIND, "no credit") for _ in range(2)] == [True, False]
 
 
 def test_a_released_incident_can_open_again_and_is_told_of_again(incidents: Incidents) -> None:
     incidents.open_incident(KIND, "no credit")
-    incidents.mark_told(KIND)
+    incidents.mark_notified(KIND)
     assert incidents.release(KIND)
     assert not incidents.release(KIND)
     assert not incidents.is_open(KIND)
@@ -71,7 +71,7 @@ def test_probes_grow_rarer_within_bounds() -> None:
 
 def test_what_is_not_there_cannot_be_released_or_marked(incidents: Incidents) -> None:
     assert not incidents.release("never")
-    incidents.mark_told("never")
+    incidents.mark_notified("never")
     assert not incidents.is_open("never")
 
 
@@ -86,4 +86,4 @@ def test_what_is_not_there_cannot_be_released_or_marked(incidents: Incidents) ->
     ],
 )
 def test_what_concerns_one_model_is_an_incident_of_that_model(error_type: str, kind: str) -> None:
-    assert kind_of_failure(SystemicFailure("no", error_type=error_type), "claude-haiku-5-5") == kind
+    assert incident_kind(AccountError("no", error_type=error_type), "claude-haiku-5-5") == kind

@@ -14,10 +14,10 @@
     ├── InputError                   the settings for a dropped file; holds the job
     │   └── UnreadableInput          the file itself: nothing in it can run; fails the job
     ├── ClaudeError                  Claude said no, or nothing
-    │   ├── PassingFailure           the same call may work later                      retryable
+    │   ├── TransientError           the same call may work later                      retryable
     │   │   └── OutcomeUnknown       the call may have been carried out                retryable once reconciled
-    │   ├── PermanentFailure         the same request will never work
-    │   └── SystemicFailure          no request will work until a person acts
+    │   ├── PermanentError         the same request will never work
+    │   └── AccountError          no request will work until a person acts
     └── AwsError                     an AWS service said no, or nothing
         ├── ConditionFailed          a conditional write found another state
         ├── ObjectNotFound           the object, or that version of it, is not there
@@ -127,19 +127,19 @@ class ClaudeError(SluiceError):
         self.request_id = request_id
 
 
-class PassingFailure(ClaudeError):
+class TransientError(ClaudeError):
     retryable = True
 
 
-class OutcomeUnknown(PassingFailure):
+class OutcomeUnknown(TransientError):
     pass
 
 
-class PermanentFailure(ClaudeError):
+class PermanentError(ClaudeError):
     pass
 
 
-class SystemicFailure(ClaudeError):
+class AccountError(ClaudeError):
     pass
 
 

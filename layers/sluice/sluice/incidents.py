@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.aws.table import Key, Table, Update
-from sluice.errors import ConditionFailed, SystemicFailure
+from sluice.aws.dynamodb import Key, Table, Update
+from sluice.errors import AccountError, ConditionFailed
 
 OPEN = "INCIDENT"
 # A function that opened an incident and died before it told of it is replaced after this long.
-TELL_AGAIN_SECONDS = 60.0
+NOTIFY_AGAIN_SECONDS = 60.0
 # Probes grow rarer with the age of an incident: half of its age, within these bounds.
 PROBE_SECONDS = (15.0, 600.0)
 # What concerns one model only; other models go on.
@@ -38,7 +38,7 @@ class Incident:
         return cls(item["kind"], item["message"], float(item["opened_at"]), float(item["probe_at"]))
 
 
-def kind_of_failure(failure: SystemicFailure, model: str) -> str:
+def incident_kind(failure: AccountError, model: str) -> str:
     """Name the incident that a failure opens: for the account, or for one model of it."""
     return f"{failure.error_type}:{model}" if failure.error_type in _OF_A_MODEL else failure.error_type
 
@@ -57,31 +57,33 @@ class Incidents:
     now: Callable[[], float] = time.time
 
     def open_incident(self, kind: str, message: str) -> bool:
-        """Open an incident, or find it open. True: the caller is the one who has to tell, then call ``mark_told``."""
+        """Open an incident, or find it open. True: the caller has to notify, then call ``mark_notified``."""
         now = self.now()
         fresh = {"open": OPEN, "open_at": f"{now:017.3f}", "kind": kind, "message": message, "opened_at": now}
-        fresh |= {"telling_at": now, "probe_at": now + probe_delay(0)}
-        opening = Update(_key(kind), set=fresh, remove=("told_at", "released_at"), where={"open": None}, create=True)
+        fresh |= {"notifying_at": now, "probe_at": now + probe_delay(0)}
+        opening = Update(
+            _key(kind), set=fresh, remove=("notified_at", "released_at"), where={"open": None}, create=True
+        )
         try:
             self.table.update(opening)
         except ConditionFailed:
-            return self._take_over_telling(kind, now)
+            return self._take_over_notifying(kind, now)
         return True
 
-    def _take_over_telling(self, kind: str, now: float) -> bool:
+    def _take_over_notifying(self, kind: str, now: float) -> bool:
         return self._changed(
             Update(
                 _key(kind),
-                set={"telling_at": now},
-                where={"open": OPEN, "told_at": None},
-                condition="#telling_at < :telling_at",
-                values={"telling_at": now - TELL_AGAIN_SECONDS},
+                set={"notifying_at": now},
+                where={"open": OPEN, "notified_at": None},
+                condition="#notifying_at < :notifying_at",
+                values={"notifying_at": now - NOTIFY_AGAIN_SECONDS},
             )
         )
 
-    def mark_told(self, kind: str) -> None:
+    def mark_notified(self, kind: str) -> None:
         """Note that a person was told."""
-        self._changed(Update(_key(kind), set={"told_at": self.now()}, where={"open": OPEN}))
+        self._changed(Update(_key(kind), set={"notified_at": self.now()}, where={"open": OPEN}))
 
     def list_open(self) -> tuple[Incident, ...]:
         """Read what is open, oldest first (eventually consistent)."""

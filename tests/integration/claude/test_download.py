@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from sluice.claude.download import open_download
-from sluice.errors import PassingFailure
+from sluice.errors import TransientError
 
 
 @contextmanager
@@ -62,14 +62,14 @@ def test_a_body_in_transfer_chunks_is_put_together() -> None:
     ],
 )
 def test_an_answer_that_ends_early_passes(cut: bytes) -> None:
-    with serving(cut) as url, pytest.raises(PassingFailure):
+    with serving(cut) as url, pytest.raises(TransientError):
         download(url)
 
 
 def test_a_silent_server_passes() -> None:
     with (
         serving(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc", close=False) as url,
-        pytest.raises(PassingFailure),
+        pytest.raises(TransientError),
     ):
         download(url, seconds=0.2)
 

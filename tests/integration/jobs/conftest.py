@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.simulator.client import Simulator, running_simulator
+from simulator.client import Simulator, running_simulator
 from tests.integration.jobs.world import World, new_world
 
 

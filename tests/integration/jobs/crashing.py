@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from local.simulator.client import Match, Result, Simulator, running_simulator
+from simulator.client import Match, Result, Simulator, running_simulator
 from tests.integration.jobs.outside import Call
 from tests.integration.jobs.planting import request_line
 from tests.integration.jobs.world import World, new_world
@@ -39,7 +39,7 @@ class Outcome:
 
     calls: tuple[Call, ...]
     status: str
-    books: tuple[int, int, int, int]
+    totals: tuple[int, int, int, int]
     paid: list[str]
     asked: list[str]
     shards: set[str]
@@ -77,7 +77,7 @@ def _observe(world: World, job_id: str) -> Outcome:
     return Outcome(
         calls=tuple(world.outside.calls),
         status=str(job.status),
-        books=(tally.lines, tally.succeeded, tally.errored, tally.rejected) if tally else (0, 0, 0, 0),
+        totals=(tally.lines, tally.succeeded, tally.errored, tally.rejected) if tally else (0, 0, 0, 0),
         paid=sorted(batch.first_custom_id for batch in world.paid_batches()),
         asked=sorted(shard.nonce for shard in shards),
         shards={str(shard.status) for shard in shards},

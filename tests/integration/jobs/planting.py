@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from sluice.jobs.manifest import Manifest, encode_manifest
+from sluice.jobs.job_settings import resolve_settings, write_settings
 from sluice.jobs.model import Job, Plan, Shard, ShardRef, Source, Upload, nonce_of, work_key
-from sluice.jobs.pinned import pin_settings, write_pinned
-from sluice.jobs.sources.body import body_length
+from sluice.jobs.requests import body_length
+from sluice.jobs.storage import Manifest, encode_manifest
 from tests.integration.jobs.world import World
 
 MODEL = "claude-haiku-5-5"
@@ -27,7 +27,7 @@ def plant_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.j
     services, table, now = world.services(), world.table, world.clock.now()
     objects, outbox = services.objects, services.settings.outbox
     job = table.claim(upload, now)
-    settings_key = write_pinned(objects, outbox, upload, pin_settings(objects, services.settings, upload), "test")
+    settings_key = write_settings(objects, outbox, upload, resolve_settings(objects, services.settings, upload), "test")
     shards = list(_shards(world, upload, lines, sizes))
     manifest_key = work_key(job.job_id, "plan-test.jsonl")
     objects.put(outbox, manifest_key, b"".join(encode_manifest(Manifest(), shards)))

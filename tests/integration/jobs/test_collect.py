@@ -10,12 +10,12 @@ from typing import Any
 import boto3
 import pytest
 
-from local.simulator.client import Break, Hide, Match, Refuse, Reply, Result
-from sluice.aws.table import Update
-from sluice.jobs.batches.control import cancel_job, release_job
-from sluice.jobs.collection import collect, order
+from simulator.client import Break, Hide, Match, Refuse, Reply, Result
+from sluice.aws.dynamodb import Update
+from sluice.jobs.collect import collect, order
+from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
-from sluice.jobs.records import shard_key
+from sluice.jobs.table_items import shard_key
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary
 from tests.integration.jobs.world import World
 
@@ -46,7 +46,7 @@ def test_a_wave_of_passing_errors_waits_and_one_of_expired_requests_does_not(wor
     world.simulator.fail(Result(outcome="expired"), Match(prompt=river(0)), times=1)
     slow, quick = run(world, requests(2), "slow.jsonl"), run(world, requests(1), "quick.jsonl")
 
-    assert [shard.passes for shard in world.shards(slow)] == [0, 1]
+    assert [shard.transient_waves for shard in world.shards(slow)] == [0, 1]
     assert world.shards(slow)[1].not_before > 0
     assert world.shards(quick)[0].outcome
     assert [shard.not_before for shard in world.shards(quick)] == [0.0]
@@ -170,8 +170,8 @@ def test_results_that_name_a_strange_request_are_refused_loudly(world: World, ca
     (shard,) = world.shards(mine)
     stolen = world.shards(other)[0].batch_id
     world.table.table.update(Update(shard_key(shard.ref), set={"batch_id": stolen}))
-    for letter in list(world.letters):
-        world.deliver(letter)
+    for queue_message in list(world.queue_messages):
+        world.deliver(queue_message)
 
     assert world.shards(mine)[0].status is ShardStatus.ENDED
     (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
@@ -190,8 +190,8 @@ def test_a_full_disk_says_what_to_do_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(files_of, "TemporaryFile", lambda **options: FULL.open("r+b", options.get("buffering", -1)))
         world.poll()
-        for letter in list(world.letters):
-            world.deliver(letter)
+        for queue_message in list(world.queue_messages):
+            world.deliver(queue_message)
     assert world.shards(job_id)[0].status is ShardStatus.ENDED
     (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
     assert "more ephemeral storage" in failed["error"]
@@ -240,14 +240,14 @@ def test_a_redelivered_message_collects_once_and_sends_on_again(world: World) ->
     job_id = drop(world, requests(3))
     world.clock.leap(120)
     world.poll()
-    (letter,) = world.letters
-    world.deliver(letter, keep=True)
-    sent = [each for each in world.letters if each is not letter]
-    letter.due = 0.0
-    world.deliver(letter)
+    (queue_message,) = world.queue_messages
+    world.deliver(queue_message, keep=True)
+    sent = [each for each in world.queue_messages if each is not queue_message]
+    queue_message.due = 0.0
+    world.deliver(queue_message)
 
     assert [each.queue for each in sent] == ["SubmitQueue"]
-    assert [each.queue for each in world.letters] == ["SubmitQueue", "SubmitQueue"]
+    assert [each.queue for each in world.queue_messages] == ["SubmitQueue", "SubmitQueue"]
     assert [shard.status for shard in world.shards(job_id)] == [ShardStatus.COLLECTED, ShardStatus.PLANNED]
     world.drive()
     assert len(world.paid_batches()) == 2

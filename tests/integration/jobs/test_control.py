@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
-from local.simulator.client import Hide, Match, Refuse
-from sluice.aws.topic import Notice, Topic
-from sluice.jobs.batches.control import cancel_job, release_job
+from simulator.client import Hide, Match, Refuse
+from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
+from sluice.notify.channels import Topic
+from sluice.notify.notice import Notice
 from tests.integration.jobs.outside import Crash
 from tests.integration.jobs.planting import plant_job, request_line, submit_job
 from tests.integration.jobs.world import World
@@ -36,7 +37,7 @@ def call_api(world: World, method: str, path: str) -> tuple[int, dict[str, Any]]
     return answer["statusCode"], json.loads(answer["body"])
 
 
-def books(world: World, job_id: str) -> tuple[int, int, int, int]:
+def totals(world: World, job_id: str) -> tuple[int, int, int, int]:
     tally = world.job(job_id).tally
     assert tally is not None
     assert tally.balanced
@@ -56,7 +57,7 @@ def test_a_cancelled_job_ends_its_batches_and_never_sends_the_rest(world: World)
     world.drive()
 
     assert world.job(job.job_id).status is JobStatus.CANCELLED
-    assert books(world, job.job_id) == (6, 2, 4, 0)
+    assert totals(world, job.job_id) == (6, 2, 4, 0)
     assert len(world.paid_batches()) == 2
     assert [notice["event"] for notice in world.notices] == ["job.cancelled"]
 
@@ -84,7 +85,7 @@ def test_a_cancelled_job_that_was_only_received_is_never_sent(world: World) -> N
     world.drive()
 
     assert world.job(upload.job_id).status is JobStatus.CANCELLED
-    assert books(world, upload.job_id) == (2, 0, 2, 0)
+    assert totals(world, upload.job_id) == (2, 0, 2, 0)
     assert world.paid_batches() == []
 
 
@@ -110,7 +111,7 @@ def test_a_cancelled_job_ends_although_its_batch_was_deleted_at_claude(world: Wo
     cancel_job(world.services("ServeApi"), job_id)
     world.drive()
 
-    assert books(world, job_id) == (2, 1, 1, 0)
+    assert totals(world, job_id) == (2, 1, 1, 0)
     errors = [json.loads(line) for line in world.read("Outbox", f"{job_id}/errors.jsonl").splitlines()]
     assert errors[0]["result"]["error"]["error"]["type"] == "not_found_error"
     assert world.dead == []
@@ -168,7 +169,7 @@ def test_a_key_that_was_corrected_is_used_by_functions_that_hold_the_old_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The time between two readings of the secret is real time.
-    monkeypatch.setattr("sluice.claude.secret._RENEW_SECONDS", 0.0)
+    monkeypatch.setattr("sluice.aws.secrets._RENEW_SECONDS", 0.0)
     world.simulator.fail(Refuse(status=401), Match(operation="batches.create", key="sk-ant-simulator"))
     job_id = submit_job(world)
     assert world.job(job_id).status is JobStatus.HELD

@@ -41,7 +41,7 @@ def changes(outcome: Outcome, step: str) -> list[int]:
 def check(outcome: Outcome, untroubled: Outcome, told_at_most: int = 1) -> None:
     """One batch per shard and wave paid for, the books balanced, nothing missing, and told once."""
     assert outcome.status == "finished_with_errors"
-    assert outcome.books == (5, 3, 1, 1)
+    assert outcome.totals == (5, 3, 1, 1)
     assert outcome.paid == outcome.asked
     assert len(outcome.paid) == len(untroubled.paid)
     assert outcome.shards == {"collected"}

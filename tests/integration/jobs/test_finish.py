@@ -9,9 +9,9 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from local.simulator.client import Match, Reply, Result, Simulator
+from simulator.client import Match, Reply, Result, Simulator
 from sluice.errors import AwsUnavailable
-from sluice.jobs.finishing.books import balance
+from sluice.jobs.finish.totals import check_totals
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
 from tests.integration.jobs.planting import MODEL, plant_job
@@ -96,12 +96,12 @@ def test_a_message_for_an_unknown_or_unfinished_job_is_dropped(world: World) -> 
     world.send("FinishQueue", {"job_id": "nobody-000000000000"})
     world.deliver_all()
 
-    assert not world.letters
+    assert not world.queue_messages
     assert world.job(job.job_id).status is JobStatus.RUNNING
 
 
 def test_a_lost_part_is_not_passed_over(world: World) -> None:
-    with patch("sluice.jobs.collection.parts.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
+    with patch("sluice.jobs.collect.write.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
         upload = world.upload("rivers.jsonl", requests(2))
         with pytest.raises(AssertionError):
             world.drive(leaps=12)
@@ -111,7 +111,9 @@ def test_a_lost_part_is_not_passed_over(world: World) -> None:
 
 def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     upload = world.upload("rivers.jsonl", requests(3))
-    with patch("sluice.jobs.finishing.finish.balance", lambda plan, shards: balance(replace(plan, lines=4), shards)):
+    with patch(
+        "sluice.jobs.finish.finish.check_totals", lambda plan, shards: check_totals(replace(plan, lines=4), shards)
+    ):
         world.drive()
 
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
@@ -127,8 +129,10 @@ def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fail
 ) -> None:
     upload = world.upload("rivers.jsonl", requests(3))
     with (
-        patch("sluice.jobs.finishing.finish.balance", lambda plan, shards: balance(replace(plan, lines=4), shards)),
-        patch("sluice.aws.topic.Topic.publish", side_effect=AwsUnavailable("SNS did not take a notice.")),
+        patch(
+            "sluice.jobs.finish.finish.check_totals", lambda plan, shards: check_totals(replace(plan, lines=4), shards)
+        ),
+        patch("sluice.notify.channels.Topic.publish", side_effect=AwsUnavailable("SNS did not take a notice.")),
         pytest.raises(AssertionError),
     ):
         world.drive(leaps=4)

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from local.simulator.client import Match, Result
+from simulator.client import Match, Result
 from sluice.errors import AwsUnavailable
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
@@ -72,7 +72,7 @@ def test_a_mail_says_how_many_how_long_how_much_where_and_what_to_do(
 def test_a_notice_that_could_not_be_sent_is_sent_later(world: World) -> None:
     upload = world.upload("rivers.jsonl", requests(2))
     unreachable = AwsUnavailable("SNS did not take a notice.")
-    with patch("sluice.aws.topic.Topic.publish", side_effect=[unreachable, unreachable]):
+    with patch("sluice.notify.channels.Topic.publish", side_effect=[unreachable, unreachable]):
         world.deliver_all()
         while not world.job(upload.job_id).status.final:
             world.clock.leap(60)

@@ -10,17 +10,16 @@ from typing import Any
 import boto3
 import pytest
 
-from local.simulator.faults import Refuse
-from local.simulator.rules import Match
-from sluice.jobs.manifest import Manifest, read_manifest
+from simulator.faults import Refuse
+from simulator.rules import Match
 from sluice.jobs.model import Job, JobStatus, Upload
-from sluice.jobs.planning.models import ModelCatalogue
-from sluice.jobs.planning.plan import Planner
+from sluice.jobs.plan.model_check import ModelCatalogue
+from sluice.jobs.plan.plan import Planner
+from sluice.jobs.requests import batch_body, read_lines
 from sluice.jobs.settings import JobSettings
-from sluice.jobs.sources.body import batch_body
-from sluice.jobs.sources.source import read_lines
+from sluice.jobs.storage import Manifest, read_manifest
 from tests.integration.jobs.planting import MODEL, request_line
-from tests.integration.jobs.world import Context, Letter, World, notification
+from tests.integration.jobs.world import Context, QueueMessage, World, notification
 
 
 def plan(world: World, key: str, data: bytes) -> Job:
@@ -30,8 +29,8 @@ def plan(world: World, key: str, data: bytes) -> Job:
 
 
 def plan_on(world: World, upload: Upload) -> Job:
-    while letters := [letter for letter in world.due() if letter.queue == "PlanQueue"]:
-        assert world.deliver(letters[0])
+    while queue_messages := [queue_message for queue_message in world.due() if queue_message.queue == "PlanQueue"]:
+        assert world.deliver(queue_messages[0])
     return world.job(upload.job_id)
 
 
@@ -79,7 +78,9 @@ def test_an_upload_becomes_shards_and_messages(world: World) -> None:
     job = plan(world, "rivers.jsonl", b"".join(lines))
     assert job.status is JobStatus.RUNNING
     assert bodies(world, job) == [json.loads(line) for line in lines]
-    assert [json.loads(letter.body) for letter in world.letters] == [{"job_id": job.job_id, "shard": 0, "wave": 0}]
+    assert [json.loads(queue_message.body) for queue_message in world.queue_messages] == [
+        {"job_id": job.job_id, "shard": 0, "wave": 0}
+    ]
     assert job.plan is not None
     assert (job.plan.lines, job.plan.requests, job.plan.rejected) == (5, 5, 0)
 
@@ -99,9 +100,9 @@ def test_bad_lines_are_put_aside_and_the_rest_runs(world: World) -> None:
 
 def test_a_redelivered_upload_is_planned_once(world: World) -> None:
     upload = world.upload("rivers.jsonl", request_line("r-0"))
-    body = world.letters[0].body
+    body = world.queue_messages[0].body
     plan_on(world, upload)
-    world.letters.append(Letter("PlanQueue", body, world.clock.now()))
+    world.queue_messages.append(QueueMessage("PlanQueue", body, world.clock.now()))
     plan_on(world, upload)
     assert len(world.shards(upload.job_id)) == 1
 
@@ -162,7 +163,7 @@ def test_a_file_without_a_good_line_finishes_with_its_lines_rejected(world: Worl
     job = plan(world, "x.jsonl", b'{"custom_id":"a"}\n{"custom_id":"b"}\n')
     assert (job.status, job.open_shards) == (JobStatus.RUNNING, 0)
     assert [each["line"] for each in rejected(world, job)] == [1, 2]
-    assert [(letter.queue, json.loads(letter.body)) for letter in world.letters] == [
+    assert [(queue_message.queue, json.loads(queue_message.body)) for queue_message in world.queue_messages] == [
         ("FinishQueue", {"job_id": job.job_id})
     ]
 
@@ -193,13 +194,13 @@ def test_a_held_job_can_be_cancelled(world: World) -> None:
     world.upload(f"some/folder/{job.job_id}.cancel", b"")
     job = plan_on(world, job.upload)
     assert job.cancel_requested
-    assert {letter.queue for letter in world.letters} == {"CollectQueue"}
+    assert {queue_message.queue for queue_message in world.queue_messages} == {"CollectQueue"}
 
 
 def test_a_command_for_no_job_is_forgotten(world: World) -> None:
     world.upload("who-0a1b.release", b"")
-    assert world.deliver(world.letters[0])
-    assert not world.letters
+    assert world.deliver(world.queue_messages[0])
+    assert not world.queue_messages
 
 
 def test_settings_that_cannot_be_used_hold_the_file_until_they_are_corrected(world: World) -> None:
@@ -280,16 +281,16 @@ def test_repeated_ids_are_put_aside_across_shards(world: World, monkeypatch: pyt
 def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
     world: World, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.jobs.inputs.upload._CHUNK_BYTES", 300)
-    monkeypatch.setattr("sluice.jobs.inputs.packed._CHUNK_BYTES", 300)
-    monkeypatch.setattr("sluice.jobs.inputs.plain._LINES", 2)
+    monkeypatch.setattr("sluice.jobs.formats.registry._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.formats.gzip._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.formats.txt._LINES", 2)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda self: 1)
     lines = [request_line(f"r-{number}") for number in range(8)]
     data = b"One\nTwo\n\nThree\nFour\n" if key == "x.txt" else b"".join((*lines[:4], b"oops\n", *lines[4:]))
     upload = world.upload(key, gzip.compress(data) if key.endswith("gz") else data)
     invocations = 0
-    while letters := [letter for letter in world.due() if letter.queue == "PlanQueue"]:
-        assert world.deliver(letters[0])
+    while queue_messages := [queue_message for queue_message in world.due() if queue_message.queue == "PlanQueue"]:
+        assert world.deliver(queue_messages[0])
         invocations += 1
     job = world.job(upload.job_id)
     assert job.status is JobStatus.RUNNING
@@ -319,23 +320,23 @@ def test_a_crash_at_any_line_of_planning_leads_to_one_plan(world: World, monkeyp
     assert planning > 10
     # To die before a call is to die after the one before it.
     for number in range(planning):
-        world.letters.clear()
+        world.queue_messages.clear()
         upload = world.upload("x.jsonl", data)
         world.outside.crash((len(world.outside.calls) + number, True))
-        world.deliver(world.letters[0])
+        world.deliver(world.queue_messages[0])
         world.outside.crash()
         world.clock.leap(3600)
         job = plan_on(world, upload)
         assert job.status is JobStatus.RUNNING
         assert bodies(world, job) == [json.loads(line) for line in lines]
-        sent = {letter.body for letter in world.letters if letter.queue == "SubmitQueue"}
+        sent = {queue_message.body for queue_message in world.queue_messages if queue_message.queue == "SubmitQueue"}
         assert sent == {json.dumps(shard.ref.message()) for shard in world.shards(job.job_id)}
     assert not world.notices
 
 
 def test_a_message_that_means_nothing_is_left_to_the_dead_letter_queue(world: World) -> None:
-    world.letters.append(Letter("PlanQueue", "{}", world.clock.now()))
-    letter = world.letters[0]
-    while world.letters:
-        assert not world.deliver(letter)
-    assert world.dead == [letter]
+    world.queue_messages.append(QueueMessage("PlanQueue", "{}", world.clock.now()))
+    queue_message = world.queue_messages[0]
+    while world.queue_messages:
+        assert not world.deliver(queue_message)
+    assert world.dead == [queue_message]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sluice.jobs.inputs.reasons import MAX_REASON
 from sluice.jobs.model import JobStatus
+from sluice.jobs.wording import MAX_REASON
 from tests.integration.jobs.planting import MODEL, request_line
 from tests.integration.jobs.test_plan import bodies, failed, held, plan, rejected
 from tests.integration.jobs.world import World
@@ -118,7 +118,7 @@ def test_the_limit_of_cost_counts_what_is_asked_again(world: World) -> None:
 
 
 def test_far_too_many_repeated_ids_fail_the_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.jobs.planning.unique.MAX_REPEATED", 5)
+    monkeypatch.setattr("sluice.jobs.plan.unique_ids.MAX_REPEATED", 5)
     assert "are there more than once" in failed(world, plan(world, "x.jsonl", b"".join(GOOD * 2)))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from local.simulator.client import Hide, Match, Refuse
+from simulator.client import Hide, Match, Refuse
 from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
-from sluice.jobs.notices.incident import hold_for_incident
+from sluice.jobs.notices.announce import hold_for_incident
 from sluice.jobs.progress import average_batch_seconds
 from tests.integration.jobs.planting import plant_job, refs, submit_job
 from tests.integration.jobs.world import World
@@ -22,7 +22,7 @@ def calls_of_poll(world: World) -> Counter[str]:
 
 
 def collected(world: World) -> list[ShardRef]:
-    return [ShardRef.parse(json.loads(each.body)) for each in world.letters if each.queue == "CollectQueue"]
+    return [ShardRef.parse(json.loads(each.body)) for each in world.queue_messages if each.queue == "CollectQueue"]
 
 
 def told(world: World) -> list[str]:
@@ -107,13 +107,13 @@ def test_a_batch_that_claude_does_not_know_for_long_is_told_of_once(world: World
 def test_a_lost_message_is_sent_again_and_a_job_that_does_not_move_is_told_of(world: World) -> None:
     job = plant_job(world)
     world.poll()
-    assert world.letters == []
+    assert world.queue_messages == []
 
     for _ in range(4):
         world.clock.leap(HOUR)
         world.poll()
 
-    assert [json.loads(each.body) for each in world.letters] == [refs(job, 1)[0].message()] * 4
+    assert [json.loads(each.body) for each in world.queue_messages] == [refs(job, 1)[0].message()] * 4
     assert told(world) == ["job.stuck"]
 
 
@@ -126,7 +126,7 @@ def test_a_message_of_a_job_that_moves_is_not_sent_again(world: World) -> None:
 
     world.poll()
 
-    assert world.letters == []
+    assert world.queue_messages == []
 
 
 def test_a_received_job_whose_message_was_lost_is_planned(world: World) -> None:
@@ -136,8 +136,11 @@ def test_a_received_job_whose_message_was_lost_is_planned(world: World) -> None:
 
     world.poll()
 
-    (letter,) = world.letters
-    assert (letter.queue, json.loads(letter.body)) == ("PlanQueue", {"job_id": job.job_id, "checkpoint": None})
+    (queue_message,) = world.queue_messages
+    assert (queue_message.queue, json.loads(queue_message.body)) == (
+        "PlanQueue",
+        {"job_id": job.job_id, "checkpoint": None},
+    )
 
 
 def test_a_late_job_is_told_of_once(world: World) -> None:
@@ -161,7 +164,7 @@ def test_the_list_failing_in_passing_stops_nothing_else(world: World) -> None:
     report = world.poll()
 
     assert report is not None
-    assert (report["failure"], report["pushed"]) == ("overloaded_error", 1)
+    assert (report["failure"], report["resent"]) == ("overloaded_error", 1)
 
 
 def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World) -> None:

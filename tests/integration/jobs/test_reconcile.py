@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Hide, Lose, Match, Refuse
+from simulator.client import Break, Hide, Lose, Match, Refuse
 from sluice.errors import AwsUnavailable
 from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.planting import MODEL, plant_job, refs, request_line
@@ -158,7 +158,7 @@ def test_results_that_are_cut_refute_nothing(world: World, how: str) -> None:
     fault = world.simulator.fail(cut, Match(operation="batches.results"))
     look_again(world)
     assert statuses(world, job_id) == [ShardStatus.ADOPTING]
-    assert [shard.refuted for shard in world.shards(job_id)] == [()]
+    assert [shard.ruled_out for shard in world.shards(job_id)] == [()]
 
     world.simulator.heal(fault)
     look_again(world)
@@ -245,7 +245,7 @@ def test_a_body_that_breaks_off_is_known_to_have_made_nothing(world: World) -> N
         raise AwsUnavailable("S3 could not be read.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sluice.jobs.batches.submit.read_lines", break_off)
+        patch.setattr("sluice.jobs.submit.submit.read_lines", break_off)
         world.send("SubmitQueue", refs(job, 1)[0].message())
         world.deliver_all()
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from local.simulator.client import Match, Result, Simulator, running_simulator
-from sluice.jobs.batches.control import cancel_job
+from simulator.client import Match, Result, Simulator, running_simulator
+from sluice.jobs.control import cancel_job
 from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.planting import request_line
-from tests.integration.jobs.world import Letter, World, new_world
+from tests.integration.jobs.world import QueueMessage, World, new_world
 
 FATES = {
     "answered": None,
@@ -36,38 +36,38 @@ class Deliveries(RuleBasedStateMachine):
         self._open = ExitStack()
         self.world: World = self._open.enter_context(new_world(self.simulator, MaxShardRequests="2", MaxBadShare="100"))
         self.files: dict[str, list[str]] = {}
-        self.old_letters: list[Letter] = []
+        self.old_letters: list[QueueMessage] = []
         self.cancelled: set[str] = set()
 
     @initialize(
         files=st.lists(st.lists(st.sampled_from(sorted(FATES)), min_size=1, max_size=5), min_size=1, max_size=2)
     )
     def drop(self, files: list[list[str]]) -> None:
-        for fate, result in FATES.items():
+        for kind, result in FATES.items():
             if result:
                 self.world.simulator.fail(
-                    result, Match(prompt=f"This is {fate}."), times=None if fate == "invalid" else 1
+                    result, Match(prompt=f"This is {kind}."), times=None if kind == "invalid" else 1
                 )
-        for number, fates in enumerate(files):
+        for number, kinds in enumerate(files):
             lines = [
-                b"not a request\n" if fate == "rejected" else request_line(f"r-{place}", f"This is {fate}.")
-                for place, fate in enumerate(fates)
+                b"not a request\n" if kind == "rejected" else request_line(f"r-{place}", f"This is {kind}.")
+                for place, kind in enumerate(kinds)
             ]
-            self.files[self.world.upload(f"{number}.jsonl", b"".join(lines)).job_id] = fates
+            self.files[self.world.upload(f"{number}.jsonl", b"".join(lines)).job_id] = kinds
 
     @precondition(lambda self: self.world.due())
     @rule(data=st.data(), again=st.booleans())
     def deliver(self, data: st.DataObject, again: bool) -> None:
         due = self.world.due()
-        letter = due[data.draw(st.integers(0, len(due) - 1))]
-        self.old_letters.append(letter)
-        self.world.deliver(letter, keep=again)
+        queue_message = due[data.draw(st.integers(0, len(due) - 1))]
+        self.old_letters.append(queue_message)
+        self.world.deliver(queue_message, keep=again)
 
     @precondition(lambda self: self.old_letters)
     @rule(data=st.data())
     def deliver_an_old_one(self, data: st.DataObject) -> None:
         old = self.old_letters[data.draw(st.integers(0, len(self.old_letters) - 1))]
-        self.world.letters.append(copy := Letter(old.queue, old.body, self.world.clock.now()))
+        self.world.queue_messages.append(copy := QueueMessage(old.queue, old.body, self.world.clock.now()))
         self.world.deliver(copy)
 
     @rule()
@@ -90,24 +90,24 @@ class Deliveries(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.world.drive()
-            for job_id, fates in self.files.items():
-                self.check(job_id, fates)
+            for job_id, kinds in self.files.items():
+                self.check(job_id, kinds)
             assert self.world.dead == []
         finally:
             self._open.close()
 
-    def check(self, job_id: str, fates: list[str]) -> None:
+    def check(self, job_id: str, kinds: list[str]) -> None:
         job, shards = self.world.job(job_id), self.world.shards(job_id)
         placed = {name: self.places(job_id, name) for name in ("results", "errors")}
-        rejected = [number for number, fate in enumerate(fates) if fate == "rejected"]
+        rejected = [number for number, kind in enumerate(kinds) if kind == "rejected"]
         everywhere = [*placed["results"], *placed["errors"]]
         if job.status is JobStatus.FAILED:
-            assert rejected == list(range(len(fates)))
+            assert rejected == list(range(len(kinds)))
             return
-        assert sorted([*everywhere, *rejected]) == list(range(len(fates)))
+        assert sorted([*everywhere, *rejected]) == list(range(len(kinds)))
         assert placed["results"] == sorted(placed["results"])
         if job_id not in self.cancelled:
-            assert [fates[place] for place in placed["errors"]] == ["invalid"] * fates.count("invalid")
+            assert [kinds[place] for place in placed["errors"]] == ["invalid"] * kinds.count("invalid")
         assert {shard.status for shard in shards} <= {ShardStatus.COLLECTED}
         nonces = {shard.nonce for shard in shards}
         paid = Counter(batch.first_custom_id for batch in self.world.paid_batches() if batch.first_custom_id in nonces)

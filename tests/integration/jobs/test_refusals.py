@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from local.simulator.client import Match, Result
-from sluice.jobs.batches.control import release_job
+from simulator.client import Match, Result
+from sluice.jobs.control import release_job
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, requests, river, run, summary
 from tests.integration.jobs.world import World

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local.simulator.client import Lose, Match, Refuse, Simulator
+from simulator.client import Lose, Match, Refuse, Simulator
 from sluice.jobs.model import JobStatus, ShardStatus
 from tests.integration.jobs.planting import plant_job, refs
 from tests.integration.jobs.world import World, new_world
@@ -76,19 +76,19 @@ def test_a_message_of_a_job_that_is_gone_is_dropped(world: World, path: Path) ->
 def test_a_message_that_is_no_shard_is_left_to_the_dead_letter_queue(world: World) -> None:
     world.send("SubmitQueue", {"job_id": "rivers"})
     for _ in range(21):
-        world.deliver(world.letters[0])
+        world.deliver(world.queue_messages[0])
 
-    assert [letter.body for letter in world.dead] == ['{"job_id": "rivers"}']
+    assert [queue_message.body for queue_message in world.dead] == ['{"job_id": "rivers"}']
 
 
 def test_a_refusal_to_wait_puts_the_message_off_and_counts_for_nothing(world: World) -> None:
     world.simulator.fail(Refuse(status=429, headers={"retry-after": "40"}), CREATE, times=1)
     job_id = submit_all(world)
 
-    (letter,) = world.letters
+    (queue_message,) = world.queue_messages
     assert statuses(world, job_id) == [ShardStatus.PLANNED]
-    assert letter.count == 0
-    assert 39 <= letter.due - world.clock.now() <= 51
+    assert queue_message.count == 0
+    assert 39 <= queue_message.due - world.clock.now() <= 51
     world.clock.leap(52)
     world.deliver_all()
     assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
@@ -99,7 +99,7 @@ def test_while_claudes_queue_is_full_one_shard_asks_and_the_others_wait(world: W
     job_id = submit_all(world, sizes=(1, 1, 1, 1))
 
     assert len(world.simulator.requests("batches.create")) == 1
-    assert len(world.letters) == 4
+    assert len(world.queue_messages) == 4
     world.drive()
     assert world.job(job_id).status is JobStatus.FINISHED
 
@@ -135,7 +135,7 @@ def test_a_server_that_cannot_be_reached_is_tried_again_later(one_simulator: Sim
         job_id = submit_all(world)
 
         assert statuses(world, job_id) == [ShardStatus.PLANNED]
-        assert [letter.count for letter in world.letters] == [0]
+        assert [queue_message.count for queue_message in world.queue_messages] == [0]
 
 
 def test_a_bad_key_holds_the_job_and_tells_once(world: World) -> None:
@@ -153,7 +153,7 @@ def test_a_spend_limit_holds_the_job_although_it_comes_as_a_429(world: World) ->
     job_id = submit_all(world)
 
     assert world.job(job_id).status is JobStatus.HELD
-    assert world.letters == []
+    assert world.queue_messages == []
 
 
 def test_a_batch_that_claude_refuses_for_good_becomes_errors(world: World) -> None:
@@ -218,7 +218,7 @@ def test_a_batch_that_nobody_owns_is_cancelled_later_where_that_failed(world: Wo
 
     assert world.paid_batches()[1].cancel_initiated_at is not None
     assert world.paid_batches()[0].cancel_initiated_at is None
-    assert world.letters == []
+    assert world.queue_messages == []
     assert world.job(job_id).status is JobStatus.RUNNING
 
 

@@ -25,8 +25,8 @@ import boto3
 import httpx2
 from moto import mock_aws
 
-from local.simulator.client import BatchRecord, Simulator
-from sluice.aws.table import Table
+from simulator.client import BatchRecord, Simulator
+from sluice.aws.dynamodb import Table
 from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
 from sluice.jobs.table import JobTable
@@ -46,7 +46,7 @@ _TIMEOUT_SECONDS = 300.0
 
 
 @dataclass(eq=False)
-class Letter:
+class QueueMessage:
     """A message on its way: seen from ``due`` on, received ``count`` times until now."""
 
     queue: str
@@ -95,8 +95,8 @@ class World:
     simulator: Simulator
     clock: Clock
     outside: Outside
-    letters: list[Letter] = field(default_factory=list)
-    dead: list[Letter] = field(default_factory=list)
+    queue_messages: list[QueueMessage] = field(default_factory=list)
+    dead: list[QueueMessage] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     polls: list[dict[str, Any]] = field(default_factory=list)
@@ -139,29 +139,29 @@ class World:
         put = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
         upload = Upload(bucket, key, put.get("VersionId"), put["ETag"].strip('"'), len(data))
         if notify:
-            self.letters.append(Letter("PlanQueue", notification(upload), self.clock.now()))
+            self.queue_messages.append(QueueMessage("PlanQueue", notification(upload), self.clock.now()))
         return upload
 
     def send(self, queue: str, message: Mapping[str, object], delay: float = 0.0) -> None:
-        self.letters.append(Letter(queue, json.dumps(message), self.clock.now() + delay))
+        self.queue_messages.append(QueueMessage(queue, json.dumps(message), self.clock.now() + delay))
 
-    def due(self) -> list[Letter]:
+    def due(self) -> list[QueueMessage]:
         now = self.clock.now()
-        return sorted((each for each in self.letters if each.due <= now), key=lambda each: each.due)
+        return sorted((each for each in self.queue_messages if each.due <= now), key=lambda each: each.due)
 
-    def deliver(self, letter: Letter, *, keep: bool = False) -> bool:
+    def deliver(self, queue_message: QueueMessage, *, keep: bool = False) -> bool:
         """Hand a message to its function, and delete it where that succeeded; with ``keep``, it comes again."""
-        properties = self.stack.template.resources[letter.queue]["Properties"]
-        letter.count += 1
-        if letter.count > properties["RedrivePolicy"]["maxReceiveCount"]:
-            self.letters.remove(letter)
-            self.dead.append(letter)
+        properties = self.stack.template.resources[queue_message.queue]["Properties"]
+        queue_message.count += 1
+        if queue_message.count > properties["RedrivePolicy"]["maxReceiveCount"]:
+            self.queue_messages.remove(queue_message)
+            self.dead.append(queue_message)
             return False
-        letter.due = self.clock.now() + properties["VisibilityTimeout"]
-        answer = self.invoke(_STEPS[letter.queue], {"Records": [_record(letter)]})
+        queue_message.due = self.clock.now() + properties["VisibilityTimeout"]
+        answer = self.invoke(_STEPS[queue_message.queue], {"Records": [_record(queue_message)]})
         done = answer is not None and not answer["batchItemFailures"]
         if done and not keep:
-            self.letters.remove(letter)
+            self.queue_messages.remove(queue_message)
         return done
 
     def poll(self) -> dict[str, Any] | None:
@@ -193,18 +193,20 @@ class World:
             moved = self.deliver_all(shuffle)
             self.poll()
             moved += self.deliver_all(shuffle)
-            if not self.letters and not self.is_open():
+            if not self.queue_messages and not self.is_open():
                 return
             leap = _FIRST_LEAP if moved else min(leap * 4, _LONGEST_LEAP)
             self.clock.leap(leap)
-        raise AssertionError(f"It does not come to rest: {[(each.queue, each.body) for each in self.letters]}")
+        raise AssertionError(f"It does not come to rest: {[(each.queue, each.body) for each in self.queue_messages]}")
 
     def deliver_all(self, shuffle: random.Random | None = None) -> int:
         """Deliver what is due, and what comes of that; return how many messages that were."""
         count = 0
         while due := self.due():
-            letter = shuffle.choice(due) if shuffle else due[0]
-            self.deliver(letter, keep=shuffle is not None and letter.count == 0 and shuffle.random() < 0.3)
+            queue_message = shuffle.choice(due) if shuffle else due[0]
+            self.deliver(
+                queue_message, keep=shuffle is not None and queue_message.count == 0 and shuffle.random() < 0.3
+            )
             count += 1
         return count
 
@@ -224,12 +226,12 @@ class World:
 
     def put_off(self, params: dict[str, Any]) -> None:
         """Let a message that a function has in hand come again after the visibility timeout that it asks for."""
-        letter = next(each for each in self.letters if _handle(each) == params["ReceiptHandle"])
-        assert self.stack.queue_named(params["QueueUrl"]) == letter.queue
-        letter.due = self.clock.now() + params["VisibilityTimeout"]
+        queue_message = next(each for each in self.queue_messages if _handle(each) == params["ReceiptHandle"])
+        assert self.stack.queue_named(params["QueueUrl"]) == queue_message.queue
+        queue_message.due = self.clock.now() + params["VisibilityTimeout"]
 
     def _post(self, url: str, body: str, due: float) -> None:
-        self.letters.append(Letter(self.stack.queue_named(url), body, due))
+        self.queue_messages.append(QueueMessage(self.stack.queue_named(url), body, due))
 
     def _container(self, function: str) -> ModuleType:
         if function not in self._containers:
@@ -258,19 +260,19 @@ def notification(upload: Upload) -> str:
     return json.dumps({"Records": [record]})
 
 
-def _handle(letter: Letter) -> str:
-    return f"handle-{id(letter)}"
+def _handle(queue_message: QueueMessage) -> str:
+    return f"handle-{id(queue_message)}"
 
 
-def _record(letter: Letter) -> dict[str, Any]:
+def _record(queue_message: QueueMessage) -> dict[str, Any]:
     return {
-        "messageId": f"{id(letter):032x}",
-        "receiptHandle": _handle(letter),
-        "body": letter.body,
-        "attributes": {"ApproximateReceiveCount": str(letter.count), "SentTimestamp": "0"},
+        "messageId": f"{id(queue_message):032x}",
+        "receiptHandle": _handle(queue_message),
+        "body": queue_message.body,
+        "attributes": {"ApproximateReceiveCount": str(queue_message.count), "SentTimestamp": "0"},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{letter.queue}",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue_message.queue}",
         "awsRegion": "us-east-1",
     }
 

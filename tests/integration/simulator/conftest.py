@@ -6,7 +6,7 @@ import anthropic
 import httpx2
 import pytest
 
-from local.simulator.client import Simulator, running_simulator
+from simulator.client import Simulator, running_simulator
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from anthropic.types.messages.batch_create_params import Request
 
-from local.simulator.client import BatchTime, Match, Reply, Simulator
+from simulator.client import BatchTime, Match, Reply, Simulator
 
 DAY = 24 * 3600
 

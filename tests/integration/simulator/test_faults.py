@@ -9,8 +9,8 @@ import anthropic
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Delay, Hide, Lose, Match, Pace, Refuse, Reply, Result, Simulator
-from local.simulator.faults import BreakHow
+from simulator.client import Break, Delay, Hide, Lose, Match, Pace, Refuse, Reply, Result, Simulator
+from simulator.faults import BreakHow
 
 MODEL = "claude-sonnet-5"
 BODY = {"model": MODEL, "max_tokens": 500, "messages": [{"role": "user", "content": "Tell me of the sea"}]}

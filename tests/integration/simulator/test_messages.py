@@ -5,7 +5,7 @@ import httpx2
 import pytest
 from anthropic.types import MessageParam, ToolParam
 
-from local.simulator.client import Match, Refuse, Reply, Simulator
+from simulator.client import Match, Refuse, Reply, Simulator
 
 MODEL = "claude-sonnet-5"
 ASKED: list[MessageParam] = [{"role": "user", "content": "Tell me of the sea and the sky"}]

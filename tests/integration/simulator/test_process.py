@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from local.simulator.client import API_KEY, running_simulator
+from simulator.client import API_KEY, running_simulator
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADERS = {"x-api-key": API_KEY, "anthropic-version": "2026-10-21"}
@@ -19,7 +19,7 @@ REQUEST = '{{"custom_id":"r{}","params":{{"model":"claude-sonnet-5","max_tokens"
 
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "local.simulator", *arguments]
+    command = [sys.executable, "-m", "simulator", *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:

@@ -11,11 +11,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from local.function_url import running_function_url
-from local.simulator.client import API_KEY, Simulator, running_simulator
-from sluice.access.register import KeyTerms, Register
-from sluice.aws.light import Access, DynamoDb
+from simulator.client import API_KEY, Simulator, running_simulator
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.aws.dynamodb import Table
 from sluice.aws.sigv4 import Credentials
-from sluice.aws.table import Table
+from sluice.aws.stdlib_client import AwsAccess, DynamoDb
 from tests.integration.streams.stack import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
 from tests.stack import create_table, template
 
@@ -28,7 +28,7 @@ def aws() -> Iterator[Aws]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint_url = f"http://{host}:{port}"
-    access = Access(REGION, Credentials("test", "test"), endpoint_url)
+    access = AwsAccess(REGION, Credentials("test", "test"), endpoint_url)
     found = Aws(endpoint_url, access, Table(DynamoDb(access), TABLE))
     create_table(template(), found.client("dynamodb"), TABLE)
     found.client("secretsmanager").create_secret(Name=SECRET, SecretString=API_KEY)
@@ -65,7 +65,7 @@ def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFa
             "SLUICE_CONNECT_RETRY_SECONDS": "3",
             **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
         }
-        key = Register(aws.table).create(KeyTerms("tests")).text
+        key = KeyStore(aws.table).create(KeyTerms("tests")).text
         with (
             running_function_url(
                 task_root=FUNCTION,

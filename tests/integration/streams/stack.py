@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import httpx2
 
-from local.simulator.client import Simulator
-from sluice.access.register import KeyTerms, Register
-from sluice.aws.light import Access
-from sluice.aws.table import Table
+from simulator.client import Simulator
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.aws.dynamodb import Table
+from sluice.aws.stdlib_client import AwsAccess
 from sluice.claude.events import Event, FrameSplitter, parse_frame
 
 REGION = "us-east-1"
@@ -36,7 +36,7 @@ class Aws:
     """An AWS with the one table and the secret in it."""
 
     endpoint_url: str
-    access: Access
+    access: AwsAccess
     table: Table
 
     @property
@@ -104,7 +104,7 @@ class Stack:
 
     def new_key(self, terms: KeyTerms) -> str:
         """Make another key."""
-        return Register(self.aws.table).create(terms).text
+        return KeyStore(self.aws.table).create(terms).text
 
 
 StackMaker = Callable[..., AbstractContextManager[Stack]]

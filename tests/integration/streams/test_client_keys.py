@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from local.simulator.client import API_KEY
-from sluice.access.register import KeyTerms
-from sluice.access.spending import MonthlyUsage, month_of, read_usage
+from simulator.client import API_KEY
+from sluice.access.store import KeyTerms
+from sluice.access.usage import MonthlyUsage, month_of, read_usage
 from tests.integration.streams.stack import PARAMS, Stack, wait_for
 
 STREAM = {**PARAMS, "stream": True}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from local.simulator.client import Break, Refuse, Reply
+from simulator.client import Break, Refuse, Reply
 from tests.integration.streams.stack import PARAMS, Stack, events_of, ids_of, numbered, text_of
 
 STREAM = {**PARAMS, "stream": True}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.simulator.client import API_KEY, Delay, Match, Refuse, Reply
+from simulator.client import API_KEY, Delay, Match, Refuse, Reply
 from tests.integration.streams.stack import MODEL, PARAMS, SECRET, Stack, StackMaker, events_of, wait_for
 
 STREAM = {**PARAMS, "stream": True}

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Delay, Lose, Pace, Refuse
-from local.simulator.faults import Action, BreakHow
+from simulator.client import Break, Delay, Lose, Pace, Refuse
+from simulator.faults import Action, BreakHow
 from tests.integration.streams.stack import PARAMS, Stack, events_of, text_of
 
 Mode = Literal["stream", "whole", "text", "kept"]
@@ -18,7 +18,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 EVENT_MODES = ("stream", "kept")
 
 
-def ask(stack: Stack, mode: Mode, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+def upstream_call(stack: Stack, mode: Mode, headers: Mapping[str, str] | None = None) -> httpx2.Response:
     """Ask in one of the modes."""
     own = {"stream": {}, "whole": {}, "text": {"accept": "text/plain"}, "kept": {"sluice-keep": "true"}}[mode]
     return stack.post({**PARAMS, "stream": mode in EVENT_MODES}, {**own, **(headers or {})})
@@ -39,7 +39,7 @@ def check_complete(mode: Mode, response: httpx2.Response) -> None:
             assert text_of(events).startswith("You wrote 43 characters")
 
 
-PASSING: dict[str, Action] = {
+TRANSIENT: dict[str, Action] = {
     "refused with 500": Refuse(status=500),
     "refused with 529": Refuse(status=529),
     "refused with 504": Refuse(status=504),
@@ -60,11 +60,11 @@ PASSING: dict[str, Action] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", TRANSIENT)
 def test_a_failure_that_passes_before_the_first_byte_is_never_seen(stack: Stack, fault: str, mode: Mode) -> None:
-    stack.simulator.fail(PASSING[fault], times=1)
+    stack.simulator.fail(TRANSIENT[fault], times=1)
 
-    response = ask(stack, mode)
+    response = upstream_call(stack, mode)
 
     check_complete(mode, response)
     line = stack.log_line(response)
@@ -105,7 +105,7 @@ def test_an_answer_of_claudes_own_passes_unchanged(stack: Stack, name: str, mode
     refusal = REFUSALS[name]
     stack.simulator.fail(refusal.action)
 
-    response = ask(stack, mode)
+    response = upstream_call(stack, mode)
 
     calls = stack.simulator.requests("messages")
     assert response.status_code == refusal.status
@@ -157,7 +157,7 @@ def test_a_stream_that_is_cut_ends_in_a_typed_error(stack: Stack, name: str, mod
     cut = CUTS[name]
     stack.simulator.fail(broken(cut.action, after_events=6))
 
-    response = ask(stack, mode)
+    response = upstream_call(stack, mode)
 
     assert response.status_code == 200
     if mode == "text":
@@ -181,7 +181,7 @@ def test_an_answer_in_one_piece_that_is_cut_is_an_error(stack: Stack, name: str)
     cut = CUTS[name]
     stack.simulator.fail(broken(cut.action, after_bytes=100))
 
-    response = ask(stack, "whole")
+    response = upstream_call(stack, "whole")
 
     expected = (504, "timeout_error") if cut.action.how == "stall" else (502, "api_error")
     assert (response.status_code, response.json()["error"]["type"]) == expected
@@ -192,7 +192,7 @@ def test_an_answer_in_one_piece_that_is_cut_is_an_error(stack: Stack, name: str)
 def test_claude_that_cannot_be_reached_is_a_502(stack: Stack, mode: Mode) -> None:
     stack.simulator.fail(Break(how="reset"))
 
-    response = ask(stack, mode)
+    response = upstream_call(stack, mode)
 
     assert response.status_code == 502
     assert response.json()["error"]["type"] == "api_error"
@@ -203,7 +203,7 @@ def test_claude_that_cannot_be_reached_is_a_502(stack: Stack, mode: Mode) -> Non
 def test_claude_that_does_not_answer_is_a_504(stack: Stack, mode: Mode) -> None:
     stack.simulator.fail(Break(how="stall"))
 
-    response = ask(stack, mode)
+    response = upstream_call(stack, mode)
 
     assert response.status_code == 504
     assert response.json()["error"]["type"] == "timeout_error"
@@ -213,7 +213,7 @@ def test_claude_that_does_not_answer_is_a_504(stack: Stack, mode: Mode) -> None:
 def test_what_a_cut_client_has_seen_is_what_is_kept(stack: Stack, name: str) -> None:
     stack.simulator.fail(broken(CUTS[name].action, after_events=6))
 
-    response = ask(stack, "kept")
+    response = upstream_call(stack, "kept")
     kept = stack.request("GET", f"/v1/streams/{response.headers['sluice-stream-id']}")
 
     assert kept.content == response.content

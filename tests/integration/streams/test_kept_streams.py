@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.simulator.client import Break, Reply
-from sluice.access.register import KeyTerms
+from simulator.client import Break, Reply
+from sluice.access.store import KeyTerms
 from sluice.claude.events import Event
 from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
 

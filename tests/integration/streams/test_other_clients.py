@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local.simulator.client import Break, Match, Reply
+from simulator.client import Break, Match, Reply
 from tests.integration.streams.stack import MODEL, Stack, StackMaker
 
 ROOT = Path(__file__).resolve().parents[3]

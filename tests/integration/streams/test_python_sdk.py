@@ -15,7 +15,7 @@ from anthropic.types import ToolParam
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from local.simulator.client import API_KEY, Break, Match, Refuse, Reply, Simulator
+from simulator.client import API_KEY, Break, Match, Refuse, Reply, Simulator
 from tests.integration.streams.stack import MODEL, Stack, StackMaker
 
 ASK: dict[str, Any] = {
@@ -61,7 +61,7 @@ def test_the_stream_helper(client: anthropic.Anthropic) -> None:
 
 
 def test_the_asynchronous_client(stack: Stack) -> None:
-    async def ask() -> tuple[str, str]:
+    async def upstream_call() -> tuple[str, str]:
         async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=stack.key) as client:
             async with client.messages.stream(**ASK) as stream:
                 streamed = "".join([text async for text in stream.text_stream])
@@ -69,7 +69,7 @@ def test_the_asynchronous_client(stack: Stack) -> None:
             assert whole.content[0].type == "text"
             return streamed, whole.content[0].text
 
-    streamed, whole = asyncio.run(ask())
+    streamed, whole = asyncio.run(upstream_call())
 
     assert streamed == whole
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from local.simulator.client import Reply
-from sluice.access.register import KeyTerms
+from simulator.client import Reply
+from sluice.access.store import KeyTerms
 from sluice.errors import ConditionFailed
-from sluice.streams.faults import StreamCut
-from sluice.streams.keeper import Keeper, Rhythm
-from sluice.streams.table import IDS_OF_WRITER, LogEntry, StoredRequest, StreamState, StreamTable
+from sluice.streams.errors import StreamCut
+from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
+from sluice.streams.resumable.table import IDS_OF_WRITER, LogEntry, StoredRequest, StreamState, StreamTable
 from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
@@ -178,15 +178,15 @@ def function_processes() -> set[int]:
 class TestTwoWriters:
     """Two functions that both believe to write one stream: only one goes on."""
 
-    RHYTHM = Rhythm(flush=0.02, beat=0.05, alive=0.5)
+    RHYTHM = LogSchedule(flush=0.02, beat=0.05, alive=0.5)
 
     def test_the_one_that_comes_late_to_the_log_stops(self, owned: Stack) -> None:
         abandon_stream(owned, "stream_two")
         table = streams_of(owned)
         lost = table.find("stream_two")
         assert lost is not None
-        first = Keeper(table, lost, 4, self.RHYTHM)
-        second = Keeper(table, table.claim(lost, time.time() + 9), 4, self.RHYTHM)
+        first = LogWriter(table, lost, 4, self.RHYTHM)
+        second = LogWriter(table, table.claim(lost, time.time() + 9), 4, self.RHYTHM)
 
         second.append([b"event: a\ndata: {}\n\n"])
         second.sync()
@@ -203,14 +203,14 @@ class TestTwoWriters:
         lost = table.find("stream_beat")
         assert lost is not None
         interrupted = threading.Event()
-        keeper = Keeper(table, lost, 4, self.RHYTHM)
-        keeper.watch(interrupted.set)
+        log_writer = LogWriter(table, lost, 4, self.RHYTHM)
+        log_writer.watch(interrupted.set)
         table.claim(lost, time.time() + 9)
 
-        keeper.take_over()
+        log_writer.take_over()
 
         assert interrupted.wait(10)
-        keeper.close("complete")
+        log_writer.close("complete")
         state = table.find("stream_beat")
         assert state is not None
         assert (state.status, state.epoch) == ("running", 2)

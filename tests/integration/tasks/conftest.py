@@ -15,7 +15,7 @@ from botocore import handlers as botocore_handlers
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
-from local.simulator.client import Simulator, running_simulator
+from simulator.client import Simulator, running_simulator
 
 from .aws_calls import AwsCalls
 from .receiver import Receiver, running_receiver

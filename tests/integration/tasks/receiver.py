@@ -44,8 +44,8 @@ class Receiver:
     @property
     def events(self) -> list[tuple[str, str]]:
         """What came, as (event type, task id)."""
-        documents = [json.loads(call.body) for call in self.calls]
-        return [(each["type"], each["data"]["id"]) for each in documents]
+        payloads = [json.loads(call.body) for call in self.calls]
+        return [(each["type"], each["data"]["id"]) for each in payloads]
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from local.simulator.client import Simulator
-from sluice.aws.table import Key, Table, Update
+from simulator.client import Simulator
+from sluice.aws.dynamodb import Key, Table, Update
 from sluice.incidents import Incidents
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task, open_at

@@ -7,9 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
-from local.simulator.client import Refuse
-from sluice.access.register import KeyTerms, Register
-from sluice.aws.table import Key, Update
+from simulator.client import Refuse
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.aws.dynamodb import Key, Update
 
 from .stack import Answer, Stack, sample
 
@@ -73,7 +73,7 @@ def test_a_defect_is_answered_counted_and_tells_nothing(
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("with a prompt in it")
 
-    monkeypatch.setattr("sluice.tasks.door.new_task_id", stumble)
+    monkeypatch.setattr("sluice.tasks.service.new_task_id", stumble)
     answer = stack.call("POST", "/v1/tasks", {"prompt": "x"})
     assert_error(answer, 500, "api_error")
     assert "prompt" not in answer.body["error"]["message"]
@@ -203,7 +203,7 @@ class TestWithKeys:
         return stack
 
     def make_key(self, stack: Stack, **terms: Any) -> dict[str, str]:
-        return {"x-api-key": Register(stack.table).create(KeyTerms("test", **terms)).text}
+        return {"x-api-key": KeyStore(stack.table).create(KeyTerms("test", **terms)).text}
 
     def test_a_call_without_a_key_is_refused(self, keys: Stack) -> None:
         assert_error(keys.invoke_api(sample("serve_api_create_with_key")), 401, "authentication_error")

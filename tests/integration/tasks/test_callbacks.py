@@ -7,10 +7,10 @@ import json
 import boto3
 import pytest
 
-from local.simulator.client import Reply
-from sluice.aws.table import Key, Update
-from sluice.aws.topic import Notice
-from sluice.tasks.breaker import THRESHOLD
+from simulator.client import Reply
+from sluice.aws.dynamodb import Key, Update
+from sluice.notify.notice import Notice
+from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
 from .resources import CURRENT_SECRET, NEXT_SECRET
 from .stack import Stack
@@ -185,19 +185,19 @@ def test_a_task_may_be_told_of_on_the_topic(stack: Stack) -> None:
     }
 
 
-@pytest.mark.parametrize(("letters", "left_out"), [("я" * 4500, False), ("я" * 60_000, True)])
-def test_the_topic_takes_an_answer_of_any_letters_and_length(stack: Stack, letters: str, left_out: bool) -> None:
-    stack.simulator.answer(Reply(text=letters))
+@pytest.mark.parametrize(("queue_messages", "left_out"), [("я" * 4500, False), ("я" * 60_000, True)])
+def test_the_topic_takes_an_answer_of_any_letters_and_length(stack: Stack, queue_messages: str, left_out: bool) -> None:
+    stack.simulator.answer(Reply(text=queue_messages))
     params = {"max_tokens": 60_000, "messages": [{"role": "user", "content": "Расскажи"}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params, "topic_attribute": "news"})
     stack.turn("TASK")
     stack.turn("CALLBACK")
     task = stack.read(answer.body["id"])
-    assert (task["text"], task["callback"]["status"]) == (letters, "delivered")
+    assert (task["text"], task["callback"]["status"]) == (queue_messages, "delivered")
     (notice,) = stack.published()
     data = json.loads(notice["Message"])["data"]
     assert data.get("answer_left_out", False) == left_out
-    assert data.get("text") == (None if left_out else letters)
+    assert data.get("text") == (None if left_out else queue_messages)
 
 
 def test_what_the_topic_will_never_take_is_undelivered_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

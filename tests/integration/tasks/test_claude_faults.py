@@ -7,12 +7,12 @@ import json
 import boto3
 import pytest
 
-from local.simulator.client import Break, Match, Refuse, Reply
-from local.simulator.faults import Action
+from simulator.client import Break, Match, Refuse, Reply
+from simulator.faults import Action
 
 from .stack import Stack
 
-PASSING: list[tuple[str, Action]] = [
+TRANSIENT: list[tuple[str, Action]] = [
     ("overloaded", Refuse(status=529)),
     ("server_error", Refuse(status=500)),
     ("timeout", Refuse(status=504)),
@@ -39,7 +39,7 @@ def events_of_an_answer(stack: Stack) -> int:
     return answered.events
 
 
-@pytest.mark.parametrize(("name", "fault"), PASSING, ids=[name for name, _ in PASSING])
+@pytest.mark.parametrize(("name", "fault"), TRANSIENT, ids=[name for name, _ in TRANSIENT])
 def test_a_passing_failure_is_retried_later_and_heals(stack: Stack, name: str, fault: Action) -> None:
     if isinstance(fault, Break) and fault.after_events == -1:
         fault = Break(how=fault.how, after_events=events_of_an_answer(stack) - 1)

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from local.simulator.client import Match, Refuse
-from sluice.tasks.claude import Claude
-from sluice.tasks.posting import Poster
+from simulator.client import Match, Refuse
+from sluice.tasks.callbacks.client import CallbackClient
+from sluice.tasks.sdk import ClaudeSdk
 
 from .aws_calls import Crash
 from .stack import Stack
@@ -25,7 +25,7 @@ BODY = {"prompt": "Why is the sky blue?"}
 @pytest.fixture(autouse=True)
 def calls_that_can_die(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process die before and after what Claude and the receiver are asked, too."""
-    for owner, name in ((Claude, "ask"), (Poster, "post")):
+    for owner, name in ((ClaudeSdk, "ask"), (CallbackClient, "post")):
         original = getattr(owner, name)
 
         def call(*args: Any, original: Any = original, name: str = name, **kwargs: Any) -> Any:

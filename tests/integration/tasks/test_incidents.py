@@ -5,8 +5,8 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from local.simulator.client import Match, Refuse
-from sluice.aws.table import Key, Update
+from simulator.client import Match, Refuse
+from sluice.aws.dynamodb import Key, Update
 
 from .stack import Stack
 
@@ -148,7 +148,7 @@ def test_a_task_that_waits_too_long_fails_while_its_caller_can_read_so(stack: St
 
 
 def test_a_key_that_has_just_been_rotated_stops_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.claude.secret._RENEW_SECONDS", 0.0)
+    monkeypatch.setattr("sluice.aws.secrets._RENEW_SECONDS", 0.0)
     stack.cold_start()
     stack.simulator.fail(Refuse(status=401), Match(operation="messages", key="sk-ant-simulator"))
     boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-old")
@@ -176,7 +176,7 @@ def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: Stack, monke
     assert stack.published() == []
     stack.cold_start()
     key = Key("INCIDENT#authentication_error", "INCIDENT")
-    stack.table.update(Update(key, set={"telling_at": 1.0}))
+    stack.table.update(Update(key, set={"notifying_at": 1.0}))
     stack.let_time_pass()
     stack.turn("TASK")
     assert len(stack.published()) == 1

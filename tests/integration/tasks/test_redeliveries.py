@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.simulator.client import Delay, Match
-from sluice.aws.table import Key, Update
+from simulator.client import Delay, Match
+from sluice.aws.dynamodb import Key, Update
 
 from .stack import Context, Stack, sample
 

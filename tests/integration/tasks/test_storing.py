@@ -9,12 +9,12 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
 
-from sluice.access.register import KeyTerms, Register
-from sluice.access.spending import month_of, read_usage
-from sluice.aws.table import Table
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.access.usage import month_of, read_usage
+from sluice.aws.dynamodb import Table
 from sluice.errors import AwsError, AwsUnavailable
-from sluice.tasks.documents import Documents
 from sluice.tasks.services import TaskServices
+from sluice.tasks.table import Payloads
 from sluice.tasks.worker import Worker
 
 from .stack import Stack
@@ -54,7 +54,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, times: int, er
     return tried
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Documents, "store"), (Table, "transact")])
+@pytest.mark.parametrize(("owner", "name"), [(Payloads, "store"), (Table, "transact")])
 def test_an_answer_that_could_not_be_stored_at_once_is_stored_soon_and_not_asked_for_again(
     stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_storing_is_given_up_before_the_function_ends(
 ) -> None:
     task_id = stack.submit()
     with monkeypatch.context() as patch:
-        tried = fail(patch, Documents, "store", 0, AwsUnavailable("It is down."))
+        tried = fail(patch, Payloads, "store", 0, AwsUnavailable("It is down."))
         (record,) = stack.receive("TASK")
         assert stack.deliver("TASK", [record], seconds=120.0) == [record["messageId"]]
     assert len(tried) > 4
@@ -86,7 +86,7 @@ def test_an_answer_that_aws_will_never_take_is_not_asked_for_again(
     stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = stack.submit()
-    fail(monkeypatch, Documents, "store", 0, AwsError("S3 said AccessDenied."))
+    fail(monkeypatch, Payloads, "store", 0, AwsError("S3 said AccessDenied."))
     stack.run()
     failed = stack.read(task_id)
     assert (failed["status"], failed["attempts"]) == ("failed", 1)
@@ -101,9 +101,9 @@ def test_an_answer_that_is_lost_is_paid_for(
 ) -> None:
     monkeypatch.setenv("SLUICE_AUTH_MODE", "keys")
     stack.cold_start()
-    key = Register(stack.table).create(KeyTerms("shop"))
+    key = KeyStore(stack.table).create(KeyTerms("shop"))
     stack.call("POST", "/v1/tasks", {"prompt": "x"}, {"x-api-key": key.text})
-    fail(monkeypatch, Documents, "store", 0, error)
+    fail(monkeypatch, Payloads, "store", 0, error)
     stack.turn("TASK")
     assert read_usage(stack.table, key.id, month_of(time.time())).cost > 0
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sluice.access.guard import BELIEF_SECONDS, Caller, Guard
+from sluice.access.guard import CACHE_SECONDS, Caller, Guard
 from sluice.access.keys import make_key
-from sluice.access.register import KeyTerms, Register
-from sluice.access.spending import Spent, read_usage
-from sluice.aws.table import Table
+from sluice.access.store import KeyStore, KeyTerms
+from sluice.access.usage import AnswerUsage, read_usage
+from sluice.aws.dynamodb import Table
 from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
 
 HTTP = {"http": {"sourceIp": "192.0.2.1"}}
@@ -46,12 +46,12 @@ def client(table: Table) -> CountingClient:
 
 
 @pytest.fixture
-def register(client: CountingClient) -> Register:
-    return Register(Table(client, "sluice"))
+def register(client: CountingClient) -> KeyStore:
+    return KeyStore(Table(client, "sluice"))
 
 
 @pytest.fixture
-def guard(register: Register, clock: Clock) -> Guard:
+def guard(register: KeyStore, clock: Clock) -> Guard:
     return Guard("keys", register, clock)
 
 
@@ -60,7 +60,7 @@ def sent(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])
-def test_a_key_is_taken_from_either_header(guard: Guard, register: Register, header: str) -> None:
+def test_a_key_is_taken_from_either_header(guard: Guard, register: KeyStore, header: str) -> None:
     key = register.create(KeyTerms("someone"))
     headers = {header: key.text if header == "x-api-key" else f"Bearer {key.text}"}
 
@@ -75,20 +75,20 @@ def test_a_call_without_a_good_key_is_refused_with_a_hint(guard: Guard, headers:
         guard.identify(headers, HTTP)
 
 
-def test_a_revoked_key_stops_within_a_minute(guard: Guard, register: Register, clock: Clock) -> None:
+def test_a_revoked_key_stops_within_a_minute(guard: Guard, register: KeyStore, clock: Clock) -> None:
     key = register.create(KeyTerms("someone"))
     guard.identify(sent(key.text), HTTP)
     register.revoke(key.id)
 
     guard.identify(sent(key.text), HTTP)
-    clock.now += BELIEF_SECONDS
+    clock.now += CACHE_SECONDS
 
-    assert BELIEF_SECONDS <= 60
+    assert CACHE_SECONDS <= 60
     with pytest.raises(Unauthenticated):
         guard.identify(sent(key.text), HTTP)
 
 
-def test_a_key_that_is_known_is_not_read_again(guard: Guard, register: Register, client: CountingClient) -> None:
+def test_a_key_that_is_known_is_not_read_again(guard: Guard, register: KeyStore, client: CountingClient) -> None:
     key = register.create(KeyTerms("someone"))
     guard.identify(sent(key.text), HTTP)
     before = client.calls
@@ -98,7 +98,7 @@ def test_a_key_that_is_known_is_not_read_again(guard: Guard, register: Register,
     assert client.calls == before
 
 
-def test_keys_that_nobody_made_are_never_looked_up(guard: Guard, register: Register, client: CountingClient) -> None:
+def test_keys_that_nobody_made_are_never_looked_up(guard: Guard, register: KeyStore, client: CountingClient) -> None:
     guard.identify(sent(register.create(KeyTerms("someone")).text), HTTP)
     before = client.calls
 
@@ -109,7 +109,7 @@ def test_keys_that_nobody_made_are_never_looked_up(guard: Guard, register: Regis
     assert client.calls == before
 
 
-def test_many_wrong_keys_from_one_address_wait_longer_and_longer(guard: Guard, register: Register) -> None:
+def test_many_wrong_keys_from_one_address_wait_longer_and_longer(guard: Guard, register: KeyStore) -> None:
     register.create(KeyTerms("someone"))
     waits = []
     for _ in range(20):
@@ -124,7 +124,7 @@ def test_many_wrong_keys_from_one_address_wait_longer_and_longer(guard: Guard, r
     assert max(waits) <= 3600
 
 
-def test_an_address_that_sent_wrong_keys_can_still_send_the_right_one(guard: Guard, register: Register) -> None:
+def test_an_address_that_sent_wrong_keys_can_still_send_the_right_one(guard: Guard, register: KeyStore) -> None:
     key = register.create(KeyTerms("someone"))
     for _ in range(20):
         with pytest.raises((Unauthenticated, TooManyRequests)):
@@ -149,7 +149,7 @@ def test_what_is_remembered_of_addresses_is_bounded(guard: Guard) -> None:
         ("arn:aws:sts::1:assumed-role/app/session-2", "iam:arn:aws:sts::1:assumed-role/app"),
     ],
 )
-def test_a_signed_caller_is_its_user_or_role_whatever_the_session(register: Register, arn: str, owner: str) -> None:
+def test_a_signed_caller_is_its_user_or_role_whatever_the_session(register: KeyStore, arn: str, owner: str) -> None:
     assert Guard("iam", register).identify({}, {"authorizer": {"iam": {"userArn": arn}}}) == Caller(owner)
 
 
@@ -164,7 +164,7 @@ def test_a_key_is_held_to_its_models(guard: Guard) -> None:
             guard.admit(caller, model)
 
 
-def test_a_rate_is_shared_by_all_copies_and_begins_anew_each_minute(register: Register, clock: Clock) -> None:
+def test_a_rate_is_shared_by_all_copies_and_begins_anew_each_minute(register: KeyStore, clock: Clock) -> None:
     clock.now = 60_000_000.0
     copies = [Guard("keys", register, clock) for _ in range(2)]
     caller = Caller("key:a", "a", KeyTerms("someone", rate=4))
@@ -181,9 +181,9 @@ def test_a_rate_is_shared_by_all_copies_and_begins_anew_each_minute(register: Re
 
 def test_a_budget_ends_with_its_month(guard: Guard, clock: Clock) -> None:
     caller = Caller("key:a", "a", KeyTerms("someone", budget=1.0))
-    guard.account(caller, Spent(True, 10, 10, cost=0.6))
+    guard.account(caller, AnswerUsage(True, 10, 10, cost=0.6))
     guard.admit(caller)
-    guard.account(caller, Spent(True, 10, 10, cost=0.6))
+    guard.account(caller, AnswerUsage(True, 10, 10, cost=0.6))
 
     with pytest.raises(BudgetSpent, match=r"\$1\.00"):
         guard.admit(caller)
@@ -198,22 +198,22 @@ def test_a_key_with_a_budget_uses_no_model_whose_cost_is_unknown(guard: Guard) -
         guard.admit(Caller("key:a", "a", KeyTerms("someone", budget=1.0)), "claude-of-next-year")
 
 
-def test_what_another_copy_spent_is_known_within_a_minute(register: Register, clock: Clock) -> None:
+def test_what_another_copy_spent_is_known_within_a_minute(register: KeyStore, clock: Clock) -> None:
     one, other = Guard("keys", register, clock), Guard("keys", register, clock)
     caller = Caller("key:a", "a", KeyTerms("someone", budget=1.0))
     one.admit(caller)
-    other.account(caller, Spent(True, cost=2.0))
+    other.account(caller, AnswerUsage(True, cost=2.0))
 
-    clock.now += BELIEF_SECONDS
+    clock.now += CACHE_SECONDS
 
     with pytest.raises(BudgetSpent):
         one.admit(caller)
 
 
-def test_usage_adds_up(guard: Guard, register: Register, clock: Clock) -> None:
+def test_usage_adds_up(guard: Guard, register: KeyStore, clock: Clock) -> None:
     caller = Caller("key:a", "a", KeyTerms("someone"))
-    guard.account(caller, Spent(True, 10, 20, 3, 4, 0.25))
-    guard.account(caller, Spent(False, 1, 2, cost=0.5))
+    guard.account(caller, AnswerUsage(True, 10, 20, 3, 4, 0.25))
+    guard.account(caller, AnswerUsage(False, 1, 2, cost=0.5))
 
     usage = read_usage(register.table, "a", "2026-11")
 
@@ -223,10 +223,10 @@ def test_usage_adds_up(guard: Guard, register: Register, clock: Clock) -> None:
     assert usage.cost == pytest.approx(0.75)
 
 
-def test_a_signed_caller_has_no_terms_and_no_account(register: Register, client: CountingClient) -> None:
+def test_a_signed_caller_has_no_terms_and_no_account(register: KeyStore, client: CountingClient) -> None:
     guard = Guard("iam", register)
 
     guard.admit(Caller("iam:x"), "any model")
-    guard.account(Caller("iam:x"), Spent(True, 1, 1))
+    guard.account(Caller("iam:x"), AnswerUsage(True, 1, 1))
 
     assert client.calls == 0

@@ -10,9 +10,9 @@ import pytest
 from bench.aws.dynamodb import MemoryDynamoDb
 from bench.aws.s3 import FileS3
 from bench.aws.usage import Usage
-from sluice.aws.join import Piece, join_objects
-from sluice.aws.objects import PART_BYTES, Objects
-from sluice.aws.table import Key, Put, Table, Update
+from sluice.aws.dynamodb import Key, Put, Table, Update
+from sluice.aws.s3 import PART_BYTES, S3
+from sluice.aws.s3_join import JoinedObject, join_objects
 from sluice.errors import ConditionFailed, ObjectNotFound
 
 KEY = Key("JOB#a", "JOB")
@@ -24,9 +24,9 @@ def usage() -> Usage:
 
 
 @pytest.fixture
-def objects(tmp_path: Path, usage: Usage) -> Objects:
+def objects(tmp_path: Path, usage: Usage) -> S3:
     client: Any = FileS3(tmp_path, usage)
-    return Objects(client)
+    return S3(client)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def table(usage: Usage) -> Table:
     return Table(client, "table")
 
 
-def test_a_range_of_an_object_written_in_parts_is_read_across_them(objects: Objects) -> None:
+def test_a_range_of_an_object_written_in_parts_is_read_across_them(objects: S3) -> None:
     data = bytes(range(256)) * (PART_BYTES // 128)
     with objects.writer("outbox", "large") as writer:
         writer.write(data[:PART_BYTES])
@@ -45,8 +45,8 @@ def test_a_range_of_an_object_written_in_parts_is_read_across_them(objects: Obje
     assert b"".join(objects.stream("outbox", "large", start=start, end=end)) == data[start:end]
 
 
-def test_joined_objects_hold_their_pieces_in_order_though_nothing_was_copied(objects: Objects, usage: Usage) -> None:
-    pieces = [Piece("a", 6 << 20), Piece("b", 6 << 20)]
+def test_joined_objects_hold_their_pieces_in_order_though_nothing_was_copied(objects: S3, usage: Usage) -> None:
+    pieces = [JoinedObject("a", 6 << 20), JoinedObject("b", 6 << 20)]
     for piece in pieces:
         objects.put("outbox", piece.key, piece.key.encode() * piece.size)
 
@@ -56,7 +56,7 @@ def test_joined_objects_hold_their_pieces_in_order_though_nothing_was_copied(obj
     assert usage.counts["s3_copied_bytes"] == 12 << 20
 
 
-def test_an_object_that_is_not_there_is_not_found(objects: Objects) -> None:
+def test_an_object_that_is_not_there_is_not_found(objects: S3) -> None:
     with pytest.raises(ObjectNotFound):
         objects.get("outbox", "missing")
 

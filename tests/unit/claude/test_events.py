@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude import events
-from sluice.claude.events import Event, FrameSplitter, NotAnEvent, Progress, Usage, parse_frame
+from sluice.claude.events import Event, FrameSplitter, NotAnEvent, StreamProgress, TokenCounts, parse_frame
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 LINES = st.sampled_from(
@@ -114,23 +114,23 @@ END = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_t
 
 
 def test_progress_knows_what_an_answer_has_used_and_that_it_has_ended() -> None:
-    progress = Progress()
+    progress = StreamProgress()
 
     moved = [progress.see(frame) for frame in (START, delta("Hi"), END, event("message_stop"))]
 
     assert all(moved)
     assert (progress.model, progress.stop_reason, progress.stopped) == ("claude-x", "end_turn", True)
-    assert progress.usage == Usage(input_tokens=10, output_tokens=21)
+    assert progress.usage == TokenCounts(input_tokens=10, output_tokens=21)
     assert progress.estimated_output_tokens() == 21
 
 
 @pytest.mark.parametrize("frame", [event("ping"), b": comment\n\n", event("message_weather", outlook="fair")])
 def test_what_is_no_content_does_not_move_the_answer(frame: bytes) -> None:
-    assert Progress().see(frame) is False
+    assert StreamProgress().see(frame) is False
 
 
 def test_an_error_event_is_no_end() -> None:
-    progress = Progress()
+    progress = StreamProgress()
 
     progress.see(event("error", error={"type": "overloaded_error", "message": "Busy"}))
 
@@ -139,7 +139,7 @@ def test_an_error_event_is_no_end() -> None:
 
 
 def test_a_cut_answer_is_charged_for_what_has_come() -> None:
-    progress = Progress()
+    progress = StreamProgress()
     progress.see(START)
     for _ in range(10):
         progress.see(delta("x" * 400))
@@ -148,7 +148,7 @@ def test_a_cut_answer_is_charged_for_what_has_come() -> None:
 
 
 def test_a_delta_in_another_form_counts_as_well() -> None:
-    progress = Progress()
+    progress = StreamProgress()
 
     for frame in (
         b'event:content_block_delta\r\ndata:{"type":"content_block_delta"}\r\n\r\n',
@@ -167,18 +167,18 @@ def test_a_delta_in_another_form_counts_as_well() -> None:
 @pytest.mark.parametrize("name", [b"content_block_delta", b"message_start", b"message_stop", b"content_block_stop"])
 def test_an_event_without_an_object_in_it_is_told(name: bytes, data: bytes) -> None:
     with pytest.raises(NotAnEvent):
-        Progress().see(b"event: " + name + b"\ndata: " + data + b"\n\n")
+        StreamProgress().see(b"event: " + name + b"\ndata: " + data + b"\n\n")
 
 
 @pytest.mark.parametrize("value", ["x", 7, ["x"], True])
 def test_a_delta_of_the_message_that_is_no_object_is_told(value: object) -> None:
     with pytest.raises(NotAnEvent):
-        Progress().see(event("message_delta", delta=value))
+        StreamProgress().see(event("message_delta", delta=value))
 
 
 @pytest.mark.parametrize("fields", [{}, {"delta": None}, {"delta": {}}, {"delta": {"stop_reason": {"a": 1}}}])
 def test_a_message_may_change_without_a_reason_to_stop(fields: dict[str, Any]) -> None:
-    progress = Progress()
+    progress = StreamProgress()
 
     assert progress.see(event("message_delta", **fields))
     assert progress.stop_reason is None
@@ -186,4 +186,4 @@ def test_a_message_may_change_without_a_reason_to_stop(fields: dict[str, Any]) -
 
 def test_data_without_a_name_is_told() -> None:
     with pytest.raises(NotAnEvent):
-        Progress().see(b"data: {}\n\n")
+        StreamProgress().see(b"data: {}\n\n")

@@ -1,4 +1,4 @@
-"""S3 in memory, as far as ``Objects`` speaks to it; small and quick enough for tests with many examples."""
+"""Objects in memory, as far as ``S3`` speaks to it; small and quick enough for tests with many examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sluice.aws.objects import Objects
+from sluice.aws.s3 import S3
 
 
 class MemoryS3:
@@ -61,9 +61,9 @@ class MemoryS3:
             raise _error("NoSuchKey", 404) from None
 
 
-def memory_objects() -> tuple[Objects, MemoryS3]:
+def memory_objects() -> tuple[S3, MemoryS3]:
     client: Any = MemoryS3()
-    return Objects(client), client
+    return S3(client), client
 
 
 def _error(code: str, status: int) -> ClientError:

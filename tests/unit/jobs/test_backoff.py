@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.batches.backoff import Pause, retry_delay
+from sluice.jobs.submit.pause import SubmissionPause, retry_delay
 from tests.stack import moto_table
 from tests.unit.jobs.samples import NOW
 
 
 @pytest.fixture
-def pause() -> Iterator[Pause]:
+def pause() -> Iterator[SubmissionPause]:
     with moto_table() as table:
-        yield Pause(table)
+        yield SubmissionPause(table)
 
 
 @given(st.integers(0, 5000), st.floats(0, 1e9))
@@ -30,11 +30,11 @@ def test_without_being_asked_the_wait_grows_to_a_quarter_of_an_hour(attempt: int
     assert min(15 * 2 ** min(attempt, 20), 900) <= retry_delay(attempt) <= 900 * 1.25
 
 
-def test_there_is_no_pause_at_first(pause: Pause) -> None:
+def test_there_is_no_pause_at_first(pause: SubmissionPause) -> None:
     assert pause.until() == 0
 
 
-def test_a_pause_is_extended_and_never_cut_short(pause: Pause) -> None:
+def test_a_pause_is_extended_and_never_cut_short(pause: SubmissionPause) -> None:
     for until in (NOW, NOW + 60, NOW + 30):
         pause.extend(until)
 

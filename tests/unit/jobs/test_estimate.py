@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sluice.claude.prices import ModelPrice, Price, PriceList
-from sluice.jobs.inputs.lines import Asked
-from sluice.jobs.planning.estimate import Demand, estimate_job
+from sluice.jobs.formats.check import Asked
+from sluice.jobs.plan.estimate import Demand, estimate_job
 
 MODEL = "m"
 # A dollar a token of input, ten a token of output; a batch costs half.

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.collection.accounts import Accounts
-from sluice.jobs.collection.harvest import MISSING_RESULT, Harvest
-from sluice.jobs.collection.order import IdIndex, Locations, open_arrivals
-from sluice.jobs.collection.results import ForeignResults, read_blocks
-from sluice.jobs.collection.waves import Decision, Fate
+from sluice.jobs.collect.download import MISSING_RESULT, BatchResults
+from sluice.jobs.collect.order import IdIndex, Locations, open_spool
+from sluice.jobs.collect.retry_policy import Decision, ResultKind
+from sluice.jobs.collect.usage import UsageMeter
 from sluice.jobs.model import Shard, ShardRef, Source
+from sluice.jobs.results import ForeignResults, read_blocks
 
 NONCE = "sluice-0-0-nonce"
 
@@ -42,17 +42,17 @@ def index_of(ids: Sequence[str], hash_of: Callable[[str], int] = hash) -> IdInde
 
 
 def locate(opened: ExitStack, index: IdIndex, count: int, chunks: Sequence[bytes]) -> Locations:
-    arrivals = opened.enter_context(open_arrivals(count))
+    spool = opened.enter_context(open_spool(count))
     for block in read_blocks(chunks):
-        arrivals.add(block.data, block.ends, index.find([line.custom_id for line in block.lines]))
-    return arrivals.locate()
+        spool.add(block.data, block.ends, index.find([line.custom_id for line in block.lines]))
+    return spool.locate()
 
 
-def harvest_of(ids: Sequence[str], locations: Locations) -> Harvest:
+def harvest_of(ids: Sequence[str], locations: Locations) -> BatchResults:
     shard = Shard(ShardRef("job", 0, 0), Source("inbox", "key", None, 0, 0), len(ids), 0, "ids", NONCE)
     text = "".join(f"{custom_id}\n" for custom_id in ids).encode()
-    fates = bytearray([Fate.SUCCEEDED]) * len(ids)
-    return Harvest(shard, fates, Accounts(shipped_prices()), locations, MISSING_RESULT, lambda: iter([text]))
+    kinds = bytearray([ResultKind.SUCCEEDED]) * len(ids)
+    return BatchResults(shard, kinds, UsageMeter(shipped_prices()), locations, MISSING_RESULT, lambda: iter([text]))
 
 
 custom_ids = st.lists(st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True), min_size=1, max_size=60, unique=True)
@@ -80,8 +80,8 @@ def test_any_permutation_comes_back_in_order(
     chunks = cut(text, data.draw(st.lists(st.integers(0, 10_000), max_size=12)))
     with ExitStack() as opened:
         locations = locate(opened, index_of(sent, hash_of), len(ids), chunks)
-        harvest = harvest_of(ids, locations)
-        answers = [json.loads(line) for _, lines in harvest.answers(bytes(len(ids)), Decision.ANSWER) for line in lines]
+        results = harvest_of(ids, locations)
+        answers = [json.loads(line) for _, lines in results.answers(bytes(len(ids)), Decision.ANSWER) for line in lines]
 
     assert [answer["custom_id"] for answer in answers] == ids
     assert [answer["result"]["message"]["content"][0]["text"] for answer in answers] == [
@@ -96,8 +96,8 @@ def test_only_the_lines_of_one_decision_are_read(ids: list[str], wanted: st.Data
     sent = [NONCE, *ids[1:]]
     with ExitStack() as opened:
         text = b"\n".join(result_line(custom_id) for custom_id in reversed(sent))
-        harvest = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
-        places = [place for some, _ in harvest.answers(decided, Decision.ANSWER) for place in some]
+        results = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
+        places = [place for some, _ in results.answers(decided, Decision.ANSWER) for place in some]
 
     assert places == [place for place, decision in enumerate(decided) if decision == Decision.ANSWER]
 
@@ -107,8 +107,8 @@ def test_more_lines_than_a_group_come_back_in_order() -> None:
     sent = [NONCE, *ids[1:]]
     with ExitStack() as opened:
         text = b"\n".join(result_line(custom_id) for custom_id in sorted(sent, key=hash))
-        harvest = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
-        found = [json.loads(line)["custom_id"] for _, lines in harvest.answers(bytes(1000), 0) for line in lines]
+        results = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
+        found = [json.loads(line)["custom_id"] for _, lines in results.answers(bytes(1000), 0) for line in lines]
 
     assert found == ids
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.errors import UnreadableInput
-from sluice.jobs.inputs.packed import skip_bytes, unpack
+from sluice.jobs.formats.gzip import skip_bytes, unpack
 
 
 @given(st.lists(st.binary(max_size=50), max_size=4), st.integers(1, 20), st.booleans())

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.finishing.plots import WIDTH, Bar, column_bars, length_buckets, row_bars, share_bar, time_buckets
+from sluice.jobs.finish.plots import WIDTH, Bar, column_bars, length_buckets, row_bars, share_bar, time_buckets
 
 texts = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=50)
 bars = st.lists(st.builds(Bar, texts, st.floats(0, 1e9), texts), max_size=15)

@@ -11,16 +11,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from sluice.aws.items import to_item
-from sluice.aws.queues import Queues
-from sluice.aws.table import Table
-from sluice.claude.api import ClaudeApi
-from sluice.jobs.batches.poll import poll
+from sluice.aws.dynamodb import Table
+from sluice.aws.dynamodb_json import to_item
+from sluice.aws.sqs import Sqs
+from sluice.claude.batches import ClaudeApi
 from sluice.jobs.model import ShardStatus
-from sluice.jobs.records import job_item, shard_item
+from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
 from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
+from sluice.jobs.table_items import job_item, shard_item
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
 BATCHES = 10_000
@@ -52,7 +52,7 @@ class Dynamo:
 
 
 @dataclass
-class Sqs:
+class CountingSqs:
     messages: int = 0
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class ListOfBatches:
 
 @pytest.mark.parametrize(("status", "ended"), [("in_progress", 0), ("ended", BATCHES)])
 def test_ten_thousand_batches_are_polled_in_one_run(status: str, ended: int) -> None:
-    dynamo, sqs, batches = Dynamo(running_shards(BATCHES)), Sqs(), ListOfBatches(status)
+    dynamo, sqs, batches = Dynamo(running_shards(BATCHES)), CountingSqs(), ListOfBatches(status)
 
     report = poll(services(dynamo, sqs, batches), lambda: 200.0)
 
@@ -106,7 +106,7 @@ def test_ten_thousand_batches_are_polled_in_one_run(status: str, ended: int) -> 
 def test_ten_thousand_batches_fit_into_the_memory_of_the_function() -> None:
     dynamo = Dynamo(running_shards(BATCHES))
     tracemalloc.start()
-    report = poll(services(dynamo, Sqs(), ListOfBatches("in_progress")), lambda: 200.0)
+    report = poll(services(dynamo, CountingSqs(), ListOfBatches("in_progress")), lambda: 200.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -115,7 +115,7 @@ def test_ten_thousand_batches_fit_into_the_memory_of_the_function() -> None:
 
 
 def test_a_run_ends_before_its_time_is_up_and_leaves_the_rest_to_the_next() -> None:
-    dynamo, sqs = Dynamo(running_shards(100)), Sqs()
+    dynamo, sqs = Dynamo(running_shards(100)), CountingSqs()
 
     report = poll(services(dynamo, sqs, ListOfBatches("ended")), lambda: 12.0)
 
@@ -135,4 +135,4 @@ def services(dynamo: Any, sqs: Any, batches: ListOfBatches) -> Services:
     unused: Any = None
     claude = ClaudeApi("http://claude", lambda: "key", transport=httpx2.MockTransport(batches.handle))
     table = JobTable(Table(dynamo, "table"))
-    return Services(JobSettings("table"), table, unused, Queues(sqs), unused, claude, lambda: NOW + 60)
+    return Services(JobSettings("table"), table, unused, Sqs(sqs), unused, claude, lambda: NOW + 60)

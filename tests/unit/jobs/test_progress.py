@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.aws.table import Table
+from sluice.aws.dynamodb import Table
 from sluice.jobs.model import JobStatus, Outcome, Plan, Shard, ShardStatus
 from sluice.jobs.progress import average_batch_seconds, progress_of, record_durations
 from tests.stack import moto_table

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.claude.api import Batch
-from sluice.jobs.batches.reconcile import candidates_among, holds_nonce, trusted_at
+from sluice.claude.batches import MessageBatch
+from sluice.jobs.submit.reconcile import candidates_among, holds_nonce, trusted_at
 from tests.unit.jobs.samples import NOW, a_shard
 
 NONCE = "sluice-0-0-0123456789abcdef0123456789abcdef"
@@ -66,7 +66,9 @@ def test_an_answer_that_speaks_of_the_nonce_is_not_taken_for_it(text: str) -> No
 
 
 def test_only_batches_of_the_same_size_that_nobody_owns_are_candidates() -> None:
-    batches = [Batch(f"msgbatch_{number}", "ended", NOW, count) for number, count in enumerate((10, 11, 10, 9, 10))]
+    batches = [
+        MessageBatch(f"msgbatch_{number}", "ended", NOW, count) for number, count in enumerate((10, 11, 10, 9, 10))
+    ]
 
     assert candidates_among(batches, 10, {"msgbatch_2"}.__contains__) == ("msgbatch_0", "msgbatch_4")
 

@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sluice.jobs.collection.accounts import Lengths
-from sluice.jobs.collection.parts import WaveStats
-from sluice.jobs.collection.settle import Example
-from sluice.jobs.finishing.books import Books, Wave
-from sluice.jobs.finishing.report import write_report
-from sluice.jobs.finishing.summary import Account, BatchTime, add_up, batch_times, write_summary
-from sluice.jobs.manifest import Manifest
+from sluice.jobs.collect.decide import Example
+from sluice.jobs.collect.usage import LengthHistograms
+from sluice.jobs.collect.write import WaveStats
+from sluice.jobs.finish.report import write_report
+from sluice.jobs.finish.summary import BatchTime, JobSummary, add_up, batch_times, write_summary
+from sluice.jobs.finish.totals import Totals, WaveTotals
 from sluice.jobs.model import JobStatus, Tally, Tokens
+from sluice.jobs.storage import Manifest
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
 VOID = {"meta", "link", "br", "line", "rect"}
@@ -48,20 +48,20 @@ class Page(HTMLParser):
             self.text += data
 
 
-def account(**changes: object) -> Account:
+def account(**changes: object) -> JobSummary:
     tally = Tally(20, 15, 3, 2, cost=1.5, waves=2, errors={"api_error": 1, "invalid_request_error": 2})
-    waves = {0: Wave(1, 18, 14, 2, 2), 1: Wave(1, 2, 1, 1, 0)}
-    whole = Account(
+    waves = {0: WaveTotals(1, 18, 14, 2, 2), 1: WaveTotals(1, 2, 1, 1, 0)}
+    whole = JobSummary(
         job=a_job(started_at=NOW + 10),
         status=JobStatus.FINISHED_WITH_ERRORS,
         finished_at=NOW + 100,
-        books=Books(tally, {"claude-haiku-5-5": Tokens(1000, 500, 20, 30, 1.5)}, waves, ()),
+        totals=Totals(tally, {"claude-haiku-5-5": Tokens(1000, 500, 20, 30, 1.5)}, waves, ()),
         manifest=Manifest((), {"not JSON": 2}, ("The file is not UTF-8.",)),
         prices_date="2026-11-20",
         batch_ids=("batch-1", "batch-2"),
         batch_times=(BatchTime(50.0, 18),),
         collected_at=NOW + 90,
-        lengths=Lengths({4: 10}, {5: 15}),
+        lengths=LengthHistograms({4: 10}, {5: 15}),
         examples={"api_error": [Example("row-1", "It <script>alert(1)</script> failed & fell")]},
         files={"results": "s3://outbox/job/results.jsonl"},
     )
@@ -103,21 +103,23 @@ def test_what_others_wrote_is_escaped() -> None:
 
 def test_a_clean_job_has_a_page_without_what_went_wrong() -> None:
     tally = Tally(3, 3, 0, 0, cost=0.1, waves=1)
-    books = Books(tally, {"m": Tokens(3, 3, cost=0.1)}, {0: Wave(1, 3, 3, 0, 0)}, ())
-    text = Page(write_report(account(status=JobStatus.FINISHED, books=books, manifest=Manifest(), examples={}))).text
+    totals = Totals(tally, {"m": Tokens(3, 3, cost=0.1)}, {0: WaveTotals(1, 3, 3, 0, 0)}, ())
+    text = Page(write_report(account(status=JobStatus.FINISHED, totals=totals, manifest=Manifest(), examples={}))).text
     assert "What to do next" not in text
     assert "Waves" not in text
 
 
 def test_books_that_do_not_balance_are_shown() -> None:
-    books = replace(account().books, problems=("The file has 21 lines.",))
-    assert "The file has 21 lines." in Page(write_report(account(books=books))).text
+    totals = replace(account().totals, problems=("The file has 21 lines.",))
+    assert "The file has 21 lines." in Page(write_report(account(totals=totals))).text
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status.final and status is not JobStatus.FAILED])
 def test_a_job_of_which_nothing_ran_has_a_page(status: JobStatus) -> None:
-    books = Books(Tally(2, 0, 0, 2), {}, {}, ())
-    empty = account(status=status, books=books, batch_ids=(), batch_times=(), lengths=Lengths(), collected_at=None)
+    totals = Totals(Tally(2, 0, 0, 2), {}, {}, ())
+    empty = account(
+        status=status, totals=totals, batch_ids=(), batch_times=(), lengths=LengthHistograms(), collected_at=None
+    )
     assert Page(write_report(empty)).open == []
 
 
@@ -132,9 +134,11 @@ def test_the_summary_has_the_books_and_the_times() -> None:
 
 
 def test_examples_of_all_waves_are_few() -> None:
-    stats = WaveStats(Lengths({1: 1}, {2: 1}), {"api_error": [Example(str(number), "x") for number in range(2)]})
+    stats = WaveStats(
+        LengthHistograms({1: 1}, {2: 1}), {"api_error": [Example(str(number), "x") for number in range(2)]}
+    )
     lengths, examples = add_up([stats] * 3)
-    assert lengths == Lengths({1: 3}, {2: 3})
+    assert lengths == LengthHistograms({1: 3}, {2: 3})
     assert len(examples["api_error"]) == 3
 
 

@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.collection.results import (
-    ResultsUnreadable,
-    error_line,
-    errored_result,
-    raw_result,
-    read_blocks,
-    with_custom_id,
-)
+from sluice.jobs.results import ResultsUnreadable, error_line, errored_result, raw_result, read_blocks, with_custom_id
 
 SUCCEEDED = b'{"custom_id":"a","result":{"type":"succeeded","message":{"model":"m","stop_reason":"end_turn"}}}'
 EXPIRED = b'{"custom_id":"b","result":{"type":"expired"}}'

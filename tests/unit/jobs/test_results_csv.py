@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.finishing.results_csv import Outputs, table_text
-from sluice.jobs.inputs.rows import Table
+from sluice.jobs.finish.results_csv import Outputs, table_text
+from sluice.jobs.formats.csv import CsvFile
 
 
 def answer(custom_id: str, text: str, output: int = 5) -> bytes:
@@ -33,7 +33,7 @@ def outputs(
 
 
 def rows(text: bytes, given: Outputs, properties: Sequence[str] = (), column: str = "answer") -> list[list[str]]:
-    table = Table([text])
+    table = CsvFile([text])
     written = "".join(table_text(table, given, column, properties))
     assert written.startswith("\ufeff")
     return list(csv.reader(io.StringIO(written[1:], newline=""), delimiter=table.delimiter))

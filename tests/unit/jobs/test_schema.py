@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.folder import FolderSettings
-from sluice.jobs.inputs.lines import GoodLine, LineRules
-from sluice.jobs.inputs.prompts import PromptWriter
-from sluice.jobs.inputs.request import Defaults
-from sluice.jobs.inputs.schema import close_objects
-from sluice.jobs.pinned import lay_over
+from sluice.jobs.folder_settings import FolderSettings
+from sluice.jobs.formats.check import GoodLine, LineRules
+from sluice.jobs.formats.prompts import PromptWriter
+from sluice.jobs.formats.request_line import Defaults
+from sluice.jobs.job_settings import merge_settings
+from sluice.jobs.schema import close_objects
 from sluice.jobs.settings import JobSettings
 
 TEXT = {"type": "string"}
@@ -72,8 +72,8 @@ def test_what_is_no_schema_is_refused_where_it_is(other: object) -> None:
 
 
 def test_a_request_asks_for_closed_objects() -> None:
-    pinned = lay_over(JobSettings("t", default_model="m"), FolderSettings(schema=OPEN), None, shipped_prices())
-    writer = PromptWriter(pinned, LineRules(Defaults(), 1_000, lambda model, max_tokens: None))
+    effective = merge_settings(JobSettings("t", default_model="m"), FolderSettings(schema=OPEN), None, shipped_prices())
+    writer = PromptWriter(effective, LineRules(Defaults(), 1_000, lambda model, max_tokens: None))
     request = writer.write(1, "a", "Hi", "Hi")
     assert isinstance(request, GoodLine)
     assert json.loads(request.text)["params"]["output_config"]["format"]["schema"] == CLOSED

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.errors import SluiceError
-from sluice.jobs.sources.shard_requests import lines_of_ids, read_request, wanted_lines, with_max_tokens
+from sluice.jobs.requests import lines_of_ids, read_request, wanted_lines, with_max_tokens
 
 
 @settings(max_examples=60)

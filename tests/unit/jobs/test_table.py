@@ -164,15 +164,15 @@ def test_a_running_job_cannot_be_closed(table: JobTable) -> None:
 
 def test_nudges_count_until_the_job_moves(table: JobTable) -> None:
     job = running_job(table)
-    job = table.nudge(job, NOW + 10)
+    job = table.record_resend(job, NOW + 10)
     with pytest.raises(ConditionFailed):
-        table.nudge(a_job(), NOW + 11)
-    job = table.nudge(job, NOW + 20)
-    assert job.nudges == 2
+        table.record_resend(a_job(), NOW + 11)
+    job = table.record_resend(job, NOW + 20)
+    assert job.resends == 2
 
     job = table.release(table.hold(job, HOLD, NOW + 30), NOW + 31)
 
-    assert table.nudge(job, NOW + 40).nudges == 1
+    assert table.record_resend(job, NOW + 40).resends == 1
 
 
 def test_shards_that_are_there_are_left_as_they_are(table: JobTable) -> None:
@@ -198,7 +198,7 @@ LATE: list[Callable[[JobTable, Shard], object]] = [
     lambda table, shard: table.record_batch(shard, "msgbatch_late", NOW),
     lambda table, shard: table.end_call(shard, NOW),
     lambda table, shard: table.begin_adoption(shard, ["msgbatch_late"], NOW),
-    lambda table, shard: table.refute(shard, "msgbatch_late", NOW),
+    lambda table, shard: table.rule_out(shard, "msgbatch_late", NOW),
 ]
 
 
@@ -231,12 +231,12 @@ def test_a_batch_belongs_to_one_shard(table: JobTable) -> None:
 def test_candidates_and_what_is_refuted_are_forgotten_with_the_intent(table: JobTable) -> None:
     running_job(table)
     shard = table.begin_adoption(table.begin_submission(a_shard(), NOW, 60), ["msgbatch_1", "msgbatch_2"], NOW)
-    shard = table.refute(shard, "msgbatch_1", NOW)
-    assert (shard.status, shard.refuted) == (ShardStatus.ADOPTING, ("msgbatch_1",))
+    shard = table.rule_out(shard, "msgbatch_1", NOW)
+    assert (shard.status, shard.ruled_out) == (ShardStatus.ADOPTING, ("msgbatch_1",))
 
     shard = table.give_back(shard, NOW, NOW + 5)
 
-    assert (shard.candidates, shard.refuted, shard.intent_at, shard.not_before) == ((), (), None, NOW + 5)
+    assert (shard.candidates, shard.ruled_out, shard.intent_at, shard.not_before) == ((), (), None, NOW + 5)
 
 
 def test_the_last_shard_collected_leaves_none_open(table: JobTable) -> None:
@@ -306,7 +306,7 @@ class ActorsWithOldNews(RuleBasedStateMachine):
             case "adopt":
                 self.table.begin_adoption(shard, [batch_id], self.now)
             case "refute":
-                self.table.refute(shard, batch_id, self.now)
+                self.table.rule_out(shard, batch_id, self.now)
             case "record":
                 self.table.record_batch(shard, batch_id, self.now)
                 key = f"{shard.ref.shard}-{shard.ref.wave}"

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulator.answers import Answer, Cut, EventBody, Stall, Step, broken, dribbled, error_answer, grouped
-from local.simulator.errors import ApiError
-from local.simulator.faults import Break
+from simulator.answers import Answer, Cut, EventBody, Stall, Step, broken, dribbled, error_answer, grouped
+from simulator.errors import ApiError
+from simulator.faults import Break
 
 UNITS = [b"one\n", b"two\n", b"three\n"]
 

@@ -3,17 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from local.simulator.batches import (
-    LIFETIME_SECONDS,
-    RESULTS_SECONDS,
-    Batch,
-    Outcomes,
-    RequestCounts,
-    cancel,
-    check_deletable,
-)
-from local.simulator.errors import ApiError
-from local.simulator.faults import Hide
+from simulator.batches import LIFETIME_SECONDS, RESULTS_SECONDS, Batch, Outcomes, RequestCounts, cancel, check_deletable
+from simulator.errors import ApiError
+from simulator.faults import Hide
 
 BATCH = Batch(
     id="msgbatch_1",

@@ -1,6 +1,6 @@
 import pytest
 
-from local.simulator.clock import Clock, timestamp
+from simulator.clock import Clock, timestamp
 
 
 def test_a_frozen_clock_moves_only_by_hand() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.simulator.connection import TRANSPORT, Call, ClientLeft
+from simulator.connection import TRANSPORT, Call, ClientLeft
 
 
 class _Broken:

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from local.simulator.errors import MESSAGE_OF_TYPE, TYPE_OF_STATUS, ApiError, error_body
-from local.simulator.identifiers import identifier
-from local.simulator.ratelimits import REQUESTS_PER_MINUTE, RateLimits
+from simulator.errors import MESSAGE_OF_TYPE, TYPE_OF_STATUS, ApiError, error_body
+from simulator.identifiers import identifier
+from simulator.ratelimits import REQUESTS_PER_MINUTE, RateLimits
 
 
 def test_an_error_has_the_shape_of_the_api() -> None:

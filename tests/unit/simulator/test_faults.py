@@ -1,14 +1,5 @@
-from local.simulator.faults import (
-    NO_FAULTS,
-    Delay,
-    Fault,
-    Refuse,
-    Result,
-    faults_of_call,
-    result_entries,
-    result_of_request,
-)
-from local.simulator.rules import Match, RuleBook, Subject
+from simulator.faults import NO_FAULTS, Delay, Fault, Refuse, Result, faults_of_call, result_entries, result_of_request
+from simulator.rules import Match, RuleBook, Subject
 
 CALL = Subject(operation="messages", method="POST", path="/v1/messages")
 

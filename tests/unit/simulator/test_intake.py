@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulator import intake as intake_module
-from local.simulator.errors import ApiError
-from local.simulator.intake import Intake, read_block
+from simulator import intake as intake_module
+from simulator.errors import ApiError
+from simulator.intake import Intake, read_block
 
 PARAMS = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": 'a },{"custom_id": b ]} \\" é'}]}
 

@@ -1,6 +1,6 @@
 import json
 
-from local.simulator.models import CATALOGUE, describe, encode_page, find_model
+from simulator.models import CATALOGUE, describe, encode_page, find_model
 
 
 def test_a_model_is_found_by_id_and_by_alias() -> None:

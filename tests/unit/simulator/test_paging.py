@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulator.errors import ApiError
-from local.simulator.paging import PageRequest, read_page_request, select_page
+from simulator.errors import ApiError
+from simulator.paging import PageRequest, read_page_request, select_page
 
 IDS = [f"id{number}" for number in range(10)]
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from local.simulator.errors import ApiError
-from local.simulator.params import read_message, read_tokens
+from simulator.errors import ApiError
+from simulator.params import read_message, read_tokens
 
 OLD, NEW = "2023-06-01", "2026-10-21"
 TURN = {"role": "user", "content": "Hello"}

@@ -1,8 +1,8 @@
 import json
 
-from local.simulator.messages import Usage
-from local.simulator.params import TokenParams, read_tokens
-from local.simulator.prompt_cache import PromptCache, marked_prefix
+from simulator.messages import Usage
+from simulator.params import TokenParams, read_tokens
+from simulator.prompt_cache import PromptCache, marked_prefix
 
 LONG = "word " * 2_000
 

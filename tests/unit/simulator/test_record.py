@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from local.simulator import record
-from local.simulator.record import Exchange, Journal, key_digest, public_headers
+from simulator import record
+from simulator.record import Exchange, Journal, key_digest, public_headers
 
 
 def call(journal: Journal, **changes: Any) -> Exchange:

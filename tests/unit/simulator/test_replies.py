@@ -4,11 +4,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulator.messages import Message, TextBlock, ThinkingBlock, ToolUseBlock
-from local.simulator.params import read_message
-from local.simulator.prompt_cache import PromptCache
-from local.simulator.replies import PLAIN, Reply, ReplyRule, compose, reply_to
-from local.simulator.rules import Entry, Match, Subject
+from simulator.messages import Message, TextBlock, ThinkingBlock, ToolUseBlock
+from simulator.params import read_message
+from simulator.prompt_cache import PromptCache
+from simulator.replies import PLAIN, Reply, ReplyRule, compose, reply_to
+from simulator.rules import Entry, Match, Subject
 
 TOOL = {
     "name": "get_weather",

@@ -1,4 +1,4 @@
-from local.simulator.rules import Entry, Match, Rule, RuleBook, Subject, matches
+from simulator.rules import Entry, Match, Rule, RuleBook, Subject, matches
 
 CALL = Subject(
     operation="messages",

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from local.simulator import store as store_module
-from local.simulator.batches import LIFETIME_SECONDS, Batch, cancel
-from local.simulator.clock import Clock
-from local.simulator.errors import ApiError
-from local.simulator.faults import Fault, Result, result_entries
-from local.simulator.intake import Intake
-from local.simulator.rules import Match, RuleBook
-from local.simulator.store import BatchStore
+from simulator import store as store_module
+from simulator.batches import LIFETIME_SECONDS, Batch, cancel
+from simulator.clock import Clock
+from simulator.errors import ApiError
+from simulator.faults import Fault, Result, result_entries
+from simulator.intake import Intake
+from simulator.rules import Match, RuleBook
+from simulator.store import BatchStore
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import json
 
-from local.simulator.messages import CharLocation, Message, TextBlock, ThinkingBlock, ToolUseBlock, Usage
-from local.simulator.replies import PLAIN, Reply
-from local.simulator.stream import PING, error_event, events
+from simulator.messages import CharLocation, Message, TextBlock, ThinkingBlock, ToolUseBlock, Usage
+from simulator.replies import PLAIN, Reply
+from simulator.stream import PING, error_event, events
 
 CITATION = CharLocation("The sea", 0, "Seas", 0, 7)
 MESSAGE = Message(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.simulator.structured import value_for
+from simulator.structured import value_for
 
 WORDS = ("the", "sea", "is", "wide")
 TYPES: dict[str, type] = {"string": str, "integer": int, "number": int, "boolean": bool, "null": type(None)}

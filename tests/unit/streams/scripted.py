@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sluice.access.guard import AuthMode, Guard
-from sluice.access.register import Register
-from sluice.aws.table import Table
-from sluice.claude.secret import ClaudeKey
-from sluice.streams.accounts import Accounts, Report
-from sluice.streams.clocks import Deadline
+from sluice.access.store import KeyStore
+from sluice.aws.dynamodb import Table
+from sluice.claude.key import ClaudeKey
+from sluice.streams.call_log import CallLog, CallReport
+from sluice.streams.connect import Connector
 from sluice.streams.door import Door
-from sluice.streams.follower import Follower
-from sluice.streams.keeper import Rhythm
-from sluice.streams.keeping import Keeping
-from sluice.streams.kept import Continuing
 from sluice.streams.messages import Messages
-from sluice.streams.opening import Opener
 from sluice.streams.response import Response
+from sluice.streams.resumable.log_reader import LogReader
+from sluice.streams.resumable.log_writer import LogSchedule
+from sluice.streams.resumable.relay import Continuations
+from sluice.streams.resumable.service import ResumableStreams
+from sluice.streams.resumable.table import StreamTable
 from sluice.streams.settings import StreamSettings
-from sluice.streams.table import StreamTable
-from sluice.streams.upstream import Answer, Upstream
+from sluice.streams.timeouts import Deadline
+from sluice.streams.upstream import Upstream, UpstreamResponse
 
 PARAMS = {"model": "m", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
-RHYTHM = Rhythm(flush=0.01, beat=0.02, alive=30.0)
+RHYTHM = LogSchedule(flush=0.01, beat=0.02, alive=30.0)
 
 
 def frame(name: str, **fields: Any) -> bytes:
@@ -76,11 +76,13 @@ class ScriptedClaude:
     targets: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float
+    ) -> UpstreamResponse:
         self.before()
         self.targets.append(target)
         self.bodies.append(body)
-        return cast(Answer, ScriptedAnswer(*self.pieces))
+        return cast(UpstreamResponse, ScriptedAnswer(*self.pieces))
 
 
 class Secrets:
@@ -108,14 +110,16 @@ class ScriptedDoor:
         return StreamTable(self.table, 3600)
 
     def build(self) -> Door:
-        guard = Guard(self.auth_mode, Register(self.table))
-        opener = self.opener()
-        accounts = Accounts(guard, lambda line: self.lines.append(json.loads(line)), "stack")
-        keeping = Keeping(self.settings, self.streams, opener, accounts, RHYTHM)
-        return Door(self.settings, guard, Messages(self.settings, opener, guard, accounts, keeping), keeping, accounts)
+        guard = Guard(self.auth_mode, KeyStore(self.table))
+        connector = self.connector()
+        call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack")
+        resumable = ResumableStreams(self.settings, self.streams, connector, call_log, RHYTHM)
+        return Door(
+            self.settings, guard, Messages(self.settings, connector, guard, call_log, resumable), resumable, call_log
+        )
 
-    def opener(self) -> Opener:
-        return Opener(cast(Upstream, self.claude), ClaudeKey(Secrets(), "s"), 0.0)
+    def connector(self) -> Connector:
+        return Connector(cast(Upstream, self.claude), ClaudeKey(Secrets(), "s"), 0.0)
 
     def call(self, method: str = "POST", path: str = "/v1/messages", **event: Any) -> tuple[Response, bytes]:
         """Make a call and read its answer to the end; ``event`` replaces what stands in the event."""
@@ -126,13 +130,13 @@ class ScriptedDoor:
         getattr(response.body, "close", lambda: None)()
         return response, data
 
-    def follow(self, stream_id: str, after: int = 0) -> tuple[bytes, Report]:
+    def follow(self, stream_id: str, after: int = 0) -> tuple[bytes, CallReport]:
         """Read a stream that is kept to its end, from ``after`` on."""
         state = self.streams.find(stream_id)
         assert state is not None
-        report = Report("request-2", status=200)
-        continuing = Continuing(self.settings, self.streams, self.opener(), Deadline(time.monotonic() + 60))
-        follower = Follower(continuing, state, after, report, lambda: None, RHYTHM)
-        data = b"".join(follower.chunks())
-        follower.end()
+        report = CallReport("request-2", status=200)
+        continuations = Continuations(self.settings, self.streams, self.connector(), Deadline(time.monotonic() + 60))
+        log_reader = LogReader(continuations, state, after, report, lambda: None, RHYTHM)
+        data = b"".join(log_reader.chunks())
+        log_reader.end()
         return data, report

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sluice.aws.table import Table
+from sluice.aws.dynamodb import Table
 from sluice.errors import AwsUnavailable, ConditionFailed
-from sluice.streams.table import LogEntry, StreamState, StreamTable
+from sluice.streams.resumable.table import LogEntry, StreamState, StreamTable
 from tests.unit.streams.scripted import DELTA, ScriptedDoor
-from tests.unit.streams.test_follower import NAME, TEXT, leave, read, status_of
+from tests.unit.streams.test_log_reader import NAME, TEXT, leave, read, status_of
 
 AFTER = len(TEXT)
 

@@ -10,8 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude.events import Event, parse_frame
-from sluice.streams.continuation import Partial, Splice, continued_mark, ending_frames, last_event, last_id
-from sluice.streams.faults import StreamCut
+from sluice.streams.errors import StreamCut
+from sluice.streams.resumable.continuation import (
+    PartialAnswer,
+    Splice,
+    continued_mark,
+    ending_frames,
+    last_event,
+    last_id,
+)
 
 PARAMS = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -60,7 +67,7 @@ def assemble(frames: list[bytes]) -> list[tuple[str, str]]:
 
 
 def join(before: list[bytes], after: list[bytes]) -> list[bytes]:
-    splice = Splice(Partial.of_frames(before))
+    splice = Splice(PartialAnswer.of_frames(before))
     return before + [joined for each in after for joined in splice.join([each])]
 
 
@@ -113,7 +120,7 @@ def test_what_is_no_block_passes_as_it_is() -> None:
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     unknown = b"event: message_weather\ndata: {}\n\n"
 
-    assert Splice(Partial(started=True)).join([ping, unknown, END[0]]) == [ping, unknown, END[0]]
+    assert Splice(PartialAnswer(started=True)).join([ping, unknown, END[0]]) == [ping, unknown, END[0]]
 
 
 KINDS = st.sampled_from(["text", "thinking"])
@@ -143,7 +150,7 @@ def test_two_parts_make_one_answer_wherever_it_was_cut(
 
 def test_the_rest_is_asked_for_by_a_user_who_quotes_the_end() -> None:
     text = "".join(f"sentence {number}. " for number in range(100))
-    partial = Partial.of_frames([START, *block(0, "text", text, complete=False)])
+    partial = PartialAnswer.of_frames([START, *block(0, "text", text, complete=False)])
 
     turns = partial.continued_params(PARAMS)["messages"]
 
@@ -156,7 +163,7 @@ def test_the_rest_is_asked_for_by_a_user_who_quotes_the_end() -> None:
 
 @pytest.mark.parametrize("before", [[], [START], [START, *block(0, "text", "  \n", complete=False)]])
 def test_where_there_is_no_text_yet_the_same_is_asked_again(before: list[bytes]) -> None:
-    partial = Partial.of_frames(before)
+    partial = PartialAnswer.of_frames(before)
 
     partial.check_continuable()
     assert partial.continued_params(PARAMS) == PARAMS
@@ -174,28 +181,30 @@ def test_where_there_is_no_text_yet_the_same_is_asked_again(before: list[bytes])
 )
 def test_thinking_and_tool_use_are_not_made_up(before: list[bytes]) -> None:
     with pytest.raises(StreamCut) as cut:
-        Partial.of_frames([START, *before]).check_continuable()
+        PartialAnswer.of_frames([START, *before]).check_continuable()
 
     assert cut.value.code == "not_continuable"
     assert not cut.value.retryable
 
 
 def test_text_behind_complete_thinking_can_be_taken_up() -> None:
-    Partial.of_frames([START, *block(0, "thinking", "Hm"), *block(1, "text", "So", complete=False)]).check_continuable()
+    PartialAnswer.of_frames(
+        [START, *block(0, "thinking", "Hm"), *block(1, "text", "So", complete=False)]
+    ).check_continuable()
 
 
 def test_an_answer_that_lacks_only_its_last_event_gets_it() -> None:
-    partial = Partial.of_frames([START, *block(0, "text", "All"), END[0]])
+    partial = PartialAnswer.of_frames([START, *block(0, "text", "All"), END[0]])
 
     assert [event.name for event in read(ending_frames(partial))] == ["message_stop"]
-    assert ending_frames(Partial()) == []
+    assert ending_frames(PartialAnswer()) == []
 
 
 def test_a_mark_and_ids_in_the_log_change_nothing() -> None:
     frames = [START, *block(0, "text", "One", complete=False), continued_mark("s", 3, "stalled")]
     numbered = [b"id: %d\n%b" % (number, each) for number, each in enumerate(frames)]
 
-    assert Partial.of_frames(numbered).text == "One"
+    assert PartialAnswer.of_frames(numbered).text == "One"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sluice.aws.light import ServiceError
-from sluice.aws.table import Table
-from sluice.streams import keeper, messages
+from sluice.aws.dynamodb import Table
+from sluice.aws.stdlib_client import ServiceError
+from sluice.streams import messages
 from sluice.streams.encoding import EventEncoder
+from sluice.streams.resumable import log_writer
 from sluice.streams.settings import StreamSettings
 from tests.unit.streams.scripted import DELTA, START, STOP, ScriptedClaude, ScriptedDoor, frame
 
@@ -84,13 +85,13 @@ def test_a_defect_in_the_middle_of_a_kept_stream_is_a_typed_error_that_is_kept(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = ScriptedDoor(table)
-    append, seen = keeper.Keeper.append, []
+    append, seen = log_writer.LogWriter.append, []
 
-    def break_at_the_second(self: keeper.Keeper, frames: Any) -> bytes:
+    def break_at_the_second(self: log_writer.LogWriter, frames: Any) -> bytes:
         seen.append(frames)
         return append(self, frames) if len(seen) != 2 else break_with_quote()
 
-    monkeypatch.setattr(keeper.Keeper, "append", break_at_the_second)
+    monkeypatch.setattr(log_writer.LogWriter, "append", break_at_the_second)
 
     response, data = door.call(headers={"sluice-keep": "true"})
 

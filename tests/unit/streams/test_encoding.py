@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from sluice.http.errors import error_body
 from sluice.streams.encoding import TextEncoder, whole_characters
-from sluice.streams.faults import StreamCut, error_body
+from sluice.streams.errors import StreamCut
 
 FOX = "\N{FOX FACE}"
 HALVES = ("\ud83e", "\udd8a")

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from sluice.streams.faults import CutCode
+from sluice.streams.errors import CutCode
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "streaming.md").read_text()
 

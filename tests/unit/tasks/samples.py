@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sluice.tasks.answers import Answer
+from sluice.tasks.answer import Answer
 from sluice.tasks.task import Task
 
 QUEUED = Task(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sluice.tasks.answers import Answer
+from sluice.tasks.answer import Answer
 
 from .samples import answer
 

@@ -22,18 +22,18 @@ from hypothesis.stateful import (
 from moto import mock_aws
 
 from sluice.access.guard import Caller, Guard
-from sluice.access.register import Register
-from sluice.aws.table import Table
-from sluice.errors import Conflict, PassingFailure, PermanentFailure
+from sluice.access.store import KeyStore
+from sluice.aws.dynamodb import Table
+from sluice.errors import Conflict, PermanentError, TransientError
 from sluice.incidents import Incidents
-from sluice.tasks.addresses import AddressPolicy, Endpoint
-from sluice.tasks.answers import Answer
-from sluice.tasks.breaker import Breakers
-from sluice.tasks.courier import Courier
-from sluice.tasks.door import TaskDoor
-from sluice.tasks.posting import Reply
+from sluice.tasks.answer import Answer
+from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint
+from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
+from sluice.tasks.callbacks.client import Reply
+from sluice.tasks.callbacks.deliver import CallbackDelivery
+from sluice.tasks.callbacks.signatures import WebhookSecrets
+from sluice.tasks.service import TaskService
 from sluice.tasks.settings import TaskSettings
-from sluice.tasks.signatures import WebhookSecrets
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
 from sluice.tasks.worker import Worker
@@ -62,7 +62,7 @@ class World:
         self.asked: list[str] = []
         self.answers: list[str] = []
         self.calls: list[tuple[str, str]] = []
-        self.fate = "well"
+        self.kind = "well"
 
     def clock(self) -> float:
         return self.now
@@ -77,31 +77,31 @@ class World:
     def ask(self, params: Mapping[str, Any], _headers: Mapping[str, str], _seconds: float) -> Answer:
         prompt = params["messages"][0]["content"]
         self.asked.append(prompt)
-        if self.fate == "dies before":
+        if self.kind == "dies before":
             raise Death
-        if self.fate == "passing":
-            raise PassingFailure("overloaded", error_type="overloaded_error")
-        if self.fate == "permanent":
-            raise PermanentFailure("no", error_type="invalid_request_error")
+        if self.kind == "transient":
+            raise TransientError("overloaded", error_type="overloaded_error")
+        if self.kind == "permanent":
+            raise PermanentError("no", error_type="invalid_request_error")
         self.answers.append(prompt)
-        if self.fate == "dies after":
+        if self.kind == "dies after":
             raise Death
         return Answer.of_message({"model": "claude-haiku-5-5", "content": [{"type": "text", "text": prompt}]}, None)
 
     # The receiver
 
     def post(self, _endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Reply:
-        if self.fate == "dies before":
+        if self.kind == "dies before":
             raise Death
-        if self.fate in ("passing", "permanent"):
+        if self.kind in ("transient", "permanent"):
             return Reply(500, None)
         self.calls.append((headers["webhook-id"], json.loads(body)["data"]["status"]))
-        if self.fate == "dies after":
+        if self.kind == "dies after":
             raise Death
         return Reply(200, None)
 
 
-FATES = st.sampled_from(["well", "well", "well", "passing", "permanent", "dies before", "dies after"])
+FATES = st.sampled_from(["well", "well", "well", "transient", "permanent", "dies before", "dies after"])
 
 
 class Tasks(RuleBasedStateMachine):
@@ -123,14 +123,14 @@ class Tasks(RuleBasedStateMachine):
         self.deaths = self.callback_deaths = 0
         random, incidents = Random(seed), Incidents(table, world.clock)
         secrets = WebhookSecrets.parse('{"current": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}')
-        documents: Any = InMemory()
-        guard = Guard("iam", Register(table), world.clock)
-        self.door = TaskDoor(settings, self.table, documents, anything, guard, world.clock)
+        payloads: Any = InMemory()
+        guard = Guard("iam", KeyStore(table), world.clock)
+        self.door = TaskService(settings, self.table, payloads, anything, guard, world.clock)
         self.worker = Worker(
-            settings, self.table, documents, anything, anything, incidents, anything, world.clock, random
+            settings, self.table, payloads, anything, anything, incidents, anything, world.clock, random
         )
-        self.courier = Courier(
-            settings, self.table, documents, anything, anything, Breakers(table, world.clock, random), anything,
+        self.callback_delivery = CallbackDelivery(
+            settings, self.table, payloads, anything, anything, CircuitBreakers(table, world.clock, random), anything,
             lambda: secrets, world.clock, random,
         )  # fmt: skip
 
@@ -144,16 +144,16 @@ class Tasks(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
 
-    @rule(queue=st.sampled_from(["task", "callback"]), number=st.integers(0, 9), fate=FATES, twice=st.booleans())
-    def deliver(self, queue: str, number: int, fate: str, twice: bool) -> None:
+    @rule(queue=st.sampled_from(["task", "callback"]), number=st.integers(0, 9), kind=FATES, twice=st.booleans())
+    def deliver(self, queue: str, number: int, kind: str, twice: bool) -> None:
         """Deliver one of the messages that are due; one whose worker dies, or that comes twice, stays."""
         due = [message for message in self.world.messages[queue] if message[0] <= self.world.now]
         if not due:
             return
         message = due[number % len(due)]
-        self.world.fate = fate
+        self.world.kind = kind
         try:
-            (self.worker.run if queue == "task" else self.courier.deliver)(message[1], 60.0)
+            (self.worker.run if queue == "task" else self.callback_delivery.deliver)(message[1], 60.0)
         except Death:
             self.deaths += queue == "task"
             self.callback_deaths += queue == "callback"

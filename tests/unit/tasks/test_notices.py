@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluice.aws.topic import MAX_MESSAGE_BYTES
+from sluice.notify.notice import MAX_MESSAGE_BYTES
 from sluice.tasks.notices import event_document, incident_notice, task_notice
 
 from .samples import DONE, QUEUED, answer
@@ -27,11 +27,11 @@ def test_an_answer_that_is_too_large_is_left_to_the_status_url() -> None:
     assert data["status_url"] == QUEUED.status_url
 
 
-@pytest.mark.parametrize("letter", ["x", "я", "漢", "🌊", '"', "\n"])
-def test_an_answer_of_any_letters_is_told_on_the_topic_up_to_what_sns_takes(letter: str) -> None:
+@pytest.mark.parametrize("queue_message", ["x", "я", "漢", "🌊", '"', "\n"])
+def test_an_answer_of_any_letters_is_told_on_the_topic_up_to_what_sns_takes(queue_message: str) -> None:
     left_out = []
     for length in range(1000, 41_000, 2000):
-        notice = task_notice(TOLD, answer(letter * length))
+        notice = task_notice(TOLD, answer(queue_message * length))
         assert len(notice.message().encode()) < MAX_MESSAGE_BYTES
         assert json.loads(notice.message())["default"] == notice.text
         left_out.append("answer_left_out" in notice.detail["data"])

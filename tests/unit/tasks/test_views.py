@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.tasks.views import event_view, iso_time, task_view
+from sluice.tasks.task import event_view, iso_time, task_view
 
 from .samples import DONE, QUEUED, answer
 

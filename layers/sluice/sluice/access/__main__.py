@@ -6,8 +6,8 @@ from typing import cast
 
 import boto3
 
-from sluice.access.console import main
-from sluice.aws.table import DynamoDbClient
+from sluice.access.cli import main
+from sluice.aws.dynamodb import DynamoDbClient
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], os.environ, cast(DynamoDbClient, boto3.client("dynamodb")), sys.stdout))

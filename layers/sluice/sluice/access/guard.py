@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sluice.access.keys import KeyText, parse_key
-from sluice.access.register import KeyRecord, KeyTerms, Register
-from sluice.access.spending import Spent, add_usage, month_of, read_usage, take_turn
+from sluice.access.store import KeyRecord, KeyStore, KeyTerms
+from sluice.access.usage import AnswerUsage, add_usage, month_of, read_usage, take_turn
 from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
 
-BELIEF_SECONDS = 60.0
-_MOST_REMEMBERED = 1000
+CACHE_SECONDS = 60.0
+_MOST_CACHED = 1000
 # One address may be wrong this often in a minute before it is told to wait, longer each time.
 _WRONG_KEYS = 10
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -41,7 +41,7 @@ class Caller:
 
 
 @dataclass(slots=True)
-class _Belief:
+class _Cached:
     value: Any
     until: float
 
@@ -49,12 +49,12 @@ class _Belief:
 class Guard:
     """Checks callers by ``mode``: ``iam`` (Lambda has checked the signature), or ``keys`` (we check the key)."""
 
-    def __init__(self, mode: AuthMode, register: Register, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, mode: AuthMode, register: KeyStore, clock: Callable[[], float] = time.time) -> None:
         self._mode = mode
-        self._register = register
+        self._key_store = register
         self._clock = clock
-        self._beliefs: dict[str, _Belief] = {}
-        self._wrong: dict[str, _Belief] = {}
+        self._cache: dict[str, _Cached] = {}
+        self._wrong: dict[str, _Cached] = {}
 
     def identify(self, headers: Mapping[str, str], request_context: Mapping[str, Any]) -> Caller:
         """Say who calls, from lower-cased headers and a Function URL event's ``requestContext``.
@@ -85,19 +85,19 @@ class Guard:
         if terms.budget is not None:
             self._check_budget(caller.key_id, terms, terms.budget, model)
         if terms.rate is not None:
-            wait = take_turn(self._register.table, caller.key_id, terms.rate, self._clock())
+            wait = take_turn(self._key_store.table, caller.key_id, terms.rate, self._clock())
             if wait is not None:
                 raise TooManyRequests(f"The key {terms.name!r} may make {terms.rate} requests a minute.", wait)
 
-    def account(self, caller: Caller, spent: Spent) -> None:
+    def account(self, caller: Caller, spent: AnswerUsage) -> None:
         """Add what an answer used to the month of its key."""
         if caller.key_id is None:
             return
-        usage = add_usage(self._register.table, caller.key_id, spent, self._clock())
-        self._believe(f"cost:{caller.key_id}:{usage.month}", usage.cost)
+        usage = add_usage(self._key_store.table, caller.key_id, spent, self._clock())
+        self._remember(f"cost:{caller.key_id}:{usage.month}", usage.cost)
 
     def _check_budget(self, key_id: str, terms: KeyTerms, budget: float, model: str | None) -> None:
-        from sluice.claude.prices import shipped_prices  # a cold start need not wait for the price list
+        from sluice.claude.prices import shipped_prices
 
         if model is not None and shipped_prices().find(model) is None:
             unpriced = f"and Sluice's own list has no price of {model!r} to hold against it"
@@ -109,34 +109,34 @@ class Guard:
         text = parse_key(sent)
         if text is None:
             return None
-        pepper: bytes | None = self._recall("pepper", self._register.pepper)
+        pepper: bytes | None = self._cached("pepper", self._key_store.pepper)
         if pepper is None or not text.is_sealed_with(pepper):
             return None
         return self._check(text)
 
     def _check(self, text: KeyText) -> KeyRecord | None:
-        record: KeyRecord | None = self._recall(f"key:{text.id}", lambda: self._register.find(text.id))
+        record: KeyRecord | None = self._cached(f"key:{text.id}", lambda: self._key_store.find(text.id))
         if record is None or not text.matches(record.hash) or record.revoked_at is not None:
             return None
         return record
 
     def _cost_so_far(self, key_id: str) -> float:
         month = month_of(self._clock())
-        cost: float = self._recall(
-            f"cost:{key_id}:{month}", lambda: read_usage(self._register.table, key_id, month).cost
+        cost: float = self._cached(
+            f"cost:{key_id}:{month}", lambda: read_usage(self._key_store.table, key_id, month).cost
         )
         return cost
 
-    def _recall(self, what: str, read: Callable[[], Any]) -> Any:
-        belief = self._beliefs.get(what)
-        if belief is None or belief.until <= self._clock():
-            return self._believe(what, read())
-        return belief.value
+    def _cached(self, what: str, read: Callable[[], Any]) -> Any:
+        cached = self._cache.get(what)
+        if cached is None or cached.until <= self._clock():
+            return self._remember(what, read())
+        return cached.value
 
-    def _believe(self, what: str, value: Any) -> Any:
-        _forget_oldest(self._beliefs)
-        self._beliefs.pop(what, None)
-        self._beliefs[what] = _Belief(value, self._clock() + BELIEF_SECONDS)
+    def _remember(self, what: str, value: Any) -> Any:
+        _forget_oldest(self._cache)
+        self._cache.pop(what, None)
+        self._cache[what] = _Cached(value, self._clock() + CACHE_SECONDS)
         return value
 
     def _count_wrong_key(self, source: str) -> None:
@@ -144,18 +144,18 @@ class Guard:
         seen = self._wrong.pop(source, None)
         _forget_oldest(self._wrong)
         if seen is None or seen.until <= now:
-            seen = _Belief(0, now + BELIEF_SECONDS)
+            seen = _Cached(0, now + CACHE_SECONDS)
         seen.value += 1
         self._wrong[source] = seen
         if seen.value > _WRONG_KEYS:
             doublings = min(seen.value - _WRONG_KEYS - 1, 8)
-            wait = min(BELIEF_SECONDS * 2**doublings, _LONGEST_WAIT_SECONDS)
+            wait = min(CACHE_SECONDS * 2**doublings, _LONGEST_WAIT_SECONDS)
             seen.until = now + wait
             raise TooManyRequests("Too many wrong keys have come from this address.", wait)
 
 
-def _forget_oldest(remembered: dict[str, _Belief]) -> None:
-    if len(remembered) >= _MOST_REMEMBERED:
+def _forget_oldest(remembered: dict[str, _Cached]) -> None:
+    if len(remembered) >= _MOST_CACHED:
         del remembered[next(iter(remembered))]
 
 

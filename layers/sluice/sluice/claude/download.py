@@ -9,7 +9,7 @@ from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urlsplit
 
-from sluice.errors import PassingFailure
+from sluice.errors import TransientError
 
 _MAX_REFUSAL_BYTES = 1 << 20
 
@@ -26,11 +26,11 @@ class Download:
         return self._response.getheader(name)
 
     def read_refusal(self) -> bytes:
-        """Read the body of an answer that is no download. Raises PassingFailure where it is cut."""
+        """Read the body of an answer that is no download. Raises TransientError where it is cut."""
         return self._read_chunk(_MAX_REFUSAL_BYTES)
 
     def chunks(self, chunk_bytes: int) -> Iterator[bytes]:
-        """Yield the body. Raises PassingFailure where it is cut."""
+        """Yield the body. Raises TransientError where it is cut."""
         while chunk := self._read_chunk(chunk_bytes):
             yield chunk
 
@@ -38,10 +38,10 @@ class Download:
         try:
             chunk = self._response.read(chunk_bytes)
         except (OSError, HTTPException) as error:
-            raise PassingFailure(f"An answer was cut ({type(error).__name__}).") from error
+            raise TransientError(f"An answer was cut ({type(error).__name__}).") from error
         # http.client takes an early end for the end of a body whose length it knows.
         if not chunk and self._response.length:
-            raise PassingFailure(f"An answer was cut: {self._response.length} bytes of it are missing.")
+            raise TransientError(f"An answer was cut: {self._response.length} bytes of it are missing.")
         return chunk
 
 
@@ -51,7 +51,7 @@ def open_download(
 ) -> Iterator[Download]:
     """Ask for a URL, on a connection of its own; redirects are not followed.
 
-    Raises PassingFailure where the server cannot be reached, or is silent for ``read_seconds``.
+    Raises TransientError where the server cannot be reached, or is silent for ``read_seconds``.
     """
     parts = urlsplit(url)
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, connect_seconds)
@@ -68,9 +68,9 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str], re
         connection.request("GET", target, headers=dict(headers))
         response = connection.getresponse()
     except (OSError, HTTPException) as error:
-        raise PassingFailure(f"Claude could not be reached ({type(error).__name__}).") from error
+        raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
     if _is_cut_in_its_head(response):
-        raise PassingFailure("An answer was cut before its body.")
+        raise TransientError("An answer was cut before its body.")
     return response
 
 

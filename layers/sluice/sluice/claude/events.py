@@ -1,8 +1,8 @@
 """The event stream of an answer, without I/O: bytes in, events out.
 
 A *frame* is one event as it stands on the wire, with the blank line that ends it (HTML: Server-sent events; Claude API:
-Streaming). ``FrameSplitter`` cuts frames out of bytes that arrive in any pieces; ``Progress`` looks at each frame just
-closely enough to know whether the answer moves, what it used, and whether it has ended.
+Streaming). ``FrameSplitter`` cuts frames out of bytes that arrive in any pieces; ``StreamProgress`` looks at each frame
+just closely enough to know whether the answer moves, what it used, and whether it has ended.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def parse_frame(frame: bytes) -> Event | None:
 
 
 @dataclass(slots=True)
-class Usage:
+class TokenCounts:
     """Tokens of one answer (Claude API: usage). Later values replace earlier ones: they are cumulative."""
 
     input_tokens: int = 0
@@ -132,7 +132,7 @@ class Usage:
                     setattr(self, name, reported[name])
 
 
-class Progress:
+class StreamProgress:
     """What a stream has shown so far: has it begun, does it move, has it ended, what did it use."""
 
     __slots__ = (
@@ -156,7 +156,7 @@ class Progress:
         self.stop_reason: str | None = None
         self.model: str | None = None
         self.error: dict[str, Any] | None = None
-        self.usage = Usage()
+        self.usage = TokenCounts()
 
     def see(self, frame: bytes) -> bool:
         """Take note of a frame; say whether it carries the answer forward. Raises NotAnEvent on what is no event."""

@@ -107,7 +107,7 @@ class Tally:
     """A job's books at its end. ``cost`` in US dollars, estimated; ``waves`` how often a request was sent at most.
 
     ``errors`` counts by error type, ``reasons`` rejected lines by what is wrong with them; ``first_rejection`` says it
-    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.finishing.books``).
+    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.finish.totals``).
     ``lost_table`` says why a table came back without its results.csv; empty where it did not.
     """
 
@@ -130,7 +130,7 @@ class Job:
 
     One that came without a change of state became pending ``noticed_at``. ``held_at`` is when the present hold began: a
     held job can move on, as its batches end. ``nudges`` counts how often the job's messages were sent again, last
-    ``nudged_at``, since it moved.
+    ``resent_at``, since it moved.
     """
 
     upload: Upload
@@ -148,8 +148,8 @@ class Job:
     finished_at: float | None = None
     failure: str | None = None
     noticed_at: float | None = None
-    nudged_at: float | None = None
-    nudges: int = 0
+    resent_at: float | None = None
+    resends: int = 0
     tally: Tally | None = None
     notices: Mapping[str, str] = field(default_factory=dict)
 
@@ -178,7 +178,7 @@ class Source:
     """Where the lines of a shard lie: the bytes [start, end) of an object, and edits to be made as they pass.
 
     The bytes are whole lines of JSONL without the last newline. ``edits_key`` names an object in the Outbox with the
-    edits (see ``jobs.sources.edits``), or is None where the bytes go as they are.
+    edits (see ``jobs.requests``), or is None where the bytes go as they are.
     """
 
     bucket: str
@@ -250,14 +250,14 @@ class Shard:
     moved_at: float = 0.0
     ordinals_key: str | None = None
     betas: str | None = None
-    passes: int = 0
+    transient_waves: int = 0
     refusals: int = 0
     not_before: float = 0.0
     intent_at: float | None = None
     lease_until: float | None = None
     batch_id: str | None = None
     candidates: tuple[str, ...] = ()
-    refuted: tuple[str, ...] = ()
+    ruled_out: tuple[str, ...] = ()
     submitted_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sluice.aws.table import Key, Table, Update
+from sluice.aws.dynamodb import Key, Table, Update
 from sluice.errors import ConditionFailed
 from sluice.jobs.model import Job, Shard, ShardStatus
 
@@ -21,7 +21,7 @@ _OVERTIME = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job is. Seconds; ``seconds_left`` is None where nothing is known of how long batches take.
 
     ``shards`` counts shards by where they are, in their latest wave. A request has ended when it will not be sent
@@ -38,7 +38,7 @@ class Progress:
     seconds_left: float | None
 
 
-def progress_of(job: Job, shards: Iterable[Shard], batch_seconds: float | None, now: float) -> Progress:
+def progress_of(job: Job, shards: Iterable[Shard], batch_seconds: float | None, now: float) -> JobProgress:
     """Sum up a job and all of its shards, of all waves."""
     every = list(shards)
     latest = {shard.ref.shard: shard for shard in sorted(every, key=lambda shard: shard.ref.wave)}
@@ -47,7 +47,7 @@ def progress_of(job: Job, shards: Iterable[Shard], batch_seconds: float | None, 
     counts = dict.fromkeys(map(str, ShardStatus), 0)
     for shard in latest.values():
         counts[shard.status] += 1
-    return Progress(
+    return JobProgress(
         shards=counts,
         waves=max((shard.ref.wave + 1 for shard in every), default=0),
         requests=job.plan.requests if job.plan else 0,

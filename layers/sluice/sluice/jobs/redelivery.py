@@ -14,7 +14,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from sluice.aws.queues import Queues
+from sluice.aws.sqs import Sqs
 from sluice.errors import AwsError, describe_error
 
 FIRST_SECONDS = 30.0
@@ -30,7 +30,7 @@ def delay_after(receives: int) -> float:
 
 
 @contextmanager
-def soon_again(queues: Queues, queue_url: str, record: SQSRecord, logger: Logger) -> Iterator[None]:
+def retried_soon(queues: Sqs, queue_url: str, record: SQSRecord, logger: Logger) -> Iterator[None]:
     """Log what the step raises, with the job and the shard of the message, and let the message come again soon."""
     try:
         yield
@@ -38,7 +38,7 @@ def soon_again(queues: Queues, queue_url: str, record: SQSRecord, logger: Logger
         logger.error("A step failed; its message comes again.", **_named(record), **describe_error(failure))
         receives = int(record.attributes.approximate_receive_count or 1)
         try:
-            queues.show_again(queue_url, record.receipt_handle, delay_after(receives))
+            queues.change_visibility(queue_url, record.receipt_handle, delay_after(receives))
         except AwsError as error:
             logger.warning("The message comes again after its visibility timeout.", error=str(error))
         raise

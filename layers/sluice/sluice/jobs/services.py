@@ -10,15 +10,15 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sluice.aws.objects import Objects
-from sluice.aws.queues import Queues
-from sluice.aws.table import Table
-from sluice.aws.topic import Topic
-from sluice.claude.api import ClaudeApi
-from sluice.claude.secret import ClaudeKey
+from sluice.aws.dynamodb import Table
+from sluice.aws.s3 import S3
+from sluice.aws.sqs import Sqs
+from sluice.claude.batches import ClaudeApi
+from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
 from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
+from sluice.notify.channels import Topic
 
 # Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
 _AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
@@ -28,8 +28,8 @@ _AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "
 class Services:
     settings: JobSettings
     table: JobTable
-    objects: Objects
-    queues: Queues
+    objects: S3
+    queues: Sqs
     topic: Topic
     claude: ClaudeApi
     now: Callable[[], float] = time.time
@@ -49,8 +49,8 @@ class Services:
         return cls(
             settings=settings,
             table=JobTable(Table(dynamodb, settings.table)),
-            objects=Objects(session.client("s3", config=_AWS)),
-            queues=Queues(session.client("sqs", config=_AWS)),
+            objects=S3(session.client("s3", config=_AWS)),
+            queues=Sqs(session.client("sqs", config=_AWS)),
             topic=Topic(
                 session.client("sns", config=_AWS),
                 session.client("events", config=_AWS),

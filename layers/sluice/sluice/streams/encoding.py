@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sluice.claude.events import parse_frame
-from sluice.streams.faults import StreamCut
+from sluice.streams.errors import StreamCut
 
 _ORDINARY_ENDS = frozenset({"end_turn", "stop_sequence", "tool_use"})
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sluice.claude.events import FrameSplitter, NotAnEvent, Progress
-from sluice.claude.failures import kind_of
-from sluice.streams.clocks import Clocks, Deadline
-from sluice.streams.faults import StreamCut
-from sluice.streams.upstream import CONNECTION_ERRORS, Answer
+from sluice.claude.errors import classify_error
+from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
+from sluice.streams.errors import StreamCut
+from sluice.streams.timeouts import Deadline, Timeouts
+from sluice.streams.upstream import CONNECTION_ERRORS, UpstreamResponse
 
 
-def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[list[bytes]]:
+def read_frames(answer: UpstreamResponse, progress: StreamProgress, timeouts: Timeouts) -> Iterator[list[bytes]]:
     """Yield the frames of a stream as they come, whole ones only, up to its ``message_stop``.
 
     Raises StreamCut where the stream ends in any other way. No frame that is none of Claude's passes: a client's parser
@@ -19,9 +19,9 @@ def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[
     """
     splitter = FrameSplitter()
     while not progress.stopped:
-        answer.set_timeout(clocks.left())
+        answer.set_timeout(timeouts.left())
         frames: list[bytes] = []
-        cut = _sort(_read_piece(answer, clocks), splitter, progress, clocks, frames)
+        cut = _sort(_read_piece(answer, timeouts), splitter, progress, timeouts, frames)
         if frames:
             yield frames
         if cut:
@@ -29,13 +29,13 @@ def read_frames(answer: Answer, progress: Progress, clocks: Clocks) -> Iterator[
 
 
 def _sort(
-    piece: bytes, splitter: FrameSplitter, progress: Progress, clocks: Clocks, frames: list[bytes]
+    piece: bytes, splitter: FrameSplitter, progress: StreamProgress, timeouts: Timeouts, frames: list[bytes]
 ) -> StreamCut | None:
     """Add the good frames of a piece to ``frames``; return what is behind them that ends the stream, if anything is."""
     try:
         for frame in splitter.feed(piece):
             if progress.see(frame):
-                clocks.moved()
+                timeouts.moved()
             if progress.error is not None:
                 return error_of(progress.error, frame)
             frames.append(frame)
@@ -44,7 +44,7 @@ def _sort(
     return None
 
 
-def read_whole(answer: Answer, deadline: Deadline) -> bytes:
+def read_whole(answer: UpstreamResponse, deadline: Deadline) -> bytes:
     """Read an answer that is not a stream. Raises StreamCut where it is cut."""
     pieces: list[bytes] = []
     try:
@@ -62,11 +62,11 @@ def read_whole(answer: Answer, deadline: Deadline) -> bytes:
         raise StreamCut("connection_cut", f"The connection to Claude broke ({type(error).__name__}).") from None
 
 
-def _read_piece(answer: Answer, clocks: Clocks) -> bytes:
+def _read_piece(answer: UpstreamResponse, timeouts: Timeouts) -> bytes:
     try:
         piece = answer.read_piece()
     except TimeoutError:
-        raise clocks.cut() from None
+        raise timeouts.cut() from None
     except CONNECTION_ERRORS as error:
         raise StreamCut("connection_cut", f"The connection to Claude broke ({type(error).__name__}).") from None
     if not piece:
@@ -80,5 +80,5 @@ def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
     message = str(error.get("message") or "Claude sent an error without a message.")
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
-    passing = kind_of(error_type, code) == "passing"
+    passing = classify_error(error_type, code) == "transient"
     return StreamCut("claude_error", message, error_type=error_type, frame=frame, retryable=passing)

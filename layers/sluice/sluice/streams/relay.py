@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-from sluice.claude.events import Progress
-from sluice.streams.accounts import Report
-from sluice.streams.clocks import Clocks
+from sluice.claude.events import StreamProgress
+from sluice.streams.call_log import CallReport
 from sluice.streams.encoding import Encoder
-from sluice.streams.faults import StreamCut, internal_cut
+from sluice.streams.errors import StreamCut, internal_error
 from sluice.streams.reading import read_frames
-from sluice.streams.upstream import Answer
+from sluice.streams.timeouts import Timeouts
+from sluice.streams.upstream import UpstreamResponse
 
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
     """A stream whose first frames have come. ``rest`` yields those that follow, and raises StreamCut."""
 
-    answer: Answer
-    progress: Progress
+    answer: UpstreamResponse
+    progress: StreamProgress
     first: list[bytes]
     rest: Iterator[list[bytes]]
 
@@ -36,21 +36,21 @@ class OpenStream:
             self.answer.abandon()
 
 
-def open_stream(answer: Answer, clocks: Clocks) -> OpenStream:
+def open_stream(answer: UpstreamResponse, timeouts: Timeouts) -> OpenStream:
     """Wait for the first frames. Raises StreamCut where none come: then the call can still be made again."""
-    progress = Progress()
-    rest = read_frames(answer, progress, clocks)
+    progress = StreamProgress()
+    rest = read_frames(answer, progress, timeouts)
     return OpenStream(answer, progress, next(rest), rest)
 
 
 class Relay:
     """A stream on its way to its client. However it ends, it is settled once, by ``end``."""
 
-    def __init__(self, stream: OpenStream, encoder: Encoder, report: Report, settle: Callable[[], None]) -> None:
+    def __init__(self, stream: OpenStream, encoder: Encoder, report: CallReport, record: Callable[[], None]) -> None:
         self._stream = stream
         self._encoder = encoder
         self._report = report
-        self._settle = settle
+        self._settle = record
 
     def chunks(self) -> Generator[bytes, None, None]:
         """Yield what the client gets."""
@@ -69,7 +69,7 @@ class Relay:
             yield self._encoder.end(cut)
         except Exception as error:  # noqa: BLE001  no stream ends without a word
             report.note_failure(error, "cut")
-            yield self._encoder.end(internal_cut())
+            yield self._encoder.end(internal_error())
         except GeneratorExit:
             raise
         except BaseException:
@@ -85,7 +85,7 @@ class Relay:
             self._settle()
 
 
-def take_progress(report: Report, progress: Progress) -> None:
+def take_progress(report: CallReport, progress: StreamProgress) -> None:
     """Take over what a stream has shown."""
     report.events += progress.events
     report.model = progress.model or report.model

@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.errors import ClaudeError, MethodNotAllowed, RequestError, SluiceError, TooManyRequests
-from sluice.streams.faults import StreamCut, error_body
+from sluice.http.errors import error_body
+from sluice.streams.errors import StreamCut
 
 _JSON = "application/json"
 
@@ -78,7 +79,7 @@ def error_response(error: SluiceError, request_id: str) -> Response:
     if isinstance(error, StreamCut):
         error_type, code = error.error_type, error.code
     # What went wrong at AWS names roles and tables, and who reads this may be anybody: that is for the log.
-    told = isinstance(error, (RequestError, ClaudeError))
-    message = str(error) if told else "Sluice could not do this now; the same call may work later."
+    notified = isinstance(error, (RequestError, ClaudeError))
+    message = str(error) if notified else "Sluice could not do this now; the same call may work later."
     status = 503 if error.retryable and error.status == 500 else error.status
     return whole(status, headers, error_body(error_type, message, request_id, code))

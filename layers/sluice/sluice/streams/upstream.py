@@ -11,7 +11,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
-from sluice.streams.framing import ChunkedBody, FramingError, SizedBody
+from sluice.streams.http_body import ChunkedBody, FramingError, SizedBody
 
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
@@ -19,11 +19,11 @@ _PIECE_BYTES = 65_536
 # What stands behind the last event of a stream: the chunk that ends the body. It comes with the event, or not at all.
 _END_SECONDS = 0.5
 
-# What a broken or silent connection raises, here and in ``Answer``.
+# What a broken or silent connection raises, here and in ``UpstreamResponse``.
 CONNECTION_ERRORS = (OSError, HTTPException)
 
 
-class Answer:
+class UpstreamResponse:
     """An answer whose body is still to be read. Reading raises CONNECTION_ERRORS; TimeoutError is one of them."""
 
     def __init__(
@@ -112,14 +112,16 @@ class Upstream:
         self._tls: ssl.SSLContext | None = None
         self._idle: tuple[float, HTTPConnection] | None = None
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float
+    ) -> UpstreamResponse:
         """Send a request and wait up to ``timeout`` seconds for the head of its answer. Raises CONNECTION_ERRORS."""
         connection = self._take_idle() or self._connect(min(_CONNECT_SECONDS, timeout))
         raw = connection.sock
         try:
             raw.settimeout(timeout)
             connection.request(method, self._prefix + target, body or None, dict(headers))
-            return Answer(self, connection, raw, connection.getresponse())
+            return UpstreamResponse(self, connection, raw, connection.getresponse())
         except BaseException:
             connection.close()
             raise

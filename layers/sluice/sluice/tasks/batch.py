@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import AsyncBatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from sluice.aws.queues import Queues
+from sluice.aws.sqs import Sqs
 from sluice.errors import AwsError, describe_error
 
 # Lambda: at most ten messages of a queue to an invocation, unless it waits to gather more.
@@ -37,7 +37,7 @@ class TaskBatch:
     """
 
     act: Callable[[str, float], str]
-    queues: Queues
+    queues: Sqs
     queue_url: str
     metric: str
     logger: Logger
@@ -72,6 +72,6 @@ class TaskBatch:
         self.logger.error("A message comes again.", **describe_error(error))
         try:
             delay = random.uniform(*_AGAIN_SECONDS)  # noqa: S311  jitter, not a secret
-            self.queues.show_again(self.queue_url, record.receipt_handle, delay)
+            self.queues.change_visibility(self.queue_url, record.receipt_handle, delay)
         except AwsError as failure:
             self.logger.warning("The message comes again after its visibility timeout.", error=str(failure))

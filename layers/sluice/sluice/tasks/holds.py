@@ -7,41 +7,41 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
-from sluice.aws.topic import Topic
-from sluice.errors import AwsError, SystemicFailure
-from sluice.incidents import Incident, Incidents, kind_of_failure
+from sluice.errors import AccountError, AwsError
+from sluice.incidents import Incident, Incidents, incident_kind
+from sluice.notify.channels import Topic
 from sluice.tasks.notices import incident_notice
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
 
 # A task held back by an incident fails while its caller can still read so.
-_LAST_WORD_SECONDS = 3600.0
+_FAIL_EARLY_SECONDS = 3600.0
 
 logger = Logger(child=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class TaskHold:
     """A due task, and the open incident that keeps it from running."""
 
     task: Task
     incident: Incident
 
     @property
-    def last_word_at(self) -> float:
+    def fails_at(self) -> float:
         """Return the time from which on the task does not wait, but fails."""
-        return self.task.expires_at - min(_LAST_WORD_SECONDS, (self.task.expires_at - self.task.created_at) / 10)
+        return self.task.expires_at - min(_FAIL_EARLY_SECONDS, (self.task.expires_at - self.task.created_at) / 10)
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class IncidentHolds:
     table: TaskTable
     incidents: Incidents
     topic: Topic
     default_model: str
     now: Callable[[], float]
 
-    def find(self, task_id: str) -> Hold | None:
+    def find(self, task_id: str) -> TaskHold | None:
         """Find what a task has to wait for; None also where it is not due."""
         incidents = self.incidents.list_open()
         task = self.table.find(task_id) if incidents else None
@@ -50,24 +50,24 @@ class Holds:
         for incident in incidents:
             _, of_a_model, model = incident.kind.partition(":")
             if not of_a_model or model == (task.model or self.default_model):
-                return Hold(task, incident)
+                return TaskHold(task, incident)
         return None
 
-    def concerns_others(self, task: Task, failure: SystemicFailure) -> bool:
+    def affects_other_tasks(self, task: Task, failure: AccountError) -> bool:
         """Say whether other tasks will meet a failure too, and not only those of whoever named what is missing."""
         if failure.error_type != "not_found_error":
             return True
         # Claude API: the message of a missing model is "model: <name>". Anything else that is missing is a task's own.
         return task.model is None and str(failure).strip() == f"model: {self.default_model}"
 
-    def begin(self, task: Task, failure: SystemicFailure) -> None:
+    def begin(self, task: Task, failure: AccountError) -> None:
         """Stop the queue for what no task can get past, and tell a person, once."""
-        kind = kind_of_failure(failure, task.model or self.default_model)
+        kind = incident_kind(failure, task.model or self.default_model)
         if not self.incidents.open_incident(kind, str(failure)):
             return
         try:
             self.topic.publish(incident_notice(kind, str(failure)))
-            self.incidents.mark_told(kind)
+            self.incidents.mark_notified(kind)
         except AwsError as error:
             # Without the mark, whoever meets the incident a minute from now tells.
             logger.warning("A notice of an incident could not be sent.", kind=kind, error=str(error))

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sluice.aws.topic import Notice
-from sluice.tasks.answers import Answer
-from sluice.tasks.task import Task
-from sluice.tasks.views import event_view
+from sluice.notify.notice import Notice
+from sluice.tasks.answer import Answer
+from sluice.tasks.task import Task, event_view
 
 MAX_CALLBACK_BYTES = 512 * 1024
 

@@ -11,22 +11,22 @@ import boto3
 from botocore.config import Config
 
 from sluice.access.guard import AuthMode, Guard
-from sluice.access.register import Register
-from sluice.aws.objects import Objects
-from sluice.aws.queues import Queues
-from sluice.aws.table import Table
-from sluice.aws.topic import Topic
-from sluice.claude.secret import ClaudeKey, KeptSecret
+from sluice.access.store import KeyStore
+from sluice.aws.dynamodb import Table
+from sluice.aws.s3 import S3
+from sluice.aws.secrets import CachedSecret
+from sluice.aws.sqs import Sqs
+from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
-from sluice.tasks.breaker import Breakers
-from sluice.tasks.claude import Claude
-from sluice.tasks.courier import Courier
-from sluice.tasks.documents import Documents
-from sluice.tasks.door import TaskDoor
-from sluice.tasks.posting import Poster
+from sluice.notify.channels import Topic
+from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
+from sluice.tasks.callbacks.client import CallbackClient
+from sluice.tasks.callbacks.deliver import CallbackDelivery
+from sluice.tasks.callbacks.signatures import WebhookSecrets
+from sluice.tasks.sdk import ClaudeSdk
+from sluice.tasks.service import TaskService
 from sluice.tasks.settings import TaskSettings
-from sluice.tasks.signatures import WebhookSecrets
-from sluice.tasks.table import TaskTable
+from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.worker import Worker
 
 # Bounded waits: a call that hangs each time ends within 20 seconds, and there is still time to write an answer down. As
@@ -45,8 +45,8 @@ class TaskServices:
     settings: TaskSettings
     session: boto3.Session
     table: Table
-    documents: Documents
-    queues: Queues
+    payloads: Payloads
+    queues: Sqs
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> TaskServices:
@@ -57,18 +57,18 @@ class TaskServices:
             settings=settings,
             session=session,
             table=Table(dynamodb, settings.table),
-            documents=Documents(Objects(session.client("s3", config=_AWS)), settings.outbox),
-            queues=Queues(session.client("sqs", config=_AWS)),
+            payloads=Payloads(S3(session.client("s3", config=_AWS)), settings.outbox),
+            queues=Sqs(session.client("sqs", config=_AWS)),
         )
 
     def guard(self) -> Guard:
-        return Guard(cast(AuthMode, self.settings.auth_mode), Register(self.table))
+        return Guard(cast(AuthMode, self.settings.auth_mode), KeyStore(self.table))
 
     def incidents(self) -> Incidents:
         return Incidents(self.table)
 
-    def door(self) -> TaskDoor:
-        return TaskDoor(self.settings, TaskTable(self.table), self.documents, self.queues, self.guard())
+    def door(self) -> TaskService:
+        return TaskService(self.settings, TaskTable(self.table), self.payloads, self.queues, self.guard())
 
     def worker(self) -> Worker:
         settings = self.settings
@@ -76,11 +76,11 @@ class TaskServices:
         return Worker(
             settings=settings,
             table=TaskTable(self.table),
-            documents=self.documents,
+            payloads=self.payloads,
             queues=self.queues,
             topic=self._topic(),
             incidents=self.incidents(),
-            claude=Claude(
+            claude=ClaudeSdk(
                 settings.claude_base_url,
                 ClaudeKey(secrets, settings.claude_secret),
                 ping_seconds=settings.ping_timeout_seconds,
@@ -88,18 +88,18 @@ class TaskServices:
             ),
         )
 
-    def courier(self) -> Courier:
+    def callback_delivery(self) -> CallbackDelivery:
         settings = self.settings
         secrets: Any = self.session.client("secretsmanager", config=_AWS)
-        webhook_secret = KeptSecret(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
-        return Courier(
+        webhook_secret = CachedSecret(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
+        return CallbackDelivery(
             settings=settings,
             table=TaskTable(self.table),
-            documents=self.documents,
+            payloads=self.payloads,
             queues=self.queues,
             topic=self._topic(),
-            breakers=Breakers(self.table),
-            poster=Poster(settings.callbacks, ssl.create_default_context()),
+            breakers=CircuitBreakers(self.table),
+            client=CallbackClient(settings.callbacks, ssl.create_default_context()),
             secrets=lambda: WebhookSecrets.parse(webhook_secret.current()),
         )
 

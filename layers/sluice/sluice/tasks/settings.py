@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluice.tasks.addresses import LOCAL_ORIGIN, AddressPolicy
+from sluice.tasks.callbacks.addresses import LOCAL_ORIGIN, AddressPolicy
 
 _ANY_PUBLIC = AddressPolicy()
 

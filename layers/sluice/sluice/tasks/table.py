@@ -12,8 +12,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sluice.aws.table import Item, Key, Put, Table, Update
+from sluice.aws.dynamodb import Item, Key, Put, Table, Update
+from sluice.aws.s3 import S3
 from sluice.tasks.task import ENDED, OPEN, CallbackState, Task, open_at
+
+INLINE_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """Raises as ``S3`` does."""
+
+    objects: S3
+    bucket: str
+
+    def store(self, name: str, body: bytes) -> dict[str, object]:
+        """Keep a JSON document and return the attributes that lead back to it. ``name`` is unique, without suffix."""
+        if len(body) <= INLINE_BYTES:
+            return {"document": body.decode()}
+        key = f"work/tasks/{name}.json"
+        self.objects.put(self.bucket, key, body, "application/json")
+        return {"object_key": key}
+
+    def load(self, item: Mapping[str, Any]) -> bytes:
+        """Read what ``store`` kept."""
+        if "document" in item:
+            return str(item["document"]).encode()
+        return self.objects.get(self.bucket, item["object_key"])
+
 
 ANSWER = "TASK#ANSWER"
 _CLOSED = ("open", "open_at")

@@ -20,27 +20,26 @@ from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 
-from sluice.aws.queues import MAX_DELAY_SECONDS, Queues
-from sluice.aws.topic import Topic
+from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.errors import (
+    AccountError,
     AwsError,
     AwsUnavailable,
     ClaudeError,
     ConditionFailed,
-    PassingFailure,
-    PermanentFailure,
+    PermanentError,
     RequestError,
-    SystemicFailure,
+    TransientError,
 )
 from sluice.incidents import Incidents
-from sluice.tasks.answers import Answer
-from sluice.tasks.claude import Claude, Unfinished
-from sluice.tasks.documents import Documents
-from sluice.tasks.holds import Hold, Holds
-from sluice.tasks.payers import Payers
+from sluice.notify.channels import Topic
+from sluice.tasks.answer import Answer
+from sluice.tasks.billing import Billing
+from sluice.tasks.holds import IncidentHolds, TaskHold
 from sluice.tasks.retries import held_delay, task_delay, write_delay
+from sluice.tasks.sdk import ClaudeSdk, UnfinishedAnswer
 from sluice.tasks.settings import TaskSettings
-from sluice.tasks.table import Failure, TaskTable
+from sluice.tasks.table import Failure, Payloads, TaskTable
 from sluice.tasks.task import Task
 
 Outcome = Literal["succeeded", "failed", "retried", "suspended", "held", "early", "dropped"]
@@ -60,11 +59,11 @@ logger = Logger(child=True)
 class Worker:
     settings: TaskSettings
     table: TaskTable
-    documents: Documents
-    queues: Queues
+    payloads: Payloads
+    queues: Sqs
     topic: Topic
     incidents: Incidents
-    claude: Claude
+    claude: ClaudeSdk
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
     sleep: Callable[[float], None] = time.sleep
@@ -88,13 +87,13 @@ class Worker:
 
     def _attempt(self, task: Task, until: float) -> Outcome:
         try:
-            self._payers.check(task, self._model(task))
+            self._billing.check(task, self._model(task))
             params, headers = self._request(task)
             answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
         except RequestError as refusal:
             return self._fail(task, Failure(refusal.type, str(refusal)))
-        except Unfinished as cut:
-            self._payers.account(task, cut.begun.spent(succeeded=False))
+        except UnfinishedAnswer as cut:
+            self._billing.account(task, cut.begun.spent(succeeded=False))
             return self._refused(task, cut.failure)
         except ClaudeError as failure:
             return self._refused(task, failure)
@@ -109,7 +108,7 @@ class Worker:
     def _may_ask(self, task: Task) -> bool:
         """Say whether a task can be a probe. One that its key bars from Claude need not wait, only to fail then."""
         try:
-            self._payers.check(task, self._model(task))
+            self._billing.check(task, self._model(task))
         except RequestError:
             return False
         return True
@@ -117,8 +116,8 @@ class Worker:
     def _request(self, task: Task) -> tuple[dict[str, Any], dict[str, str]]:
         item = self.table.find_request(task.id)
         if item is None:
-            raise PermanentFailure("What the task asks is no longer there.")
-        request = json.loads(self.documents.load(item))
+            raise PermanentError("What the task asks is no longer there.")
+        request = json.loads(self.payloads.load(item))
         return {**request["params"], "model": self._model(task)}, request["headers"]
 
     def _model(self, task: Task) -> str:
@@ -126,17 +125,17 @@ class Worker:
         return task.model or self.settings.default_model
 
     @property
-    def _holds(self) -> Holds:
-        return Holds(self.table, self.incidents, self.topic, self.settings.default_model, self.now)
+    def _holds(self) -> IncidentHolds:
+        return IncidentHolds(self.table, self.incidents, self.topic, self.settings.default_model, self.now)
 
     @property
-    def _payers(self) -> Payers:
-        return Payers(self.table.table, self.now)
+    def _billing(self) -> Billing:
+        return Billing(self.table.table, self.now)
 
     # What came of it
 
     def _succeed(self, task: Task, answer: Answer, until: float) -> Outcome:
-        self._payers.account(task, answer.spent())
+        self._billing.account(task, answer.spent())
         try:
             ended = self._keep(task, answer, until)
         except ConditionFailed:
@@ -156,7 +155,7 @@ class Worker:
         while True:
             attempt += 1
             try:
-                kept = self.documents.store(f"{task.id}/answer-{task.attempts}", answer.document())
+                kept = self.payloads.store(f"{task.id}/answer-{task.attempts}", answer.document())
                 return self.table.succeed(task, self.now(), kept)
             except AwsUnavailable as error:
                 delay = write_delay(attempt, self.random)
@@ -174,14 +173,14 @@ class Worker:
         return "failed"
 
     def _refused(self, task: Task, failure: ClaudeError) -> Outcome:
-        told = Failure(failure.error_type, str(failure))
-        if isinstance(failure, PassingFailure):
-            return self._retry(task, told, failure.retry_after)
-        if isinstance(failure, SystemicFailure) and self._holds.concerns_others(task, failure):
+        notified = Failure(failure.error_type, str(failure))
+        if isinstance(failure, TransientError):
+            return self._retry(task, notified, failure.retry_after)
+        if isinstance(failure, AccountError) and self._holds.affects_other_tasks(task, failure):
             self._holds.begin(task, failure)
             due_at = self.now() + held_delay(0, self.random)
-            return self._put_back(task, due_at, told, uncounted=True) or "suspended"
-        return self._fail(task, told)
+            return self._put_back(task, due_at, notified, uncounted=True) or "suspended"
+        return self._fail(task, notified)
 
     def _retry(self, task: Task, failure: Failure, retry_after: float | None) -> Outcome:
         due_at = self.now() + task_delay(task.attempts, retry_after, self.random)
@@ -199,11 +198,11 @@ class Worker:
 
     # Messages
 
-    def _hold(self, hold: Hold) -> Outcome:
+    def _hold(self, hold: TaskHold) -> Outcome:
         task, now = hold.task, self.now()
         due_at = now + held_delay(now - hold.incident.opened_at, self.random)
         try:
-            if due_at >= hold.last_word_at:
+            if due_at >= hold.fails_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)
                 return self._fail(claimed, Failure(hold.incident.kind.partition(":")[0], hold.incident.message))
             self.table.hold(task, due_at, hold.incident.kind)

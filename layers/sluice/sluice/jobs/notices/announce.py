@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sluice.aws.topic import Notice
-from sluice.jobs.model import Job, JobStatus
+from sluice.errors import ConditionFailed
+from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.machine import Place, write_failure
 from sluice.jobs.notices.quantities import count
 from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold, notification_id
 from sluice.jobs.services import Services
+from sluice.notify.notice import Notice
 
 PENDING, SENT = "pending", "sent"
 # Jobs named in the one notice of an incident: more would not fit a mail that is read. Where their keys are very long,
@@ -102,3 +103,46 @@ def _incident_text(kind: str, reason: str, hit: Sequence[str]) -> str:
 def _place(services: Services) -> Place:
     region = services.settings.topic_arn.split(":")[3] if services.settings.topic_arn.count(":") >= 5 else ""
     return Place(services.settings.outbox, region)
+
+
+_PREFIX = "incident:"
+# A job moves on its own account now and then while it is being held.
+_TRIES = 5
+
+
+def incident_of(job: Job) -> str | None:
+    """Return the kind of the incident that holds a job; None where none does."""
+    if job.status is not JobStatus.HELD or job.hold is None or not job.hold.kind.startswith(_PREFIX):
+        return None
+    return job.hold.kind.removeprefix(_PREFIX)
+
+
+def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> None:
+    """Hold a job that met a systemic failure; tell a person unless that was done. May be called again and again.
+
+    ``kind`` is the API's error type, followed by ":" and the model where it concerns one. A crash in between is mended
+    by the poller, which calls ``report_incident`` for held jobs.
+    """
+    held = _hold(services, job.job_id, Hold(_PREFIX + kind, reason))
+    report_incident(services, kind, reason, [held or job])
+
+
+def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> bool:
+    """Open the incident where it is not open; tell of it where nobody did, and say whether that was so."""
+    if not services.incidents.open_incident(kind, reason):
+        return False
+    announce_incident(services, kind, reason, jobs)
+    services.incidents.mark_notified(kind)
+    return True
+
+
+def _hold(services: Services, job_id: str, hold: Hold) -> Job | None:
+    for _ in range(_TRIES):
+        job = services.table.job(job_id)
+        if job is None or job.status is JobStatus.HELD or job.status.final:
+            return job
+        try:
+            return services.table.hold(job, hold, services.now())
+        except ConditionFailed:
+            continue
+    return None

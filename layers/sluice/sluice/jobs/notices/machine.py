@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sluice.jobs.inputs.kinds import is_table
+from sluice.jobs.formats.kinds import is_table
 from sluice.jobs.model import Job
 from sluice.jobs.notices.quantities import rfc3339
 

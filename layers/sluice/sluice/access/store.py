@@ -1,0 +1,124 @@
+"""Client keys in the table: ``KEY#<id>/KEY``, and the pepper of their seals at ``KEY#PEPPER/PEPPER``.
+
+All keys, revoked ones too, stand in the table's index of open things under ``KEY``, so that they can be listed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sluice.access.keys import PEPPER_BYTES, KeyText, make_key
+from sluice.aws.dynamodb import Item, Key, Put, Table, Update
+from sluice.errors import ConditionFailed, NotFound
+
+_PEPPER = Key("KEY#PEPPER", "PEPPER")
+_KIND = "KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What a key may do. No models: all of them; an entry may end in ``*``. ``rate`` in requests per minute and
+    ``budget`` in US dollars (estimated) per calendar month, UTC; None: no limit. ``operator``: it may see, release and
+    cancel jobs, and release incidents, which belong to the stack and not to a key."""
+
+    name: str
+    models: tuple[str, ...] = ()
+    rate: int | None = None
+    budget: float | None = None
+    operator: bool = False
+
+    def allows(self, model: str) -> bool:
+        """Say whether the key may use a model."""
+        return not self.models or any(
+            model == each or (each.endswith("*") and model.startswith(each[:-1])) for each in self.models
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as it is kept. Times in epoch seconds."""
+
+    id: str
+    terms: KeyTerms
+    created_at: int
+    revoked_at: int | None = None
+    hash: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStore:
+    """The keys of one stack."""
+
+    table: Table
+
+    def create(self, terms: KeyTerms, now: float | None = None) -> KeyText:
+        """Make a key and return its text, which is kept nowhere."""
+        text = make_key(self._pepper_or_new())
+        created_at = int(time.time() if now is None else now)
+        self.table.put(Put(_to_item(KeyRecord(text.id, terms, created_at, hash=text.hash))))
+        return text
+
+    def find(self, key_id: str) -> KeyRecord | None:
+        """Read a key by its id."""
+        item = self.table.get(_key(key_id))
+        return _from_item(item) if item else None
+
+    def list_keys(self) -> Iterator[KeyRecord]:
+        """Yield all keys, the oldest first."""
+        return map(_from_item, self.table.open(_KIND))
+
+    def revoke(self, key_id: str, now: float | None = None) -> None:
+        """Take a key out of use, for good. Raises NotFound."""
+        revoked_at = int(time.time() if now is None else now)
+        try:
+            self.table.update(Update(_key(key_id), set={"revoked_at": revoked_at}, where={"revoked_at": None}))
+        except ConditionFailed:
+            if self.find(key_id) is None:
+                raise NotFound(f"There is no key with the id {key_id!r}.") from None
+
+    def pepper(self) -> bytes | None:
+        """Read the pepper; None in a stack that has never made a key."""
+        item = self.table.get(_PEPPER)
+        return item["pepper"] if item else None
+
+    def _pepper_or_new(self) -> bytes:
+        if (pepper := self.pepper()) is not None:
+            return pepper
+        with suppress(ConditionFailed):  # Somebody else may just have made the first key.
+            self.table.put(Put({"pk": _PEPPER.pk, "sk": _PEPPER.sk, "pepper": os.urandom(PEPPER_BYTES)}))
+        pepper = self.pepper()
+        assert pepper is not None
+        return pepper
+
+
+def _key(key_id: str) -> Key:
+    return Key(f"KEY#{key_id}", "KEY")
+
+
+def _to_item(record: KeyRecord) -> dict[str, object]:
+    key = _key(record.id)
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        "open": _KIND,
+        "open_at": f"{record.created_at:012d}#{record.id}",
+        "key_id": record.id,
+        "hash": record.hash,
+        "name": record.terms.name,
+        "models": record.terms.models,
+        "rate": record.terms.rate,
+        "budget": record.terms.budget,
+        "operator": record.terms.operator,
+        "created_at": record.created_at,
+        "revoked_at": record.revoked_at,
+    }
+
+
+def _from_item(item: Item) -> KeyRecord:
+    models, operator = tuple(item.get("models", ())), bool(item.get("operator"))
+    terms = KeyTerms(item["name"], models, item.get("rate"), item.get("budget"), operator)
+    return KeyRecord(item["key_id"], terms, item["created_at"], item.get("revoked_at"), item["hash"])

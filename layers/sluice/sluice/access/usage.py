@@ -1,0 +1,94 @@
+"""What each key has used: ``KEY#<id>/USAGE#<yyyy-mm>`` for its budget, ``KEY#<id>/RATE#<minute>`` for its rate.
+
+Each is changed by one atomic update, so that copies of a function which run at the same time count together.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sluice.aws.dynamodb import Item, Key, Table, Update
+from sluice.errors import ConditionFailed
+
+_DAY = 86_400
+_USAGE_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUsage:
+    """What one answer used. ``cost`` is an estimate in US dollars; ``succeeded``: it came to its end."""
+
+    succeeded: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyUsage:
+    """What a key has used in a month (UTC). ``succeeded`` and ``failed`` count answers."""
+
+    month: str
+    succeeded: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    cost: float = 0.0
+
+
+def month_of(now: float) -> str:
+    """Name the month (UTC) of a time in epoch seconds."""
+    return time.strftime("%Y-%m", time.gmtime(now))
+
+
+def add_usage(table: Table, key_id: str, spent: AnswerUsage, now: float) -> MonthlyUsage:
+    """Account for one answer and return the month so far."""
+    amounts: dict[str, int | float] = {
+        "succeeded" if spent.succeeded else "failed": 1,
+        "input_tokens": spent.input_tokens,
+        "output_tokens": spent.output_tokens,
+        "cache_write_tokens": spent.cache_write_tokens,
+        "cache_read_tokens": spent.cache_read_tokens,
+        "cost": round(spent.cost, 9),
+    }
+    changed = {name: amount for name, amount in amounts.items() if amount}
+    expires_at = int(now) + _USAGE_DAYS * _DAY
+    update = Update(_usage_key(key_id, month_of(now)), set={"expires_at": expires_at}, add=changed, create=True)
+    return _from_item(month_of(now), table.update(update))
+
+
+def read_usage(table: Table, key_id: str, month: str) -> MonthlyUsage:
+    """Read what a key has used in a month such as ``2026-11``."""
+    return _from_item(month, table.get(_usage_key(key_id, month)) or {})
+
+
+def take_turn(table: Table, key_id: str, rate: int, now: float) -> float | None:
+    """Count a request against ``rate`` a minute; return None, or the seconds until the next minute where it is full."""
+    minute = int(now // 60)
+    update = Update(
+        Key(f"KEY#{key_id}", f"RATE#{minute}"),
+        set={"expires_at": int(now) + 3600},
+        add={"requests": 1},
+        condition="attribute_not_exists(#requests) OR #requests < :requests",
+        values={"requests": rate},
+        create=True,
+    )
+    try:
+        table.update(update)
+    except ConditionFailed:
+        return (minute + 1) * 60 - now
+    return None
+
+
+def _usage_key(key_id: str, month: str) -> Key:
+    return Key(f"KEY#{key_id}", f"USAGE#{month}")
+
+
+def _from_item(month: str, item: Item) -> MonthlyUsage:
+    names = [name for name in MonthlyUsage.__slots__ if name != "month"]
+    return MonthlyUsage(month, **{name: item[name] for name in names if name in item})

@@ -1,0 +1,121 @@
+"""The frame of the API door, in which the routes of tasks and jobs hang: who calls, errors in the API's shape, CORS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import CORSConfig, LambdaFunctionUrlResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.metrics import MetricUnit
+
+from sluice.access.guard import Caller, Guard
+from sluice.errors import Forbidden, NotFound, RequestError, SluiceError, TooManyRequests, describe_error
+from sluice.http.errors import error_body
+
+_CORS_SECONDS = 7200
+
+logger = Logger(child=True)
+metrics = Metrics()
+
+
+def build_api(
+    guard: Guard, routers: Sequence[Router], allowed_origins: Sequence[str] = ()
+) -> LambdaFunctionUrlResolver:
+    """Put routers under one resolver. Their routes ask ``caller_of`` who calls."""
+    app = LambdaFunctionUrlResolver(cors=_cors(allowed_origins))
+
+    def authenticate(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
+        event = app.current_event
+        if event.http_method != "OPTIONS":
+            headers = {name.lower(): value for name, value in event.headers.items()}
+            caller = guard.identify(headers, event.raw_event.get("requestContext") or {})
+            app.append_context(caller=caller, headers=headers)
+        return call_next(app)
+
+    app.use(middlewares=[authenticate])
+    for router in routers:
+        app.include_router(router)
+    _map_errors(app)
+    return app
+
+
+def caller_of(router: Router) -> Caller:
+    """Return who makes the call that a route is answering."""
+    return cast(Caller, router.context["caller"])
+
+
+def operators_only(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
+    """Let only those through who may see and change what belongs to the whole stack. A middleware of a route."""
+    caller: Caller = app.context["caller"]
+    if not caller.is_operator:
+        raise Forbidden('This takes a key that was made with "--operator".')
+    return call_next(app)
+
+
+def headers_of(router: Router) -> Mapping[str, str]:
+    """Return the headers of the call that a route is answering, their names in lower case."""
+    return cast(Mapping[str, str], router.context["headers"])
+
+
+def _map_errors(app: LambdaFunctionUrlResolver) -> None:
+    def refuse(error: SluiceError) -> Response[str]:
+        if not isinstance(error, RequestError):
+            logger.warning("A call failed.", error=str(error), error_class=type(error).__name__)
+        return error_response(error, app.lambda_context.aws_request_id)
+
+    def refuse_route(_: NotFoundError) -> Response[str]:
+        path = app.current_event.path
+        return error_response(NotFound(f"There is no {path} with this method."), app.lambda_context.aws_request_id)
+
+    def admit_defect(error: Exception) -> Response[str]:
+        logger.error("A call met a defect.", **describe_error(error))
+        # It is answered, so that Lambda counts no error for it.
+        metrics.add_metric("Defects", MetricUnit.Count, 1)
+        metrics.flush_metrics()
+        return error_response(SluiceError("An error inside Sluice."), app.lambda_context.aws_request_id)
+
+    app.exception_handler(SluiceError)(refuse)
+    app.exception_handler(NotFoundError)(refuse_route)
+    app.exception_handler(Exception)(admit_defect)
+
+
+def error_response(error: SluiceError, request_id: str) -> Response[str]:
+    """Answer with an error in the API's shape (Claude API: Errors)."""
+    headers = {"request-id": request_id}
+    if isinstance(error, TooManyRequests):
+        headers["retry-after"] = str(max(round(error.retry_after), 1))
+    status = 503 if error.retryable and error.status == 500 else error.status
+    # What went wrong at AWS names tables and buckets: that is for the log.
+    message = str(error) if error.status < 500 else "Sluice could not do this now; the same call may work later."
+    return Response(status, "application/json", error_body(error.type, message, request_id).decode(), headers)
+
+
+def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
+    """Answer with a JSON object."""
+    return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
+
+
+def base_url(event: Mapping[str, Any]) -> str:
+    """Return where this API is reached, without a slash at the end."""
+    domain = str((event.get("requestContext") or {}).get("domainName") or "")
+    host = str((event.get("headers") or {}).get("host") or "")
+    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
+    return f"http://{host}" if local else f"https://{domain or host}"
+
+
+def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
+    if not allowed_origins:
+        return None
+    first, *others = allowed_origins
+    return CORSConfig(
+        allow_origin=first,
+        extra_origins=others,
+        allow_headers=["Idempotency-Key", "anthropic-beta", "anthropic-version"],
+        expose_headers=["request-id", "retry-after"],
+        max_age=_CORS_SECONDS,
+    )

@@ -1,0 +1,169 @@
+"""Collecting a shard: its results put in order, what failed in passing sent into the next wave, the rest accounted for.
+
+All that is written has a key that follows from the shard and the wave, and may be written again; then one transaction
+moves the shard. What follows from that (the message of the next wave, or of the job's end) is sent again where a
+message is delivered twice.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+
+from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, TransientError
+from sluice.jobs.collect.decide import decide
+from sluice.jobs.collect.download import CANCELED_RESULT, BatchResults, download_results, uniform_results
+from sluice.jobs.collect.order import ResultSpool, open_spool
+from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy
+from sluice.jobs.collect.write import write_parts, write_stats, write_wave
+from sluice.jobs.job_settings import EffectiveSettings, read_settings
+from sluice.jobs.messages import QueueMessage, Step, job_message, send, send_later, shard_message
+from sluice.jobs.model import Job, Outcome, Shard, ShardRef, ShardStatus
+from sluice.jobs.notices.announce import announce_once, hold_for_incident
+from sluice.jobs.notices.text import STUCK
+from sluice.jobs.results import errored_result
+from sluice.jobs.services import Services
+
+# Results that cannot be read yet, or not whole, are tried for about 45 minutes; after that the queue's own tries count.
+_DELAYS = (5, 15, 30, 60, 120, 240, 480, 900, 900)
+
+
+class DiskFull(SluiceError):
+    """The results of a batch do not fit the disk of the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a message led to, in a word for the log; ``outcome`` where the shard was collected."""
+
+    word: str
+    outcome: Outcome | None = None
+    missing: int = 0
+    error_type: str | None = None
+
+
+def collect(services: Services, message: Mapping[str, object]) -> Collection:
+    """Do what the message of a shard asks for, as far as it still has to be done.
+
+    Raises SluiceError where the message should be delivered again.
+    """
+    ref = ShardRef.parse(message)
+    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    if shard is None or job is None:
+        return Collection("unknown_shard")
+    if shard.status is ShardStatus.COLLECTED:
+        _send_next(services, job, services.table.shard(_next(ref)))
+        return Collection("done_before")
+    attempt = int(str(message.get("attempt", 0)))
+    effective = read_settings(services.objects, services.settings.outbox, job)
+    try:
+        with _explaining_a_full_disk(shard), open_spool(shard.count) as spool:
+            results = _get_results(services, job, shard, message, effective, spool)
+            if results is None:
+                return Collection("not_ended")
+            if results.missing and attempt < len(_DELAYS):
+                raise TransientError(f"The results of batch {shard.batch_id} lack {results.missing} requests.")
+            return _write_decisions(services, job, results, effective)
+    except ConditionFailed:
+        return Collection("done_elsewhere")
+    except ClaudeError as error:
+        return _after_failure(services, job, ref, attempt, error)
+
+
+@contextmanager
+def _explaining_a_full_disk(shard: Shard) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(
+            f"The results of batch {shard.batch_id} do not fit the disk: give the function collect_shard more "
+            "ephemeral storage, or let shards be smaller (MaxShardRequests)."
+        ) from error
+
+
+def _get_results(
+    services: Services,
+    job: Job,
+    shard: Shard,
+    message: Mapping[str, object],
+    effective: EffectiveSettings,
+    spool: ResultSpool,
+) -> BatchResults | None:
+    """Get what there is of a shard; None where there is nothing to be collected yet."""
+    if shard.status is ShardStatus.ENDED and message.get("lost") and job.cancel_requested:
+        result = errored_result("not_found_error", "Claude does not have the results any more.")
+        return uniform_results(services, shard, effective.prices, ResultKind.FAILED, result)
+    if shard.status is ShardStatus.ENDED:
+        return download_results(services, shard, effective.prices, spool)
+    if shard.status is not ShardStatus.PLANNED:
+        return None
+    if isinstance(failure := message.get("failure"), Mapping):
+        result = errored_result(str(failure.get("type")), str(failure.get("message")))
+        return uniform_results(services, shard, effective.prices, ResultKind.FAILED, result)
+    if job.cancel_requested:
+        return uniform_results(services, shard, effective.prices, ResultKind.CANCELED, CANCELED_RESULT)
+    return None
+
+
+def _write_decisions(services: Services, job: Job, results: BatchResults, effective: EffectiveSettings) -> Collection:
+    """Write what a shard's wave came to, and move the shard."""
+    policy = RetryPolicy(effective.max_waves, services.settings.wave_delay_seconds, effective.folder.retry_max_tokens)
+    with TemporaryFile() as spool:
+        decisions_made = decide(services, results, policy, spool, cancelled=job.cancel_requested)
+        if decisions_made.next_wave:
+            write_wave(services, decisions_made)
+        else:
+            write_parts(services, decisions_made)
+    write_stats(services, decisions_made)
+    outcome = Outcome(
+        succeeded=decisions_made.succeeded,
+        errored=decisions_made.errored,
+        retried=decisions_made.retried,
+        tokens=results.usage_meter.tokens(),
+        errors=dict(decisions_made.counts),
+    )
+    if decisions_made.refusal:
+        # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
+        hold_for_incident(services, job, *decisions_made.refusal)
+    job = services.table.collect(results.shard, outcome, decisions_made.next_wave, services.now())
+    _send_next(services, job, decisions_made.next_wave)
+    return Collection("collected", outcome, results.missing)
+
+
+def _next(ref: ShardRef) -> ShardRef:
+    return ShardRef(ref.job_id, ref.shard, ref.wave + 1)
+
+
+def _send_next(services: Services, job: Job, following: Shard | None) -> None:
+    """Send what follows from a collected shard: its next wave, or the end of the job."""
+    if following is not None:
+        if queue_message := shard_message(job, following):
+            send_later(services, queue_message, following.not_before - services.now())
+    elif queue_message := job_message(job):
+        send(services, [queue_message])
+
+
+def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError) -> Collection:
+    """Put the shard off where its results may be there later; hold its job where a person has to act."""
+    # Claude API: results have been seen to be missing for a while after the end of a batch.
+    not_there_yet = error.http_status == 404
+    if isinstance(error, AccountError) and not not_there_yet:
+        hold_for_incident(services, job, error.error_type, str(error))
+        return Collection("held", error_type=error.error_type)
+    if not (not_there_yet or isinstance(error, TransientError)):
+        raise error
+    if attempt < len(_DELAYS):
+        queue_message = QueueMessage(Step.COLLECT, {**ref.message(), "attempt": attempt + 1})
+        send_later(services, queue_message, max(_DELAYS[attempt], error.retry_after or 0))
+        return Collection("put_off", error_type=error.error_type)
+    if not_there_yet and job.cancel_requested:
+        # Deleted, or older than the API keeps them. A person who cancels the job has given them up.
+        send(services, [QueueMessage(Step.COLLECT, {**ref.message(), "lost": True})])
+        return Collection("lost", error_type=error.error_type)
+    announce_once(services, job, STUCK)
+    raise error

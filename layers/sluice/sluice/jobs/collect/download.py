@@ -1,0 +1,130 @@
+"""What a batch brought for the requests of its shard: the fate of each, and where its line lies on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sluice.claude.prices import PriceList
+from sluice.errors import SluiceError
+from sluice.jobs.collect.order import IdIndex, Locations, ResultSpool
+from sluice.jobs.collect.retry_policy import ResultKind
+from sluice.jobs.collect.usage import UsageMeter
+from sluice.jobs.model import Shard
+from sluice.jobs.results import ForeignResults, errored_result, raw_result, read_blocks, with_custom_id
+from sluice.jobs.services import Services
+from sluice.jobs.storage import whole_lines
+
+# Lines held in memory at once while they are put in order.
+_GROUP = 128
+MISSING_RESULT = errored_result("missing", "The results of the batch did not hold this request.")
+CANCELED_RESULT = b'{"type":"canceled"}'
+
+
+@dataclass(slots=True)
+class BatchResults:
+    """``fates`` has a byte for each request. ``locations`` is None where there was no batch; ``default`` is the result
+    of a request without a line. ``ids`` reads the shard's ``custom_id``s, in runs.
+    """
+
+    shard: Shard
+    kinds: bytearray
+    usage_meter: UsageMeter
+    locations: Locations | None
+    default: bytes
+    ids: Callable[[], Iterator[bytes]]
+
+    @property
+    def missing(self) -> int:
+        return self.kinds.count(ResultKind.MISSING)
+
+    def result(self, place: int, custom_id: str) -> bytes:
+        """Return the result of a request as it came. Raises ForeignResults where the line there is another one's."""
+        line = self.locations.line(place) if self.locations else b""
+        if not line:
+            return self.default
+        raw = raw_result(line)
+        if raw.custom_id != (custom_id if place else self.shard.nonce):
+            raise ForeignResults("The results name a request that is not of this shard.")
+        return bytes(raw.result)
+
+    def answers(self, decisions: bytes | bytearray, wanted: int) -> Iterator[tuple[list[int], list[bytes]]]:
+        """Yield the lines of all requests with one decision, in groups with their places, in order."""
+        if self.locations is None:
+            return
+        everything = bytes([wanted]) * _GROUP
+        for first, ids in self._id_groups():
+            group = decisions[first : first + len(ids)]
+            if group == everything[: len(group)]:
+                offsets: Sequence[int] = range(len(ids))
+            elif not (offsets := [offset for offset, each in enumerate(group) if each == wanted]):
+                continue
+            lines = self.locations.lines(first + offset for offset in offsets)
+            expected = [ids[offset] for offset in offsets]
+            if marked := first + offsets[0] == 0:
+                expected[0] = self.shard.nonce.encode()
+            _check_ids(lines, expected)
+            if marked:
+                lines[0] = with_custom_id(lines[0], ids[0].decode()) + b"\n"
+            yield [first + offset for offset in offsets], lines
+
+    def _id_groups(self) -> Iterator[tuple[int, list[bytes]]]:
+        first = 0
+        for run in self.ids():
+            ids = run.split()
+            for start in range(0, len(ids), _GROUP):
+                yield first, ids[start : start + _GROUP]
+                first += len(ids[start : start + _GROUP])
+
+
+def _check_ids(lines: Sequence[bytes], custom_ids: Sequence[bytes]) -> None:
+    """See that each line is that of its id, since places were found by hashes. Raises ForeignResults."""
+    if all(map(bytes.startswith, lines, [b'{"custom_id":"%b"' % each for each in custom_ids])):
+        return
+    for line, custom_id in zip(lines, custom_ids, strict=True):
+        if raw_result(line).custom_id.encode() != custom_id:
+            raise ForeignResults("The results name a request that is not of this shard.")
+
+
+def download_results(services: Services, shard: Shard, prices: PriceList, spool: ResultSpool) -> BatchResults:
+    """Download the results of a shard's batch, to disk. Raises ClaudeError, ForeignResults, AwsError and OSError."""
+    index = IdIndex(shard.count)
+    ids = _ids_reader(services, shard)
+    _fill(index, shard, ids())
+    usage_meter, kinds = UsageMeter(prices), bytearray([ResultKind.SUCCEEDED]) * shard.count
+    with services.claude.results(shard.batch_id or "") as chunks:
+        for block in read_blocks(chunks):
+            places = index.find([line.custom_id for line in block.lines])
+            spool.add(block.data, block.ends, places)
+            usage_meter.add(block.lines, places, kinds)
+    del index
+    locations = spool.locate()
+    if spool.arrived != shard.count:
+        for place in locations.missing:
+            kinds[place] = ResultKind.MISSING
+    return BatchResults(shard, kinds, usage_meter, locations, MISSING_RESULT, ids)
+
+
+def uniform_results(
+    services: Services, shard: Shard, prices: PriceList, kind: ResultKind, result: bytes
+) -> BatchResults:
+    """Give each request of a shard that was never sent the same fate and result."""
+    kinds = bytearray([kind]) * shard.count
+    return BatchResults(shard, kinds, UsageMeter(prices), None, result, _ids_reader(services, shard))
+
+
+def _ids_reader(services: Services, shard: Shard) -> Callable[[], Iterator[bytes]]:
+    return lambda: whole_lines(services.objects.stream(services.settings.outbox, shard.ids_key, chunk_bytes=1 << 16))
+
+
+def _fill(index: IdIndex, shard: Shard, runs: Iterator[bytes]) -> None:
+    """Put the ids of a shard into the index, with the nonce in place of the first one."""
+    place = 0
+    for run in runs:
+        ids = run.decode().split()
+        if place == 0:
+            ids[0] = shard.nonce
+        index.add(ids, place)
+        place += len(ids)
+    if place != shard.count:
+        raise SluiceError(f"{shard.ids_key} has {place} ids; the shard has {shard.count} requests.")

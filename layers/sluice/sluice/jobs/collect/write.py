@@ -1,0 +1,108 @@
+"""Writing what a wave settled: apart while another wave follows, merged into the shard's parts after the last one."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import msgspec
+
+from sluice.errors import SluiceError
+from sluice.jobs.collect.decide import Decisions, Example
+from sluice.jobs.collect.retry_policy import Decision
+from sluice.jobs.collect.usage import LengthHistograms
+from sluice.jobs.model import Shard, ShardRef
+from sluice.jobs.services import Services
+from sluice.jobs.storage import (
+    ERRORS,
+    KEPT,
+    RESULTS,
+    Placed,
+    encode_ordinals,
+    lines_key,
+    merge_waves,
+    ordinals_key,
+    part_key,
+    read_placed_lines,
+    stats_key,
+)
+
+
+class WaveStats(msgspec.Struct):
+    """What the report wants to know of a wave, beside its outcome; ``examples`` by the type of error."""
+
+    lengths: LengthHistograms
+    examples: dict[str, list[Example]]
+
+
+def write_wave(services: Services, decisions_made: Decisions) -> None:
+    """Write what is final in a wave that another one follows, and the answers that are kept while asked for again."""
+    ref = decisions_made.results.shard.ref
+    _write_placed(services, ref, RESULTS, decisions_made.placed(Decision.ANSWER))
+    _write_placed(services, ref, ERRORS, decisions_made.errors.read())
+    _write_placed(services, ref, KEPT, decisions_made.placed(Decision.LONGER))
+
+
+def _write_placed(services: Services, ref: ShardRef, name: str, placed: Iterable[Placed]) -> None:
+    places, outbox = array("I"), services.settings.outbox
+    with services.objects.writer(outbox, lines_key(ref, name)) as writer:
+        for place, line in placed:
+            places.append(place)
+            writer.write(line)
+    services.objects.put(outbox, ordinals_key(ref, name), encode_ordinals(places))
+
+
+def write_parts(services: Services, decisions_made: Decisions) -> None:
+    """Write the results and the errors of a shard after its last wave.
+
+    Raises SluiceError where they are not as many as its waves counted.
+    """
+    ref = decisions_made.results.shard.ref
+    outcomes = [shard.outcome for shard in _earlier_shards(services, ref) if shard.outcome]
+    if ref.wave == 0:
+        answered = _write_answers(services, decisions_made)
+    else:
+        answered = _write_merged(services, ref, (KEPT, RESULTS), RESULTS, decisions_made.placed(Decision.ANSWER))
+    errored = _write_merged(services, ref, (ERRORS,), ERRORS, decisions_made.errors.read())
+    expected = decisions_made.succeeded + sum(each.succeeded for each in outcomes)
+    expected_errors = decisions_made.errored + sum(each.errored for each in outcomes)
+    if (answered, errored) != (expected, expected_errors):
+        raise SluiceError(
+            f"Shard {ref.shard} of {ref.job_id} has {answered} answers and {errored} errors in its waves; "
+            f"they counted {expected} and {expected_errors}."
+        )
+
+
+def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
+    refs = (ShardRef(ref.job_id, ref.shard, wave) for wave in range(ref.wave))
+    return [shard for each in refs if (shard := services.table.shard(each))]
+
+
+def _write_answers(services: Services, decisions_made: Decisions) -> int:
+    """Write the answers of a shard that was done in one wave: nothing has to be merged."""
+    count, outbox = 0, services.settings.outbox
+    with services.objects.writer(outbox, part_key(decisions_made.results.shard.ref, RESULTS)) as writer:
+        for places, lines in decisions_made.results.answers(decisions_made.decided, Decision.ANSWER):
+            writer.write(b"".join(lines))
+            count += len(places)
+    return count
+
+
+def _write_merged(services: Services, ref: ShardRef, names: Iterable[str], part: str, own: Iterable[Placed]) -> int:
+    count, outbox = 0, services.settings.outbox
+    waves = [
+        read_placed_lines(services.objects, outbox, ShardRef(ref.job_id, ref.shard, wave), name)
+        for name in names
+        for wave in range(ref.wave)
+    ]
+    with services.objects.writer(outbox, part_key(ref, part)) as writer:
+        for line in merge_waves([*waves, own]):
+            writer.write(line)
+            count += 1
+    return count
+
+
+def write_stats(services: Services, decisions_made: Decisions) -> None:
+    stats = WaveStats(decisions_made.results.usage_meter.lengths, decisions_made.examples)
+    key = stats_key(decisions_made.results.shard.ref)
+    services.objects.put(services.settings.outbox, key, msgspec.json.encode(stats), "application/json")

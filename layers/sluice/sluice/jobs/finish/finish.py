@@ -1,0 +1,171 @@
+"""Finishing a job: its parts joined, its books balanced, the outcome written down and told.
+
+Everything is written under keys that follow from the job, and may be written again; then one conditional write moves
+the job, and its notice is due from that write on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from sluice.aws.s3_join import JoinedObject, join_objects
+from sluice.errors import ConditionFailed, ObjectNotFound
+from sluice.jobs.collect.write import WaveStats
+from sluice.jobs.finish.report import write_report
+from sluice.jobs.finish.results_csv import write_results_csv
+from sluice.jobs.finish.summary import JobSummary, add_up, batch_times, write_summary
+from sluice.jobs.finish.totals import Totals, check_totals
+from sluice.jobs.formats.kinds import is_table
+from sluice.jobs.job_settings import read_settings
+from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
+from sluice.jobs.notices.announce import announce, announce_pending
+from sluice.jobs.notices.machine import Place
+from sluice.jobs.notices.text import status_notice
+from sluice.jobs.rejected import decode_rejected
+from sluice.jobs.results import CANCELED
+from sluice.jobs.services import Services
+from sluice.jobs.storage import ERRORS, RESULTS, Manifest, part_key, read_manifest, stats_key, whole_lines
+
+_JSONL = "application/x-ndjson"
+_STATS = msgspec.json.Decoder(WaveStats)
+_PARALLEL = 8
+_LOST_TABLE = "There is no results.csv: the dropped file, whose columns it repeats, was deleted in the meantime."
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What a message led to, in a word for the log; ``problems`` where the books do not balance."""
+
+    word: str
+    status: JobStatus | None = None
+    problems: tuple[str, ...] = ()
+
+
+def finish(services: Services, message: Mapping[str, object]) -> Finish:
+    """Do what the message of a job asks for, as far as it still has to be done.
+
+    Raises SluiceError where the message should be delivered again.
+    """
+    job = services.table.job(str(message["job_id"]))
+    if job is None:
+        return Finish("unknown_job")
+    if job.status.final:
+        announce_pending(services, job)
+        return Finish("done_before", job.status, _known_problems(job))
+    if job.status is not JobStatus.RUNNING or job.open_shards or job.plan is None:
+        return Finish("not_due", job.status)
+    account = _write_outputs(services, job, job.plan)
+    try:
+        status, tally = account.status, account.totals.tally
+        job = services.table.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
+    except ConditionFailed:
+        return Finish("done_elsewhere")
+    announce(services, job, status_notice(status))
+    return Finish("finished", status, account.totals.problems)
+
+
+def _known_problems(job: Job) -> tuple[str, ...]:
+    """Say again that the books did not balance: who found it out may have died before it could say so."""
+    balanced = job.tally is None or job.tally.balanced
+    return () if balanced else ("The books did not balance when the job ended; summary.json says how.",)
+
+
+def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
+    """Write all the files of a job but the work files; the summary is the last one."""
+    outbox = services.settings.outbox
+    manifest = read_manifest(services.objects, outbox, plan.manifest_key)
+    shards = list(services.table.shards(job.job_id))
+    last = _last_waves(shards)
+    sizes = {each.key: each.size for each in services.objects.list(outbox, work_key(job.job_id, ""))}
+    names = {
+        RESULTS: [part_key(shard.ref, RESULTS) for shard in last],
+        ERRORS: [part_key(shard.ref, ERRORS) for shard in last],
+        "rejected": list(manifest.rejected_keys),
+    }
+    for name, keys in names.items():
+        join_objects(services.objects, outbox, f"{job.job_id}/{name}.jsonl", _pieces(keys, sizes), _JSONL)
+    effective = read_settings(services.objects, outbox, job)
+    place = Place(outbox)
+    files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
+    totals = _with_rejections(services, check_totals(plan, shards), manifest)
+    if is_table(job.upload.key):
+        if write_results_csv(services, job, effective, [shard for shard in shards if shard.ref.wave == 0]):
+            files["csv"] = place.uri(job.job_id, "results.csv")
+        else:
+            totals = replace(totals, tally=replace(totals.tally, lost_table=_LOST_TABLE))
+    account = _account(services, job, totals, manifest, effective.prices.date, shards, files)
+    report, summary = write_report(account), write_summary(account)
+    services.objects.put(outbox, f"{job.job_id}/report.html", report, "text/html; charset=utf-8")
+    services.objects.put(outbox, f"{job.job_id}/summary.json", summary, "application/json")
+    return account
+
+
+def _with_rejections(services: Services, totals: Totals, manifest: Manifest) -> Totals:
+    """Put into the books why lines were rejected."""
+    if not manifest.rejected_keys:
+        return totals
+    stream = services.objects.stream(services.settings.outbox, manifest.rejected_keys[0])
+    first = decode_rejected(next(whole_lines(stream)).partition(b"\n")[0])
+    tally = replace(totals.tally, reasons=dict(manifest.reasons), first_rejection=f"line {first.line}: {first.reason}")
+    return replace(totals, tally=tally)
+
+
+def _account(
+    services: Services,
+    job: Job,
+    totals: Totals,
+    manifest: Manifest,
+    prices_date: str,
+    shards: Sequence[Shard],
+    files: Mapping[str, str],
+) -> JobSummary:
+    lengths, examples = add_up(_read_stats(services, shards))
+    place = Place(services.settings.outbox)
+    own = {"summary": place.uri(job.job_id, "summary.json"), "report": place.uri(job.job_id, "report.html")}
+    return JobSummary(
+        job=job,
+        status=_final_status(job, totals),
+        finished_at=services.now(),
+        totals=totals,
+        manifest=manifest,
+        prices_date=prices_date,
+        batch_ids=tuple(shard.batch_id for shard in shards if shard.batch_id),
+        batch_times=batch_times(shards),
+        collected_at=max((shard.moved_at for shard in shards), default=None),
+        lengths=lengths,
+        examples=examples,
+        files={**files, **own},
+    )
+
+
+def _final_status(job: Job, totals: Totals) -> JobStatus:
+    """A job that was cancelled too late for any request has finished like any other."""
+    if job.cancel_requested and totals.tally.errors.get(CANCELED):
+        return JobStatus.CANCELLED
+    clean = not totals.tally.errored and not totals.tally.rejected and not totals.problems
+    return JobStatus.FINISHED if clean else JobStatus.FINISHED_WITH_ERRORS
+
+
+def _last_waves(shards: Iterable[Shard]) -> list[Shard]:
+    """Keep of each shard its last wave; the waves of each come in order."""
+    last: dict[int, Shard] = {shard.ref.shard: shard for shard in shards}
+    return [last[number] for number in sorted(last)]
+
+
+def _pieces(keys: Iterable[str], sizes: Mapping[str, int]) -> list[JoinedObject]:
+    try:
+        return [JoinedObject(key, sizes[key]) for key in keys]
+    except KeyError as missing:
+        raise ObjectNotFound(
+            f"The work file {missing} of the job is not there, so its results would lack it."
+        ) from None
+
+
+def _read_stats(services: Services, shards: Sequence[Shard]) -> Iterator[WaveStats]:
+    outbox = services.settings.outbox
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        yield from pool.map(lambda shard: _STATS.decode(services.objects.get(outbox, stats_key(shard.ref))), shards)

@@ -1,0 +1,134 @@
+"""From a prompt to a request, for those who write no JSON: the rest comes from the folder's settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sluice.errors import InputError
+from sluice.jobs.folder_settings import FILE_NAME
+from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
+from sluice.jobs.formats.request_line import LineProblem, check_custom_id
+from sluice.jobs.job_settings import EffectiveSettings
+from sluice.jobs.schema import close_objects
+from sluice.jobs.wording import list_columns, shorten
+
+_PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """``parts`` alternate between text and the names of fields, text first and last."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.parts[1::2]
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Put the values in; each field has to have one."""
+        pieces = list(self.parts)
+        pieces[1::2] = [values[name] for name in self.fields]
+        return "".join(pieces)
+
+
+def parse_template(text: str) -> Template:
+    """Read a template. Raises ValueError that says which brace is alone."""
+    parts, literal, position = [], "", 0
+    for found in _PARTS.finditer(text):
+        literal += text[position : found.start()]
+        position = found.end()
+        token = found[0]
+        if token in ("{{", "}}"):
+            literal += token[0]
+        elif found[1] is None:
+            raise ValueError(f'the prompt has a lone "{token}"; write "{token * 2}" for a brace')
+        else:
+            parts += [literal, found[1].strip()]
+            literal = ""
+    return Template((*parts, literal + text[position:]))
+
+
+def match_fields(template: Template, columns: Sequence[str]) -> Template:
+    """Name the fields as the columns are named, whatever their case. Raises ValueError that says which is not there."""
+    exact = {name: name for name in columns}
+    loose = {name.casefold(): name for name in reversed(columns)}
+    parts = list(template.parts)
+    for place in range(1, len(parts), 2):
+        name = exact.get(parts[place]) or loose.get(parts[place].casefold())
+        if name is None:
+            missing, listed = shorten(parts[place], 100), list_columns(columns)
+            raise ValueError(f'the prompt names the column "{missing}", which is not there. There are: {listed}')
+        parts[place] = name
+    return Template(tuple(parts))
+
+
+DEFAULT_MAX_TOKENS = 1024
+_ENCODER = msgspec.json.Encoder()
+
+
+def settings_problem(effective: EffectiveSettings, problem: object) -> InputError:
+    """Say what is wrong with the settings for a file, and where they are."""
+    return InputError(f"{effective.folder_key or FILE_NAME}: {problem}.")
+
+
+class PromptWriter:
+    """Writes requests. Raises InputError where the settings lack a model, or name one that cannot do the work."""
+
+    def __init__(self, effective: EffectiveSettings, rules: LineRules) -> None:
+        folder = effective.folder
+        self._model = effective.model
+        self._max_tokens = folder.max_tokens or DEFAULT_MAX_TOKENS
+        self._max_bytes = rules.max_bytes
+        if not self._model:
+            raise settings_problem(effective, "neither it nor the stack says which model is to be asked")
+        if problem := rules.model_problem(self._model, self._max_tokens):
+            raise settings_problem(effective, problem.rstrip("."))
+        self._params: dict[str, Any] = {"model": self._model, "max_tokens": self._max_tokens}
+        if folder.system:
+            self._params["system"] = folder.system
+        if folder.schema:
+            # Claude API: Structured outputs.
+            form = {"type": "json_schema", "schema": close_objects(folder.schema)}
+            self._params["output_config"] = {"format": form}
+
+    def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
+        """Make a request of a prompt; ``given`` is the line or row of the file, to be shown where it cannot run."""
+        try:
+            check_custom_id(custom_id)
+            return GoodLine(number, 0, 0, self._encode(custom_id, prompt), custom_id, self._model, self._max_tokens)
+        except LineProblem as problem:
+            return unusable(number, given, problem)
+
+    def _encode(self, custom_id: str, prompt: str) -> bytes:
+        if not prompt.strip():
+            raise LineProblem("empty prompt", "The prompt is empty.")
+        params = {**self._params, "messages": [{"role": "user", "content": prompt}]}
+        try:
+            text = _ENCODER.encode({"custom_id": custom_id, "params": params})
+        except UnicodeEncodeError:
+            raise LineProblem("encoding", "There are bytes in it that are not of the file's encoding.") from None
+        if len(text) > self._max_bytes:
+            raise LineProblem("too long", f"The request has {len(text)} bytes, more than {self._max_bytes}.")
+        return text
+
+
+def unusable(number: int, given: str, problem: LineProblem) -> BadLine:
+    """Make the rejection of a line or row."""
+    text = given.encode(errors="surrogateescape")
+    return BadLine(number, None, len(text), text, problem)
+
+
+def template_of(effective: EffectiveSettings) -> Template | None:
+    """Read the folder's prompt template; None where there is none. Raises InputError."""
+    if effective.folder.prompt is None:
+        return None
+    try:
+        return parse_template(effective.folder.prompt)
+    except ValueError as error:
+        raise settings_problem(effective, error) from None

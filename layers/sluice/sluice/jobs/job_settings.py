@@ -1,0 +1,140 @@
+"""The settings of one job, fixed when it is first planned, so that what is planned again is planned the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from sluice.aws.s3 import S3
+from sluice.claude.prices import PriceList, parse_prices, shipped_prices
+from sluice.errors import InputError, ObjectNotFound
+from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, parse_folder_settings
+from sluice.jobs.model import Job, Upload, work_key
+from sluice.jobs.settings import JobSettings
+
+PRICES_KEY = "prices.json"
+# Enough for any settings written by hand; more is some other file. YAML takes seconds a megabyte to read.
+_MAX_BYTES = 1 << 20
+_MAX_FOLDER_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSettings:
+    """Folder settings laid over those of the stack, and the price list of the day. Limits as in ``JobSettings``.
+
+    ``folder_key`` names the ``sluice.yaml`` that was used, or is None; ``model`` is "" where none is set.
+    """
+
+    folder: FolderSettings
+    folder_key: str | None
+    model: str
+    max_cost: float
+    max_bad_share: float
+    max_waves: int
+    max_shard_requests: int
+    max_shard_bytes: int
+    prices: PriceList
+
+    @property
+    def betas(self) -> str | None:
+        return ",".join(self.folder.betas) or None
+
+
+_DECODER = msgspec.json.Decoder(EffectiveSettings)
+
+
+def resolve_settings(objects: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
+    """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
+    folder_key, folder = _find_folder_settings(objects, upload)
+    return merge_settings(settings, folder, folder_key, _find_prices(objects, upload.bucket))
+
+
+def merge_settings(
+    settings: JobSettings, folder: FolderSettings, folder_key: str | None, prices: PriceList
+) -> EffectiveSettings:
+    """Lay a folder's settings over the stack's. A folder may lower the stack's limits of cost and waves, not raise."""
+    limits = folder.limits
+    return EffectiveSettings(
+        folder=folder,
+        folder_key=folder_key,
+        model=folder.model or settings.default_model,
+        max_cost=min(filter(None, (limits.max_cost, settings.max_job_cost)), default=0.0),
+        max_bad_share=settings.max_bad_share if limits.max_bad_share is None else limits.max_bad_share,
+        max_waves=min(limits.max_waves or settings.max_waves, settings.max_waves),
+        max_shard_requests=settings.max_shard_requests,
+        max_shard_bytes=settings.max_shard_bytes,
+        prices=prices,
+    )
+
+
+def write_settings(objects: S3, outbox: str, upload: Upload, effective: EffectiveSettings, attempt: str) -> str:
+    """Put the settings of a job into the Outbox; return their key. Raises InputError where they would not read back."""
+    key = work_key(upload.job_id, f"settings-{attempt}.json")
+    objects.put(outbox, key, _encode(effective), "application/json")
+    return key
+
+
+def _encode(effective: EffectiveSettings) -> bytes:
+    """Write settings, and read them once as every later step will: what it cannot read would stop the job for good."""
+    try:
+        data = msgspec.json.encode(effective)
+        _DECODER.decode(data)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        where = f"{effective.folder_key or FILE_NAME} or {PRICES_KEY}"
+        raise InputError(f"{where}: there is a value that cannot be kept as JSON: {error}.") from None
+    return data
+
+
+def read_settings(objects: S3, outbox: str, job: Job) -> EffectiveSettings:
+    """Read the settings of a planned job. Raises ValueError for one without any, otherwise as ``S3`` does."""
+    if job.settings_key is None:
+        raise ValueError(f"Job {job.job_id} has no settings yet.")
+    return read_settings_at(objects, outbox, job.settings_key)
+
+
+def read_settings_at(objects: S3, outbox: str, settings_key: str) -> EffectiveSettings:
+    """Read settings that ``write_settings`` wrote. Raises as ``S3`` does."""
+    return _DECODER.decode(objects.get(outbox, settings_key))
+
+
+def check_settings_object(objects: S3, bucket: str, key: str) -> None:
+    """Read a ``sluice.yaml`` or the price list as a job would. Raises InputError, otherwise as ``S3`` does."""
+    if key == PRICES_KEY:
+        _find_prices(objects, bucket)
+    else:
+        parse_folder_settings(_read_small(objects, bucket, key, _MAX_FOLDER_BYTES), key)
+
+
+def _find_folder_settings(objects: S3, upload: Upload) -> tuple[str | None, FolderSettings]:
+    for key in _candidate_keys(upload.folder):
+        try:
+            return key, parse_folder_settings(_read_small(objects, upload.bucket, key, _MAX_FOLDER_BYTES), key)
+        except ObjectNotFound:
+            continue
+    return None, FolderSettings()
+
+
+def _candidate_keys(folder: str) -> Iterator[str]:
+    """Yield where settings may lie: the folder, then each one above it, then the top of the bucket."""
+    while folder:
+        yield f"{folder}/{FILE_NAME}"
+        folder = folder.rpartition("/")[0]
+    yield FILE_NAME
+
+
+def _find_prices(objects: S3, inbox: str) -> PriceList:
+    try:
+        return parse_prices(_read_small(objects, inbox, PRICES_KEY, _MAX_BYTES), shipped_prices())
+    except ObjectNotFound:
+        return shipped_prices()
+    except ValueError as error:
+        raise InputError(f"{PRICES_KEY}: {error}") from None
+
+
+def _read_small(objects: S3, bucket: str, key: str, max_bytes: int) -> bytes:
+    data = b"".join(objects.stream(bucket, key, end=max_bytes + 1))
+    if len(data) > max_bytes:
+        raise InputError(f"{key} is longer than {max_bytes} bytes.")
+    return data

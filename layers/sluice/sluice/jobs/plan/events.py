@@ -1,0 +1,121 @@
+"""What the plan queue brings: notifications of S3, and our own messages. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+from sluice.aws.s3 import S3
+from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
+from sluice.jobs.control import cancel_job, release_job
+from sluice.jobs.folder_settings import FILE_NAME
+from sluice.jobs.job_settings import PRICES_KEY, check_settings_object
+from sluice.jobs.model import Upload
+from sluice.jobs.plan.plan import Planner
+from sluice.jobs.wording import shorten
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person asks of a job by dropping an object named after it."""
+
+    verb: Literal["release", "cancel"]
+    job_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A job to be taken on, where ``checkpoint_key`` says, or from where the table says that it stands."""
+
+    job_id: str
+    checkpoint_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """A ``sluice.yaml`` or the price list was put into the Inbox; it is no job."""
+
+    bucket: str
+    key: str
+
+
+PlanEvent = Upload | Command | Continuation | SettingsChanged
+
+
+def parse_message(body: str) -> list[PlanEvent]:
+    """Read one message. Raises ValueError where it is neither a notification nor ours.
+
+    S3 delivers notifications at least once, in any order, several to a message, and sends a test event when they are
+    set up (S3: Event message structure).
+    """
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError("The message is not an object.")
+    if "job_id" in message:
+        checkpoint = message.get("checkpoint")
+        return [Continuation(str(message["job_id"]), None if checkpoint is None else str(checkpoint))]
+    if message.get("Event") == "s3:TestEvent":
+        return []
+    try:
+        return [arrival for record in message["Records"] for arrival in _events(record)]
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("The message is neither a notification of S3 nor one of Sluice.") from None
+
+
+def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
+    if not str(record["eventName"]).startswith("ObjectCreated"):
+        return
+    found = record["s3"]["object"]
+    bucket, key = str(record["s3"]["bucket"]["name"]), unquote_plus(found["key"])
+    name = PurePosixPath(key).name
+    if key.endswith("/") or name.startswith("."):
+        # Folders as the console makes them, and what file managers leave behind (.DS_Store).
+        return
+    stem, _, ending = name.rpartition(".")
+    if name == FILE_NAME or key == PRICES_KEY:
+        yield SettingsChanged(bucket, key)
+    elif ending == "release":
+        yield Command("release", stem, key)
+    elif ending == "cancel":
+        yield Command("cancel", stem, key)
+    else:
+        yield Upload(bucket, key, found.get("versionId"), str(found.get("eTag", "")), int(found.get("size", 0)))
+
+
+def receive(planner: Planner, arrival: PlanEvent) -> str:
+    """Act on one arrival; say in a few words, fit for a log, what came of it. Raises AwsError to be tried again."""
+    match arrival:
+        case Upload():
+            job = planner.take_upload(arrival)
+            return f"job {job.job_id} is {job.status}"
+        case Continuation(job_id, checkpoint_key):
+            known = planner.take_job(job_id, checkpoint_key)
+            return f"job {job_id} is {known.status}" if known else f"there is no job {job_id}"
+        case Command():
+            return _run_command(planner, arrival)
+        case SettingsChanged():
+            return _look_at(planner.services.objects, arrival)
+
+
+def _run_command(planner: Planner, command: Command) -> str:
+    """Carry out a command. One that comes too late, or again, is answered and forgotten."""
+    carry_out = release_job if command.verb == "release" else cancel_job
+    try:
+        job = carry_out(planner.services, command.job_id)
+    except (NotFound, Conflict) as error:
+        return f"{command.verb} refused: {error}"
+    return f"{command.verb}: job {job.job_id} is {job.status}"
+
+
+def _look_at(objects: S3, changed: SettingsChanged) -> str:
+    """Read new settings, so that a mistake shows in the log before a file is held for it."""
+    try:
+        check_settings_object(objects, changed.bucket, changed.key)
+    except (InputError, ObjectNotFound) as error:
+        return f"settings that cannot be used: {shorten(str(error))}"
+    return f"settings {changed.key} read"

@@ -1,0 +1,65 @@
+"""What becomes of a job before anything is spent: it fails, is held for a person, or goes ahead. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sluice.jobs.job_settings import EffectiveSettings
+from sluice.jobs.model import Hold
+from sluice.jobs.plan.checkpoint import Counts
+from sluice.jobs.plan.estimate import Estimate
+from sluice.jobs.wording import shorten
+
+_SHOWN_REASONS = 3
+
+
+def failure_of(counts: Counts) -> str | None:
+    """Say why there is nothing to run and nothing to reject either; None where there is."""
+    if not counts.filled:
+        return "The file is empty."
+    if counts.unreadable == counts.filled:
+        return 'No line of the file is JSON. A .jsonl file has a line {"custom_id": ..., "params": {...}} a request.'
+    return None
+
+
+def hold_of(counts: Counts, estimate: Estimate, effective: EffectiveSettings) -> Hold | None:
+    """Say why a person should look first; None where nobody has to. A job without a request costs nothing."""
+    if not counts.requests:
+        return None
+    found = [
+        hold for hold in (_bad_lines(counts, effective.max_bad_share), _cost(estimate, effective.max_cost)) if hold
+    ]
+    if not found:
+        return None
+    return Hold(found[0].kind, " ".join(shorten(hold.reason) for hold in found))
+
+
+def _bad_lines(counts: Counts, max_share: float) -> Hold | None:
+    share = 100 * counts.bad / counts.filled
+    if share <= max_share:
+        return None
+    return Hold(
+        "bad_lines",
+        f"{counts.bad} of {counts.filled} lines ({share:.1f} %) cannot run, more than {max_share:g} %: perhaps it is "
+        f"the wrong file. What is wrong: {_ranked(counts.reasons)}. Released, the good lines run.",
+    )
+
+
+def _cost(estimate: Estimate, max_cost: float) -> Hold | None:
+    if not max_cost:
+        return None
+    if estimate.unpriced:
+        names = ", ".join(estimate.unpriced[:_SHOWN_REASONS])
+        return Hold("cost", f"No price is known for {names}: a prices.json at the top of the Inbox can give it.")
+    if estimate.worst_cost <= max_cost:
+        return None
+    return Hold(
+        "cost",
+        f"It may cost up to {estimate.worst_cost:.2f} USD, and about {estimate.expected_cost:.2f} USD are expected "
+        f"(estimates); the limit is {max_cost:.2f} USD. Released, it runs.",
+    )
+
+
+def _ranked(reasons: Mapping[str, int]) -> str:
+    ranked = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))[:_SHOWN_REASONS]
+    return ", ".join(f"{kind} ({count})" for kind, count in ranked)

@@ -1,0 +1,183 @@
+"""Planning: an upload is claimed, read once, cut into shards, judged, and set going.
+
+Each step can be repeated: the claim is conditional, each pass writes objects of its own, and of all plans that come to
+an end one is recorded. A pass that runs out of time leaves a checkpoint and a message for the next invocation.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
+from sluice.jobs.control import activate
+from sluice.jobs.formats.check import LineRules
+from sluice.jobs.formats.kinds import kind_of_file
+from sluice.jobs.formats.registry import open_upload
+from sluice.jobs.formats.request_line import Defaults
+from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
+from sluice.jobs.model import Hold, Job, JobStatus, Plan, Upload, work_key
+from sluice.jobs.notices.announce import announce, announce_hold
+from sluice.jobs.notices.text import hold_notice, status_notice
+from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from sluice.jobs.plan.estimate import estimate_job
+from sluice.jobs.plan.hold_rules import failure_of, hold_of
+from sluice.jobs.plan.model_check import ModelCatalogue, ModelCheck
+from sluice.jobs.plan.scan import FileScan, PlanFiles
+from sluice.jobs.plan.shard_writer import ShardLimits
+from sluice.jobs.plan.unique_ids import spare_name
+from sluice.jobs.services import Services
+from sluice.jobs.storage import Manifest, encode_manifest
+from sluice.jobs.wording import shorten
+
+
+def new_attempt() -> str:
+    """Name a pass over a file."""
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """``may_go_on`` says whether there is time to read on; ``attempt`` names a pass, as no other is named."""
+
+    services: Services
+    catalogue: ModelCatalogue
+    may_go_on: Callable[[], bool]
+    attempt: Callable[[], str] = new_attempt
+
+    def take_upload(self, upload: Upload) -> Job:
+        """Take an upload on from where it stands, be it new or notified of again."""
+        return self.advance(self.services.table.claim(upload, self.services.now()))
+
+    def take_job(self, job_id: str, checkpoint_key: str | None) -> Job | None:
+        """Take a job on that is known already; None where it is not, or no more."""
+        job = self.services.table.job(job_id)
+        return self.advance(job, checkpoint_key) if job else None
+
+    def advance(self, job: Job, checkpoint_key: str | None = None) -> Job:
+        """Plan a received job, set a planned one going. Raises AwsError where that should be tried again."""
+        if job.status is not JobStatus.RECEIVED:
+            return activate(self.services, job)
+        try:
+            return self._plan(job, checkpoint_key)
+        except UnreadableInput as error:
+            return self._fail(job, shorten(str(error)))
+        except InputError as error:
+            reason = shorten(str(error))
+            if job.cancel_requested:
+                return self._fail(job, f"It was cancelled before it was planned. {reason}")
+            return self._hold(job, reason)
+        except ConditionFailed:
+            # Another pass over the same file came to its end first.
+            return self.services.table.job(job.job_id) or job
+
+    def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
+        kind_of_file(job.upload.key)
+        start = self._begin(job) if checkpoint_key is None else self._resume(checkpoint_key)
+        effective = read_settings_at(self.services.objects, self.services.settings.outbox, start.settings_key)
+        while True:
+            end, done = self._read(job, effective, start)
+            if not done:
+                return self._hand_over(job, end)
+            if end.repeated == start.repeated:
+                return self._conclude(job, effective, end)
+            start = end
+
+    def _begin(self, job: Job) -> Checkpoint:
+        effective = resolve_settings(self.services.objects, self.services.settings, job.upload)
+        outbox = self.services.settings.outbox
+        return Checkpoint(write_settings(self.services.objects, outbox, job.upload, effective, self.attempt()))
+
+    def _resume(self, checkpoint_key: str) -> Checkpoint:
+        return decode_checkpoint(self.services.objects.get(self.services.settings.outbox, checkpoint_key))
+
+    def _read(self, job: Job, effective: EffectiveSettings, start: Checkpoint) -> tuple[Checkpoint, bool]:
+        """Read on from a checkpoint; say how far, as ``FileScan.finish`` does, and whether to the end."""
+        check = ModelCheck(self.catalogue, self.services.now(), effective, start.counts.demand.models)
+        place = PlanFiles(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
+        limits = ShardLimits(
+            effective.max_shard_requests, effective.max_shard_bytes, effective.folder.retry_max_tokens or 0
+        )
+        rules = LineRules(
+            Defaults(effective.model, effective.folder.max_tokens),
+            limits.longest_line,
+            check.problem,
+            _spare_ids(job, frozenset(start.repeated)),
+        )
+        source = open_upload(self.services.objects, job.upload, effective, rules)
+        try:
+            with FileScan(place, job.upload, source, rules, limits, effective.betas, start) as scan:
+                done = scan.run(self.may_go_on)
+                end = scan.finish(done)
+        except ObjectNotFound:
+            raise UnreadableInput("The file was deleted before all of it was read.") from None
+        return replace(end, notes=tuple(dict.fromkeys((*end.notes, *check.notes)))), done
+
+    def _hand_over(self, job: Job, checkpoint: Checkpoint) -> Job:
+        settings = self.services.settings
+        key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
+        self.services.objects.put(settings.outbox, key, encode_checkpoint(checkpoint), "application/json")
+        self.services.table.note_planning(job.job_id, self.services.now())
+        self.services.queues.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
+        return job
+
+    def _conclude(self, job: Job, effective: EffectiveSettings, end: Checkpoint) -> Job:
+        if failure := failure_of(end.counts):
+            return self._fail(job, failure)
+        estimate = estimate_job(end.counts.demand, effective.prices, effective.folder.retry_max_tokens or 0)
+        hold = None if job.cancel_requested else hold_of(end.counts, estimate, effective)
+        plan = Plan(
+            manifest_key=self._write_manifest(job, end),
+            lines=end.counts.lines,
+            requests=end.counts.requests,
+            rejected=end.counts.rejected,
+            shards=len(end.shards),
+            estimated_cost=estimate.expected_cost,
+            estimated_input_tokens=estimate.input_tokens,
+            models=tuple(sorted(end.counts.demand.models)),
+            worst_cost=estimate.worst_cost,
+        )
+        return self._record(job, plan, hold, end.settings_key)
+
+    def _record(self, job: Job, plan: Plan, hold: Hold | None, settings_key: str) -> Job:
+        now = self.services.now()
+        notice = hold_notice(hold.kind, now) if hold else None
+        job = self.services.table.record_plan(job.job_id, plan, now, hold, settings_key=settings_key, notice=notice)
+        if hold:
+            announce_hold(self.services, job)
+            return job
+        return activate(self.services, job)
+
+    def _write_manifest(self, job: Job, end: Checkpoint) -> str:
+        key = work_key(job.job_id, f"plan-{self.attempt()}.jsonl")
+        manifest = Manifest(end.rejected_keys, end.counts.reasons, end.notes)
+        with self.services.objects.writer(self.services.settings.outbox, key) as writer:
+            for line in encode_manifest(manifest, end.shards):
+                writer.write(line)
+        return key
+
+    def _fail(self, job: Job, failure: str) -> Job:
+        notice = status_notice(JobStatus.FAILED)
+        try:
+            job = self.services.table.fail(job.job_id, failure, notice, self.services.now())
+        except ConditionFailed:
+            return self.services.table.job(job.job_id) or job
+        announce(self.services, job, notice)
+        return job
+
+    def _hold(self, job: Job, reason: str) -> Job:
+        now = self.services.now()
+        hold = Hold("settings", f"{reason} Correct it, and then release the job.")
+        try:
+            job = self.services.table.hold(job, hold, now, hold_notice(hold.kind, now))
+        except ConditionFailed:
+            return self.services.table.job(job.job_id) or job
+        announce_hold(self.services, job)
+        return job
+
+
+def _spare_ids(job: Job, repeated: frozenset[str]) -> Callable[[int], str]:
+    kind = kind_of_file(job.upload.key).kind.line_word
+    tag = job.job_id.rpartition("-")[2]
+    return lambda number: spare_name(number, kind, tag, repeated)

@@ -1,0 +1,147 @@
+"""Jobs that do not go on by themselves: pushed, let go, or told of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aws_lambda_powertools import Logger
+
+from sluice.errors import AccountError, ConditionFailed, SluiceError, describe_error
+from sluice.jobs.control import resume_job
+from sluice.jobs.messages import OpenJob, pending_messages, send
+from sluice.jobs.model import Job, JobStatus
+from sluice.jobs.notices.announce import (
+    announce_once,
+    announce_pending,
+    hold_for_incident,
+    incident_of,
+    report_incident,
+)
+from sluice.jobs.notices.text import LATE, STUCK
+from sluice.jobs.poll.open_work import (
+    OpenWork,
+    all_notices_sent,
+    as_of_last_movement,
+    has_overdue_notice,
+    is_late,
+    is_lost,
+    is_stuck,
+    is_stuck_despite_resends,
+)
+from sluice.jobs.services import Services
+
+logger = Logger(child=True)
+
+
+@dataclass(slots=True)
+class PollReport:
+    """Counts. ``failed``: jobs that could not be looked after; ``failure``: why Claude could not be asked."""
+
+    jobs: int = 0
+    in_progress: int = 0
+    ended: int = 0
+    cancelled: int = 0
+    reconciled: int = 0
+    resent: int = 0
+    notified: int = 0
+    failed: int = 0
+    failure: str | None = None
+
+    @contextmanager
+    def isolating_failures(self, job_id: str) -> Iterator[None]:
+        """Log and count what goes wrong with one job in this block, so that the others are looked after all the same.
+
+        The next poll tries it again.
+        """
+        try:
+            yield
+        except SluiceError as error:
+            self.failed += 1
+            logger.error("A job could not be looked after.", job_id=job_id, **describe_error(error))
+
+
+_RESERVE_SECONDS = 10.0
+
+
+def maintain(
+    services: Services,
+    work: OpenWork,
+    gone: Collection[str],
+    seconds_left: Callable[[], float],
+    report: PollReport,
+) -> None:
+    """Look after each open job: send its messages again, tell what is due. What fails of one does not stop the rest."""
+    _maintain_held(services, work, seconds_left, report)
+    for open_job in work.open_jobs():
+        if seconds_left() < _RESERVE_SECONDS:
+            break
+        with report.isolating_failures(open_job.job.job_id):
+            if all_notices_sent(open_job.job):
+                services.table.close(open_job.job)
+                continue
+            report.resent += _resend(services, open_job)
+            report.notified += _notify(services, open_job, gone)
+
+
+def hold_all(services: Services, work: OpenWork, failure: AccountError, report: PollReport) -> None:
+    """Hold the jobs whose batches cannot be followed until a person acts, with one notice for all."""
+    for open_job in work.open_jobs():
+        if open_job.job.status is JobStatus.RUNNING:
+            with report.isolating_failures(open_job.job.job_id):
+                hold_for_incident(services, open_job.job, failure.error_type, str(failure))
+
+
+def _maintain_held(services: Services, work: OpenWork, seconds_left: Callable[[], float], report: PollReport) -> None:
+    """Let go of jobs whose incident is over, or that were cancelled; tell of an incident that nobody told of."""
+    waiting: dict[str, list[Job]] = defaultdict(list)
+    for job in work.jobs.values():
+        if seconds_left() < _RESERVE_SECONDS:
+            return
+        with report.isolating_failures(job.job_id):
+            if job.status is JobStatus.HELD and job.cancel_requested:
+                resume_job(services, job)
+            elif (kind := incident_of(job)) and not _resume_if_over(services, kind, job):
+                waiting[kind].append(job)
+    for kind, jobs in waiting.items():
+        if hold := jobs[0].hold:
+            with report.isolating_failures(jobs[0].job_id):
+                report_incident(services, kind, hold.reason, jobs)
+
+
+def _resume_if_over(services: Services, kind: str, job: Job) -> bool:
+    """Let a job go on where its incident ended after the hold began, whatever of the job has moved since then."""
+    if not services.incidents.released_since(kind, job.held_at or job.moved_at):
+        return False
+    resume_job(services, job)
+    return True
+
+
+def _resend(services: Services, open_job: OpenJob) -> int:
+    """Send the messages of a stuck job again. They go first: sent twice they do no harm, lost they would."""
+    now = services.now()
+    if not is_stuck(open_job, now, services.settings):
+        return 0
+    count = send(services, pending_messages(open_job))
+    try:
+        services.table.record_resend(open_job.job, now)
+    except ConditionFailed:
+        return count
+    return count
+
+
+def _notify(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:
+    job, now, notified = open_job.job, services.now(), 0
+    if has_overdue_notice(job, now):
+        notified += announce_pending(services, job)
+    if is_late(job, now, services.settings) and LATE not in job.notices:
+        notified += announce_once(services, as_of_last_movement(open_job), LATE)
+    if STUCK not in job.notices and (is_stuck_despite_resends(open_job) or _has_lost_batch(services, open_job, gone)):
+        notified += announce_once(services, as_of_last_movement(open_job), STUCK)
+    return notified
+
+
+def _has_lost_batch(services: Services, open_job: OpenJob, gone: Collection[str]) -> bool:
+    return any(is_lost(shard, gone, services.now(), services.settings) for shard in open_job.shards)

@@ -1,0 +1,1 @@
+"""A shard becomes one Message Batch, made and paid for once."""

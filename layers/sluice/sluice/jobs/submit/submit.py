@@ -1,0 +1,191 @@
+"""Submitting a shard: one Message Batch of it is made, and paid for once, across a crash at any line.
+
+The intent is written before the call, and the batch after it. The call is made once: creating a batch is not idempotent
+(Claude API: Message Batches). A failure after which there certainly is no batch gives the shard back; after any
+other, and after a crash, the shard is reconciled (``jobs.submit.reconcile``) before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sluice.aws.sqs import MAX_DELAY_SECONDS
+from sluice.claude.batches import MessageBatch
+from sluice.errors import (
+    AccountError,
+    AwsError,
+    ClaudeError,
+    ConditionFailed,
+    ObjectNotFound,
+    OutcomeUnknown,
+    PermanentError,
+    SluiceError,
+    TransientError,
+)
+from sluice.jobs.messages import QueueMessage, Step, failed_shard_message, send, send_later
+from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardStatus
+from sluice.jobs.notices.announce import hold_for_incident
+from sluice.jobs.requests import batch_body, read_lines
+from sluice.jobs.services import Services
+from sluice.jobs.submit.pause import SubmissionPause, retry_delay
+from sluice.jobs.submit.reconcile import reconcile
+
+# Beyond the end of an invocation, for clocks that differ: until then its call may be under way.
+LEASE_MARGIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a message led to, in a word for the log; ``batch_id`` where there is a batch now."""
+
+    word: str
+    batch_id: str | None = None
+    error_type: str | None = None
+
+
+class Outgoing:
+    """The body of a call as it goes out; ``complete`` once its last byte has been handed over."""
+
+    def __init__(self, chunks: Iterable[bytes], length: int) -> None:
+        self._chunks = chunks
+        self._left = length
+
+    @property
+    def complete(self) -> bool:
+        return self._left <= 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._left -= len(chunk)
+            yield chunk
+
+
+def submit(services: Services, message: Mapping[str, object], seconds_left: Callable[[], float]) -> Submission:
+    """Do what the message of a shard asks for, as far as it still has to be done.
+
+    Raises SluiceError where the message should be delivered again.
+    """
+    ref = ShardRef.parse(message)
+    attempt = int(str(message.get("attempt", 0)))
+    if orphan := message.get("orphan"):
+        return Submission(end_orphan(services, ref, str(orphan), attempt), str(orphan))
+    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    if shard is None or job is None:
+        return Submission("unknown_shard")
+    try:
+        if shard.status in UNDECIDED:
+            finding = reconcile(services, shard, seconds_left)
+            shard = finding.shard
+            if shard.status is not ShardStatus.PLANNED:
+                return Submission(finding.word, shard.batch_id)
+        if shard.status is not ShardStatus.PLANNED:
+            return Submission("done_before", shard.batch_id)
+        return _submit_planned(services, job, shard, attempt, seconds_left)
+    except ConditionFailed:
+        return Submission("done_elsewhere")
+    except TransientError as failure:
+        # Nothing was sent: the shard could not be reconciled. The poller sends its message again.
+        return Submission("not_reconciled", error_type=failure.error_type)
+    except AccountError as failure:
+        hold_for_incident(services, job, failure.error_type, str(failure))
+        return Submission("held", error_type=failure.error_type)
+
+
+def _submit_planned(
+    services: Services, job: Job, shard: Shard, attempt: int, seconds_left: Callable[[], float]
+) -> Submission:
+    if job.status is not JobStatus.RUNNING:
+        return Submission("job_waits")
+    if job.cancel_requested:
+        send(services, [QueueMessage(Step.COLLECT, shard.ref.message())])
+        return Submission("cancelled")
+    wait = max(shard.due_at, SubmissionPause(services.table.table).until()) - services.now()
+    if wait > 0:
+        _send_again(services, shard.ref, attempt, retry_delay(attempt, min(wait, MAX_DELAY_SECONDS)))
+        return Submission("paused")
+    shard = services.table.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
+    lines = read_lines(services.objects, shard.source, services.settings.outbox)
+    body = Outgoing(batch_body(lines, shard.nonce), shard.length)
+    try:
+        batch = services.claude.create_batch(body, shard.length, shard.betas)
+    except SluiceError as error:
+        return _after_failure(services, shard, attempt, error, _no_batch_after(error, body))
+    return _record(services, shard, batch)
+
+
+def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
+    """Say whether it is certain that no batch was made: Claude said so, or was not sent all of the body."""
+    refused = isinstance(error, ClaudeError) and not isinstance(error, OutcomeUnknown)
+    return refused or not body.complete
+
+
+def _record(services: Services, shard: Shard, batch: MessageBatch) -> Submission:
+    """Write down whose batch it is. Where the shard has gone on without it meanwhile, the batch is ended again."""
+    try:
+        services.table.record_batch(shard, batch.id, services.now())
+    except ConditionFailed:
+        return Submission(end_orphan(services, shard.ref, batch.id), batch.id)
+    return Submission("submitted", batch.id)
+
+
+def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> Submission:
+    if not no_batch:
+        services.table.end_call(shard, services.now())
+        _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
+        return Submission("outcome_unknown", error_type=error.type)
+    if isinstance(error, PermanentError):
+        return _fail(services, shard, error.error_type, str(error))
+    if isinstance(error, ObjectNotFound):
+        return _fail(services, shard, "invalid_request_error", "The file was deleted before its requests were sent.")
+    if isinstance(error, AccountError) or (isinstance(error, AwsError) and not error.retryable):
+        services.table.give_back(shard, services.now(), not_before=0.0)
+        raise error
+    return _back_off(services, shard, attempt, error)
+
+
+def _fail(services: Services, shard: Shard, error_type: str, message: str) -> Submission:
+    """Turn each request of a shard that can never be sent into an error."""
+    services.table.give_back(shard, services.now(), not_before=0.0)
+    send(services, [failed_shard_message(shard.ref, error_type, message)])
+    return Submission("refused", error_type=error_type)
+
+
+def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError) -> Submission:
+    """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
+    retry_after = error.retry_after if isinstance(error, ClaudeError) else None
+    delay, now = retry_delay(attempt, retry_after), services.now()
+    services.table.give_back(shard, now, not_before=now + delay)
+    if isinstance(error, ClaudeError) and error.http_status == 429:
+        SubmissionPause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
+    _send_again(services, shard.ref, attempt + 1, delay)
+    return Submission("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
+
+
+def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:
+    send_later(services, QueueMessage(Step.SUBMIT, {**ref.message(), "attempt": attempt}), delay)
+
+
+# About an hour and a half of tries; a batch that runs for longer has been paid for by then.
+_TRIES = 10
+
+
+def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 0) -> str:
+    """Cancel a batch that no shard owns; say in a word what came of it. What fails is tried again by a later message.
+
+    Raises ClaudeError after the last try, so that the message ends in the dead-letter queue, where it is seen.
+    """
+    if services.table.owns_batch(batch_id):
+        return "adopted_elsewhere"
+    try:
+        services.claude.cancel_batch(batch_id)
+    except PermanentError:
+        return "too_late_to_cancel"
+    except ClaudeError as failure:
+        # Even a batch that is not found may only be new.
+        if attempt >= _TRIES:
+            raise
+        message = {**ref.message(), "orphan": batch_id, "attempt": attempt + 1}
+        send_later(services, QueueMessage(Step.SUBMIT, message), retry_delay(attempt, failure.retry_after))
+        return "not_cancelled_yet"
+    return "too_late_and_cancelled"

@@ -1,0 +1,131 @@
+"""Jobs and shards as items of the table, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from sluice.aws.dynamodb import Item, Key
+from sluice.jobs.model import (
+    Hold,
+    Job,
+    JobStatus,
+    Outcome,
+    Plan,
+    Shard,
+    ShardRef,
+    ShardStatus,
+    Source,
+    Tally,
+    Tokens,
+    Upload,
+)
+
+# Jobs and shards that are open lie in one partition of the sparse index, so that an idle poll costs one query.
+OPEN_PARTITION = "JOBS"
+# How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
+KEEP_SECONDS = 90 * 86_400
+
+
+def job_key(job_id: str) -> Key:
+    return Key(f"JOB#{job_id}", "JOB")
+
+
+def shard_key(ref: ShardRef) -> Key:
+    return Key(f"JOB#{ref.job_id}", f"SHARD#{ref.shard:05d}#{ref.wave:02d}")
+
+
+def batch_key(batch_id: str) -> Key:
+    return Key(f"BATCH#{batch_id}", "BATCH")
+
+
+def is_shard(item: Item) -> bool:
+    return str(item["sk"]).startswith("SHARD#")
+
+
+def job_item(job: Job) -> Item:
+    """Encode a new job; its state changes by updates afterwards."""
+    key = job_key(job.job_id)
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        **asdict(job.upload),
+        "job_id": job.job_id,
+        "status": job.status,
+        "received_at": job.received_at,
+        "moved_at": job.moved_at,
+        "open_shards": job.open_shards,
+        "settings_key": job.settings_key,
+        "notices": {},
+        "open": OPEN_PARTITION,
+        "open_at": f"JOB#{job.job_id}",
+    }
+
+
+def job_from_item(item: Item) -> Job:
+    upload = Upload(item["bucket"], item["key"], item.get("version"), item["etag"], item["size"])
+    before = item.get("status_before_hold")
+    return Job(
+        upload=upload,
+        status=JobStatus(item["status"]),
+        received_at=item["received_at"],
+        moved_at=item["moved_at"],
+        settings_key=item.get("settings_key"),
+        plan=_plan(item["plan"]) if "plan" in item else None,
+        open_shards=item.get("open_shards", 0),
+        hold=Hold(**item["hold"]) if "hold" in item else None,
+        held_at=item.get("held_at"),
+        status_before_hold=JobStatus(before) if before else None,
+        cancel_requested=item.get("cancel_requested", False),
+        started_at=item.get("started_at"),
+        finished_at=item.get("finished_at"),
+        failure=item.get("failure"),
+        noticed_at=item.get("noticed_at"),
+        resent_at=item.get("resent_at"),
+        resends=item.get("resends", 0),
+        tally=Tally(**item["tally"]) if "tally" in item else None,
+        notices=item.get("notices", {}),
+    )
+
+
+def _plan(values: Mapping[str, Any]) -> Plan:
+    return Plan(**{**values, "models": tuple(values.get("models", ()))})
+
+
+def shard_item(shard: Shard) -> Item:
+    key = shard_key(shard.ref)
+    values = {each.name: getattr(shard, each.name) for each in fields(shard) if each.name not in {"ref", "source"}}
+    outcome = values.pop("outcome")
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        **shard.ref.message(),
+        **values,
+        "source": asdict(shard.source),
+        "outcome": outcome_values(outcome) if outcome else None,
+        "open": OPEN_PARTITION,
+        "open_at": f"SHARD#{shard.ref.job_id}#{shard.ref.shard:05d}#{shard.ref.wave:02d}",
+    }
+
+
+def shard_from_item(item: Item) -> Shard:
+    known = {each.name for each in fields(Shard)} - {"ref", "source", "status", "outcome", "candidates", "ruled_out"}
+    return Shard(
+        ref=ShardRef.parse(item),
+        source=Source(**{"version": None, **item["source"]}),
+        status=ShardStatus(item["status"]),
+        candidates=tuple(item.get("candidates", ())),
+        ruled_out=tuple(item.get("ruled_out", ())),
+        outcome=_outcome(item["outcome"]) if "outcome" in item else None,
+        **{name: item[name] for name in known if name in item},
+    )
+
+
+def outcome_values(outcome: Outcome) -> dict[str, object]:
+    return {**asdict(outcome), "tokens": {model: asdict(tokens) for model, tokens in outcome.tokens.items()}}
+
+
+def _outcome(values: Mapping[str, Any]) -> Outcome:
+    tokens = {model: Tokens(**each) for model, each in values.get("tokens", {}).items()}
+    return Outcome(**{**values, "tokens": tokens})

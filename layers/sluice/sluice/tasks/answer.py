@@ -1,0 +1,92 @@
+"""What Claude answered to a task: the message, its text, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluice.access.usage import AnswerUsage
+from sluice.claude.events import BYTES_PER_TOKEN
+from sluice.claude.prices import estimate_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``message`` is Claude's, whole, as it is without streaming; ``cost`` in US dollars, None: unknown."""
+
+    message: Mapping[str, Any]
+    request_id: str | None
+    cost: float | None
+
+    @classmethod
+    def of_message(cls, message: Mapping[str, Any], request_id: str | None) -> Answer:
+        tokens = _Tokens.of_usage(message.get("usage") or {})
+        cost = estimate_cost(
+            str(message.get("model")),
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            cache_write_tokens=tokens.cache_write,
+            cache_write_1h_tokens=tokens.cache_write_1h,
+            cache_read_tokens=tokens.cache_read,
+        )
+        return cls(message, request_id, None if cost is None else round(cost, 9))
+
+    @property
+    def text(self) -> str:
+        """Return the text blocks, joined."""
+        return "".join(block["text"] for block in self.message.get("content", ()) if block.get("type") == "text")
+
+    @classmethod
+    def of_cut_message(cls, message: Mapping[str, Any], request_id: str | None) -> Answer:
+        """Read a message whose end did not come. Claude counts its output last of all, so that is estimated."""
+        usage = message.get("usage") or {}
+        # A cut can leave half of a character, which JSON holds and UTF-8 does not.
+        texts = [json.dumps(block, ensure_ascii=False) for block in message.get("content", ())]
+        written = sum(len(text.encode(errors="surrogatepass")) for text in texts)
+        output = max(usage.get("output_tokens") or 0, written // BYTES_PER_TOKEN)
+        return cls.of_message({**message, "usage": {**usage, "output_tokens": output}}, request_id)
+
+    def spent(self, *, succeeded: bool = True) -> AnswerUsage:
+        """Return what counts against the budget of a client key."""
+        tokens = _Tokens.of_usage(self.message.get("usage") or {})
+        return AnswerUsage(
+            succeeded=succeeded,
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            cache_write_tokens=tokens.cache_write + tokens.cache_write_1h,
+            cache_read_tokens=tokens.cache_read,
+            cost=self.cost or 0.0,
+        )
+
+    def document(self) -> bytes:
+        return json.dumps({"message": self.message, "request_id": self.request_id, "cost": self.cost}).encode()
+
+    @classmethod
+    def parse(cls, document: bytes) -> Answer:
+        """Read what ``document`` wrote."""
+        return cls(**json.loads(document))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """The counts that are paid for (Claude API: Messages, usage)."""
+
+    input: int
+    output: int
+    cache_write: int
+    cache_write_1h: int
+    cache_read: int
+
+    @classmethod
+    def of_usage(cls, usage: Mapping[str, Any]) -> _Tokens:
+        written = usage.get("cache_creation_input_tokens") or 0
+        for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
+        return cls(
+            input=usage.get("input_tokens") or 0,
+            output=usage.get("output_tokens") or 0,
+            cache_write=max(written - for_an_hour, 0),
+            cache_write_1h=for_an_hour,
+            cache_read=usage.get("cache_read_input_tokens") or 0,
+        )

@@ -1,0 +1,171 @@
+"""Deliver one callback: sign it, send it to where it may go, and write down what became of it.
+
+A callback is taken by a conditional write, as a task is, so that a message delivered twice calls back once. The
+``webhook-id`` is the same for every attempt at one state of a task: a receiver that keeps it sees each state once, even
+where a courier died between the call and writing that down.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from aws_lambda_powertools import Logger
+
+from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
+from sluice.errors import AwsError, ConditionFailed, RequestError
+from sluice.notify.channels import Topic
+from sluice.tasks.callbacks.addresses import Endpoint, parse_callback_url
+from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
+from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
+from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
+from sluice.tasks.notices import MAX_CALLBACK_BYTES, event_document, task_notice
+from sluice.tasks.retries import callback_delay
+from sluice.tasks.service import load_answer
+from sluice.tasks.settings import TaskSettings
+from sluice.tasks.table import Payloads, TaskTable
+from sluice.tasks.task import Task
+from sluice.version import USER_AGENT
+
+Outcome = Literal["delivered", "undelivered", "retried", "paused", "early", "dropped"]
+
+_LEASE_MARGIN = 5.0
+_GONE = 410
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a callback was not taken. ``final``: it never will be. ``down``: the endpoint fails; None: not known."""
+
+    error: str
+    retry_after: float | None = None
+    final: bool = False
+    down: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDelivery:
+    """``secrets`` reads what to sign with, afresh for each callback as far as its cache allows."""
+
+    settings: TaskSettings
+    table: TaskTable
+    payloads: Payloads
+    queues: Sqs
+    topic: Topic
+    breakers: CircuitBreakers
+    client: CallbackClient
+    secrets: Callable[[], WebhookSecrets]
+    now: Callable[[], float] = time.time
+    random: Random = field(default_factory=Random)
+
+    def deliver(self, task_id: str, seconds_left: float) -> Outcome:
+        """Do what a message asks. Raises AwsError where the message has to come again."""
+        now = self.now()
+        try:
+            task = self.table.claim_callback(task_id, now, now + seconds_left + _LEASE_MARGIN)
+        except ConditionFailed:
+            return self._settle(task_id)
+        try:
+            return self._publish(task) if task.topic_attribute else self._post(task)
+        except ConditionFailed:
+            return self._settle(task_id)
+
+    def _publish(self, task: Task) -> Outcome:
+        answer = load_answer(self.table, self.payloads, task)
+        try:
+            self.topic.publish(task_notice(task, answer))
+        except AwsError as error:
+            return self._refused(task, _Refusal(str(error), final=not error.retryable))
+        return self._delivered(task)
+
+    def _post(self, task: Task) -> Outcome:
+        try:
+            endpoint = parse_callback_url(task.callback_url or "", self.settings.callbacks)
+        except RequestError as error:
+            # The stack's parameters may have changed since the task was made.
+            return self._refused(task, _Refusal(str(error), final=True))
+        gate = self.breakers.check(endpoint.authority)
+        if gate.wait_seconds is not None:
+            return self._wait_for_endpoint(task, gate.wait_seconds)
+        body = event_document(task, load_answer(self.table, self.payloads, task), MAX_CALLBACK_BYTES).encode()
+        refusal = self._send_signed(task, endpoint, body)
+        if refusal is None or refusal.down is False:
+            self.breakers.note_up(endpoint.authority, gate)
+        elif refusal.down:
+            self.breakers.note_down(endpoint.authority, gate)
+        return self._refused(task, refusal) if refusal else self._delivered(task)
+
+    def _send_signed(self, task: Task, endpoint: Endpoint, body: bytes) -> _Refusal | None:
+        try:
+            return _refusal(self.client.post(endpoint, self._headers(task, body), body))
+        except NotDelivered as error:
+            return _Refusal(str(error), down=error.down)
+        except BadWebhookSecret as error:
+            logger.error("Callbacks cannot be signed.", error=str(error))
+            return _Refusal(str(error), down=None)
+
+    def _headers(self, task: Task, body: bytes) -> dict[str, str]:
+        webhook_id, timestamp = f"msg_{task.id}_{task.status}", int(self.now())
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(self.secrets().keys, webhook_id, timestamp, body),
+        }
+
+    def _delivered(self, task: Task) -> Outcome:
+        self.table.close_callback(task, "delivered", self.now())
+        return "delivered"
+
+    def _refused(self, task: Task, refusal: _Refusal) -> Outcome:
+        due_at = self.now() + callback_delay(task.callback_attempts, refusal.retry_after, self.random)
+        if refusal.final or self._gives_up(task, due_at):
+            self.table.close_callback(task, "undelivered", self.now(), refusal.error)
+            return "undelivered"
+        self.table.put_back_callback(task, due_at, refusal.error)
+        self._send(task.id, due_at)
+        return "retried"
+
+    def _wait_for_endpoint(self, task: Task, seconds: float) -> Outcome:
+        """Put a callback back without an attempt, since others have found its endpoint down."""
+        error = task.callback_error or "The endpoint has been down; it is tried again from time to time."
+        due_at = self.now() + seconds * self.random.uniform(1.0, 1.5)
+        if self._gives_up(task, due_at):
+            self.table.close_callback(task, "undelivered", self.now(), error)
+            return "undelivered"
+        self.table.put_back_callback(task, due_at, error, uncounted=True)
+        self._send(task.id, due_at)
+        return "paused"
+
+    def _gives_up(self, task: Task, due_at: float) -> bool:
+        since = task.callback_since or task.created_at
+        return due_at > since + self.settings.callback_max_hours * 3600
+
+    def _settle(self, task_id: str) -> Outcome:
+        """Deal with a message whose callback cannot be taken now."""
+        task = self.table.find(task_id)
+        if task is None or not task.ended or task.callback != "pending":
+            return "dropped"
+        self._send(task_id, task.due_at)
+        return "early"
+
+    def _send(self, task_id: str, due_at: float) -> None:
+        delay = min(max(math.ceil(due_at - self.now()), 1), MAX_DELAY_SECONDS)
+        self.queues.send(self.settings.callback_queue_url, {"task_id": task_id}, delay)
+
+
+def _refusal(reply: Reply) -> _Refusal | None:
+    """Read an answer; None where the callback was taken (Standard Webhooks: any 2xx; 410 asks for no more)."""
+    if 200 <= reply.status < 300:
+        return None
+    if 300 <= reply.status < 400:
+        return _Refusal(f"The endpoint redirects ({reply.status}); redirects are not followed.")
+    down = reply.status >= 500 or reply.status == 429
+    return _Refusal(f"The endpoint answered {reply.status}.", reply.retry_after, reply.status == _GONE, down)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sluice.aws.dynamodb import Key
+from sluice.tasks.callbacks.circuit_breaker import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    THRESHOLD,
+    CircuitBreakers,
+    open_seconds,
+)
+from tests.stack import create_table, template
+
+HOST = "hooks.example.com"
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breakers(clock: Clock) -> Iterator[CircuitBreakers]:
+    with mock_aws():
+        yield CircuitBreakers(create_table(template(), boto3.client("dynamodb")), clock, Random(0))
+
+
+def pause(breakers: CircuitBreakers) -> float:
+    """Return how long the endpoint is left alone from now on, without the jitter's bounds."""
+    item = breakers.table.get(Key(f"ENDPOINT#{HOST}", "BREAKER")) or {}
+    return float(item.get("open_until", breakers.now()) - breakers.now())
+
+
+def test_a_breaker_pauses_longer_each_time_within_a_bound() -> None:
+    pauses = [open_seconds(number) for number in range(1, 40)]
+    assert pauses[:3] == [FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS, 4 * FIRST_PAUSE_SECONDS]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+
+
+def test_callbacks_under_way_when_an_endpoint_breaks_make_one_first_pause(breakers: CircuitBreakers) -> None:
+    gates = [breakers.check(HOST) for _ in range(20)]
+    for gate in gates[: THRESHOLD - 1]:
+        breakers.note_down(HOST, gate)
+    assert breakers.check(HOST).wait_seconds is None
+    for gate in gates[THRESHOLD - 1 :]:
+        breakers.note_down(HOST, gate)
+    assert FIRST_PAUSE_SECONDS * 0.8 <= pause(breakers) <= FIRST_PAUSE_SECONDS * 1.2
+
+
+def test_only_the_callback_that_tries_a_broken_endpoint_makes_the_pause_longer(
+    breakers: CircuitBreakers, clock: Clock
+) -> None:
+    late, *gates = [breakers.check(HOST) for _ in range(THRESHOLD + 1)]
+    for gate in gates:
+        breakers.note_down(HOST, gate)
+    for number in (2, 3, 4):
+        clock.now += pause(breakers) + 1
+        probe = breakers.check(HOST)
+        assert probe.wait_seconds is None
+        assert breakers.check(HOST).wait_seconds
+        breakers.note_down(HOST, late)
+        breakers.note_down(HOST, probe)
+        breakers.note_down(HOST, late)
+        assert open_seconds(number) * 0.8 <= pause(breakers) <= open_seconds(number) * 1.2
+
+
+def test_an_endpoint_that_works_again_starts_anew(breakers: CircuitBreakers, clock: Clock) -> None:
+    for gate in [breakers.check(HOST) for _ in range(THRESHOLD)]:
+        breakers.note_down(HOST, gate)
+    clock.now += pause(breakers) + 1
+    breakers.note_up(HOST, breakers.check(HOST))
+    for gate in [breakers.check(HOST) for _ in range(THRESHOLD)]:
+        assert gate.wait_seconds is None
+        breakers.note_down(HOST, gate)
+    assert FIRST_PAUSE_SECONDS * 0.8 <= pause(breakers) <= FIRST_PAUSE_SECONDS * 1.2
