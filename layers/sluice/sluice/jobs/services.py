@@ -21,7 +21,7 @@ from sluice.jobs.table import JobTable
 from sluice.notify.channels import Topic
 
 # Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
-_AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+_AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 @dataclass(frozen=True, slots=True)
