@@ -34,11 +34,11 @@ from sluice.errors import (
 )
 from sluice.incidents import Incidents
 from sluice.notify.channels import Topic
+from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.billing import Billing
 from sluice.tasks.holds import IncidentHolds, TaskHold
 from sluice.tasks.sdk import ClaudeSdk, UnfinishedAnswer
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Failure, Payloads, TaskTable
 from sluice.tasks.task import Task
 

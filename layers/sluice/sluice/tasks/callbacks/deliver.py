@@ -20,13 +20,13 @@ from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import CALLBACK, ENDPOINT_DOWN
 from sluice.errors import AwsError, ConditionFailed, RequestError
 from sluice.notify.channels import Topic
-from sluice.tasks.callbacks.addresses import Endpoint, parse_callback_url
+from sluice.settings import TaskSettings
+from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint, parse_callback_url
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
 from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
 from sluice.tasks.notices import MAX_CALLBACK_BYTES, event_document, task_notice
 from sluice.tasks.service import load_answer
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.task import Task
 from sluice.version import USER_AGENT
@@ -60,6 +60,7 @@ class CallbackDelivery:
     topic: Topic
     breakers: CircuitBreakers
     client: CallbackClient
+    policy: AddressPolicy
     secrets: Callable[[], WebhookSecrets]
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
@@ -86,7 +87,7 @@ class CallbackDelivery:
 
     def _post(self, task: Task) -> Outcome:
         try:
-            endpoint = parse_callback_url(task.callback_url or "", self.settings.callbacks)
+            endpoint = parse_callback_url(task.callback_url or "", self.policy)
         except RequestError as error:
             # The stack's parameters may have changed since the task was made.
             return self._refused(task, _Refusal(str(error), final=True))
