@@ -19,9 +19,9 @@ from sluice.aws.s3 import S3
 from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.jobs.services import Services
-from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
 from sluice.notify.channels import Topic
+from sluice.settings import JobSettings
 
 INBOX, OUTBOX = "inbox", "outbox"
 PLAN, SUBMIT, COLLECT, FINISH = "plan", "submit", "collect", "finish"
@@ -53,9 +53,7 @@ class Account:
         queues: Any = self.queues
         topic: Any = MemoryTopic(self.usage)
         dynamodb: Any = self.dynamodb
-        settings = JobSettings(
-            "table", INBOX, OUTBOX, "topic", "default", PLAN, SUBMIT, COLLECT, FINISH, default_model=MODEL
-        )
+        settings = JobSettings("table", OUTBOX, "topic", "default", PLAN, SUBMIT, COLLECT, FINISH, default_model=MODEL)
         return Services(
             settings=settings,
             table=JobTable(Table(dynamodb, "table")),

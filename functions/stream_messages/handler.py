@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sluice.aws.stdlib_client import AwsAccess
+from sluice.settings import StreamSettings
 from sluice.streams.door import Context, Door
 from sluice.streams.response import Response
-from sluice.streams.settings import StreamSettings
 
 
 def _log(line: str) -> None:

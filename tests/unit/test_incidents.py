@@ -4,7 +4,7 @@ import pytest
 
 from sluice.aws.dynamodb import Table
 from sluice.errors import AccountError
-from sluice.incidents import NOTIFY_AGAIN_SECONDS, PROBE_SECONDS, Incidents, incident_kind, probe_delay
+from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incidents, incident_kind
 
 KIND = "billing_error"
 
@@ -63,10 +63,6 @@ def test_one_probe_is_let_through_each_time_one_is_due(incidents: Incidents, clo
     assert [incidents.claim_probe(incident) for _ in range(3)] == [True, False, False]
     (later,) = incidents.list_open()
     assert later.probe_at > clock.now
-
-
-def test_probes_grow_rarer_within_bounds() -> None:
-    assert [probe_delay(age) for age in (0, 100, 10**6)] == [PROBE_SECONDS[0], 50.0, PROBE_SECONDS[1]]
 
 
 def test_what_is_not_there_cannot_be_released_or_marked(incidents: Incidents) -> None:

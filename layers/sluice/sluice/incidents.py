@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.aws.dynamodb import Key, Table, Update
+from sluice.backoff import INCIDENT_PROBE
 from sluice.errors import AccountError, ConditionFailed
 
 OPEN = "INCIDENT"
 # A function that opened an incident and died before it told of it is replaced after this long.
 NOTIFY_AGAIN_SECONDS = 60.0
-# Probes grow rarer with the age of an incident: half of its age, within these bounds.
-PROBE_SECONDS = (15.0, 600.0)
 # What concerns one model only; other models go on.
 _OF_A_MODEL = frozenset({"not_found_error", "permission_error"})
 
@@ -43,12 +42,6 @@ def incident_kind(failure: AccountError, model: str) -> str:
     return f"{failure.error_type}:{model}" if failure.error_type in _OF_A_MODEL else failure.error_type
 
 
-def probe_delay(age: float) -> float:
-    """Say how many seconds after a probe the next may be made, for an incident open for ``age`` seconds."""
-    low, high = PROBE_SECONDS
-    return min(max(age / 2, low), high)
-
-
 @dataclass(frozen=True, slots=True)
 class Incidents:
     """Each method is one or two conditional writes; raises AwsError as the table does."""
@@ -60,7 +53,7 @@ class Incidents:
         """Open an incident, or find it open. True: the caller has to notify, then call ``mark_notified``."""
         now = self.now()
         fresh = {"open": OPEN, "open_at": f"{now:017.3f}", "kind": kind, "message": message, "opened_at": now}
-        fresh |= {"notifying_at": now, "probe_at": now + probe_delay(0)}
+        fresh |= {"notifying_at": now, "probe_at": now + INCIDENT_PROBE.delay(0)}
         opening = Update(
             _key(kind), set=fresh, remove=("notified_at", "released_at"), where={"open": None}, create=True
         )
@@ -103,7 +96,7 @@ class Incidents:
         now = self.now()
         if incident.probe_at > now:
             return False
-        next_probe = now + probe_delay(now - incident.opened_at)
+        next_probe = now + INCIDENT_PROBE.delay(now - incident.opened_at)
         where = {"open": OPEN, "probe_at": incident.probe_at}
         return self._changed(Update(_key(incident.kind), set={"probe_at": next_probe}, where=where))
 

@@ -16,8 +16,8 @@ from sluice.jobs.model import Job, JobStatus, Upload
 from sluice.jobs.plan.model_check import ModelCatalogue
 from sluice.jobs.plan.plan import Planner
 from sluice.jobs.requests import batch_body, read_lines
-from sluice.jobs.settings import JobSettings
 from sluice.jobs.storage import Manifest, read_manifest
+from sluice.settings import JobSettings
 from tests.integration.jobs.planting import MODEL, request_line
 from tests.integration.jobs.world import Context, QueueMessage, World, notification
 

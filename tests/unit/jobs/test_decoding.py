@@ -15,7 +15,7 @@ from sluice.jobs.formats.csv import CsvFile, CsvInput
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.formats.txt import TxtInput
 from sluice.jobs.job_settings import merge_settings
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 from tests.unit.jobs.test_formats import prompts, read
 
 MARK = b"\xfe\xff"

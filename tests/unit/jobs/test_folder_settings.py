@@ -18,7 +18,7 @@ from sluice.jobs.job_settings import (
     write_settings,
 )
 from sluice.jobs.model import Job, JobStatus, Upload
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 from tests.unit.jobs.memory_s3 import memory_objects
 
 KEY = "reviews/sluice.yaml"
@@ -111,7 +111,7 @@ def test_a_folder_lowers_the_limits_of_the_stack(limits: Limits, cost: float, sh
 
 
 def test_a_folder_can_set_a_limit_of_cost_where_the_stack_has_none() -> None:
-    stack = JobSettings(table="t")
+    stack = JobSettings(table="t", max_job_cost=0)
     assert merge_settings(stack, FolderSettings(), None, shipped_prices()).max_cost == 0.0
     assert merge_settings(stack, FolderSettings(limits=Limits(3.0)), None, shipped_prices()).max_cost == 3.0
 
@@ -181,7 +181,7 @@ def test_pinned_settings_read_back_as_they_were_written() -> None:
 )
 def test_what_would_not_read_back_is_never_pinned(folder: FolderSettings) -> None:
     objects, s3 = memory_objects()
-    effective = merge_settings(JobSettings(table="t"), folder, KEY, shipped_prices())
+    effective = merge_settings(JobSettings(table="t", max_job_cost=0), folder, KEY, shipped_prices())
     with pytest.raises(InputError, match=f"^{KEY} or prices.json: there is a value that cannot be kept"):
         write_settings(objects, "outbox", upload("x.csv"), effective, "0")
     assert not s3.objects

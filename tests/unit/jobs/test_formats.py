@@ -24,7 +24,7 @@ from sluice.jobs.formats.prompts import match_fields, parse_template
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.formats.txt import TxtInput
 from sluice.jobs.job_settings import merge_settings
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 MODEL = "claude-haiku-5-5"
 RULES = LineRules(Defaults(), 10_000, lambda model, max_tokens: None, "row-{}".format)

@@ -13,7 +13,7 @@ from sluice.jobs.job_settings import merge_settings
 from sluice.jobs.plan.checkpoint import Checkpoint, Counts, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.estimate import Demand, Estimate, estimate_job
 from sluice.jobs.plan.hold_rules import failure_of, hold_of
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 MODEL = "claude-haiku-5-5"
 CHEAP = Estimate(100, 1.0, 4.0, ())
@@ -32,7 +32,9 @@ def counts(good: int = 0, **bad: int) -> Counts:
 
 def hold(found: Counts, estimate: Estimate = CHEAP, **limits: float) -> tuple[str, str] | None:
     folder = FolderSettings(limits=Limits(**limits))  # type: ignore[arg-type]  # as the names say
-    held = hold_of(found, estimate, merge_settings(JobSettings(table="t"), folder, None, shipped_prices()))
+    held = hold_of(
+        found, estimate, merge_settings(JobSettings(table="t", max_job_cost=0), folder, None, shipped_prices())
+    )
     return (held.kind, held.reason) if held else None
 
 

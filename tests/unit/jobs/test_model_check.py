@@ -15,7 +15,7 @@ from sluice.errors import AccountError, ClaudeError, InputError, TransientError
 from sluice.jobs.folder_settings import FolderSettings
 from sluice.jobs.job_settings import merge_settings
 from sluice.jobs.plan.model_check import ModelCatalogue, ModelCheck
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 PRICES = shipped_prices()
 NOW = datetime(2026, 11, 22, tzinfo=UTC).timestamp()

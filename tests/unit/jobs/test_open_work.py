@@ -22,7 +22,7 @@ from sluice.jobs.poll.open_work import (
     reconciliations_due,
     unresolved,
 )
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
 SETTINGS = JobSettings("table", stuck_after_minutes=45, late_after_hours=25, reconcile_after_seconds=120)

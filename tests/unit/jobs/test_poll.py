@@ -18,9 +18,9 @@ from sluice.claude.batches import ClaudeApi
 from sluice.jobs.model import ShardStatus
 from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
-from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
 from sluice.jobs.table_items import job_item, shard_item
+from sluice.settings import JobSettings
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
 BATCHES = 10_000

@@ -27,7 +27,7 @@ from sluice.jobs.plan.scan import FileScan, PlanFiles
 from sluice.jobs.plan.shard_writer import ShardLimits
 from sluice.jobs.plan.unique_ids import spare_name
 from sluice.jobs.requests import batch_body, read_lines
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 from tests.unit.jobs.memory_s3 import MemoryS3, memory_objects
 
 PARAMS = {"model": "claude-haiku-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hé"}]}

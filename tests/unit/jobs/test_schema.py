@@ -15,7 +15,7 @@ from sluice.jobs.formats.prompts import PromptWriter
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import merge_settings
 from sluice.jobs.schema import close_objects
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 TEXT = {"type": "string"}
 OPEN = {"type": "object", "properties": {"a": TEXT}}

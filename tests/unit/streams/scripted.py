@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sluice.access.guard import AuthMode, Guard
+from sluice.access.guard import Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.claude.key import ClaudeKey
+from sluice.settings import AuthMode, StreamSettings
 from sluice.streams.call_log import CallLog, CallReport
 from sluice.streams.connect import Connector
 from sluice.streams.door import Door
@@ -22,7 +23,6 @@ from sluice.streams.resumable.log_writer import LogSchedule
 from sluice.streams.resumable.relay import Continuations
 from sluice.streams.resumable.service import ResumableStreams
 from sluice.streams.resumable.table import StreamTable
-from sluice.streams.settings import StreamSettings
 from sluice.streams.timeouts import Deadline
 from sluice.streams.upstream import Upstream, UpstreamResponse
 

@@ -9,10 +9,10 @@ import pytest
 
 from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import ServiceError
+from sluice.settings import StreamSettings
 from sluice.streams import messages
 from sluice.streams.encoding import EventEncoder
 from sluice.streams.resumable import log_writer
-from sluice.streams.settings import StreamSettings
 from tests.unit.streams.scripted import DELTA, START, STOP, ScriptedClaude, ScriptedDoor, frame
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/sluice-Table"

@@ -144,7 +144,7 @@ def test_a_prompt_is_made_a_whole_request() -> None:
     assert complete_prompt({"prompt": "Hi"}, "m") == {
         "messages": [{"role": "user", "content": "Hi"}],
         "model": "m",
-        "max_tokens": 8192,
+        "max_tokens": 4096,
         "stream": True,
     }
 

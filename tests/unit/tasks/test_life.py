@@ -26,6 +26,7 @@ from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.errors import Conflict, PermanentError, TransientError
 from sluice.incidents import Incidents
+from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
@@ -33,7 +34,6 @@ from sluice.tasks.callbacks.client import Reply
 from sluice.tasks.callbacks.deliver import CallbackDelivery
 from sluice.tasks.callbacks.signatures import WebhookSecrets
 from sluice.tasks.service import TaskService
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
 from sluice.tasks.worker import Worker
@@ -114,7 +114,6 @@ class Tasks(RuleBasedStateMachine):
             task_queue_url="task",
             callback_queue_url="callback",
             default_model="claude-haiku-5-5",
-            callbacks=AddressPolicy(),
         )
         anything: Any = world
         self.table = TaskTable(table)
@@ -125,13 +124,13 @@ class Tasks(RuleBasedStateMachine):
         secrets = WebhookSecrets.parse('{"current": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}')
         payloads: Any = InMemory()
         guard = Guard("iam", KeyStore(table), world.clock)
-        self.door = TaskService(settings, self.table, payloads, anything, guard, world.clock)
+        self.door = TaskService(settings, self.table, payloads, anything, guard, AddressPolicy(), world.clock)
         self.worker = Worker(
             settings, self.table, payloads, anything, anything, incidents, anything, world.clock, random
         )
         self.callback_delivery = CallbackDelivery(
             settings, self.table, payloads, anything, anything, CircuitBreakers(table, world.clock, random), anything,
-            lambda: secrets, world.clock, random,
+            AddressPolicy(), lambda: secrets, world.clock, random,
         )  # fmt: skip
 
     @rule()

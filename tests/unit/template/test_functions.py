@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from local.template import ROOT, Template, load_template
-from sluice.jobs.settings import JobSettings
-from sluice.streams.settings import StreamSettings
-from sluice.tasks.settings import TaskSettings
+from sluice.settings import JobSettings, StreamSettings, TaskSettings
 
 FUNCTIONS = list(load_template().functions)
 # Lambda: Quotas.
@@ -88,6 +88,21 @@ def test_a_value_that_a_parameter_gives_has_the_name_of_the_parameter(template: 
         parameter = value.get("Ref") if isinstance(value, dict) else None
         if name.startswith("SLUICE_") and parameter in template.parameters:
             assert parameter == "".join(word.title() for word in name.removeprefix("SLUICE_").split("_"))
+
+
+@pytest.mark.parametrize("settings", [JobSettings, StreamSettings, TaskSettings])
+def test_a_setting_has_the_default_of_the_parameter_that_gives_it(template: Template, settings: type[Any]) -> None:
+    given = {name: value for function in FUNCTIONS for name, value in template.environment(function).items()}
+    compared = 0
+    for field in dataclasses.fields(settings):
+        value = given.get(f"SLUICE_{field.name.upper()}")
+        parameter = value.get("Ref", "") if isinstance(value, dict) else ""
+        if parameter in template.parameters:
+            default = template.parameters[parameter]["Default"]
+            # A list is empty, or its items with commas between.
+            assert (",".join(field.default) if isinstance(field.default, tuple) else field.default) == default, field
+            compared += 1
+    assert compared >= 8
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

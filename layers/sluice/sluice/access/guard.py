@@ -9,21 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sluice.access.keys import KeyText, parse_key
 from sluice.access.store import KeyRecord, KeyStore, KeyTerms
 from sluice.access.usage import AnswerUsage, add_usage, month_of, read_usage, take_turn
+from sluice.backoff import WRONG_KEY
 from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
+from sluice.settings import AuthMode
 
 CACHE_SECONDS = 60.0
 _MOST_CACHED = 1000
 # One address may be wrong this often in a minute before it is told to wait, longer each time.
 _WRONG_KEYS = 10
-_LONGEST_WAIT_SECONDS = 3600.0
 _HOW_TO_SEND = 'Send it as "x-api-key: sk-sluice-…" or "authorization: Bearer sk-sluice-…".'
-
-AuthMode = Literal["iam", "keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +147,7 @@ class Guard:
         seen.value += 1
         self._wrong[source] = seen
         if seen.value > _WRONG_KEYS:
-            doublings = min(seen.value - _WRONG_KEYS - 1, 8)
-            wait = min(CACHE_SECONDS * 2**doublings, _LONGEST_WAIT_SECONDS)
+            wait = WRONG_KEY.delay(seen.value - _WRONG_KEYS)
             seen.until = now + wait
             raise TooManyRequests("Too many wrong keys have come from this address.", wait)
 

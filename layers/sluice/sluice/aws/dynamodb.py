@@ -6,7 +6,6 @@ The client is boto3's low-level one or, in the streaming door, ``aws.stdlib_clie
 
 from __future__ import annotations
 
-import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sluice.aws.dynamodb_json import from_item, to_attribute, to_item
+from sluice.backoff import TABLE_CONFLICT
 from sluice.errors import AwsError, AwsUnavailable, ConditionFailed
 
 Item = dict[str, Any]
@@ -185,14 +185,14 @@ class Table:
         ]
         # DynamoDB: a transaction whose answer was lost is not applied twice, nor refused, where its token is the same.
         token, begun = secrets.token_hex(16), time.monotonic()
-        for attempt in range(_CONFLICT_TRIES):
+        for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
                 _translated(self.client.transact_write_items, TransactItems=items, ClientRequestToken=token)
                 return
             except AwsUnavailable:
-                if attempt == _CONFLICT_TRIES - 1 or time.monotonic() - begun > _CONFLICT_SECONDS:
+                if attempt == _CONFLICT_TRIES or time.monotonic() - begun > _CONFLICT_SECONDS:
                     raise
-                self.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311  jitter, not a secret
+                self.sleep(TABLE_CONFLICT.delay(attempt))
 
     def query_between(
         self, pk: str, first: str, last: str, *, newest_first: bool = False, limit: int | None = None

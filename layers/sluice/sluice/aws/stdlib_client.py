@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 import ssl
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluice.aws.sigv4 import Credentials, sign
+from sluice.backoff import STDLIB_CLIENT
 from sluice.version import USER_AGENT
 
 _CONNECT_SECONDS = 2.0
@@ -90,7 +90,7 @@ class JsonService:
                 failure = _failure(status, answer, operation)
                 if last or not _passes(failure):
                     raise failure
-            self._sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)  # noqa: S311  jitter, not a secret
+            self._sleep(STDLIB_CLIENT.delay(attempt))
         raise AssertionError("unreachable")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from sluice.claude.prices import PriceList, parse_prices, shipped_prices
 from sluice.errors import InputError, ObjectNotFound
 from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, parse_folder_settings
 from sluice.jobs.model import Job, Upload, work_key
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 PRICES_KEY = "prices.json"
 # Enough for any settings written by hand; more is some other file. YAML takes seconds a megabyte to read.

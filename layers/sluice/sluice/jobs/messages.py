@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardStatus
 from sluice.jobs.services import Services
-from sluice.jobs.settings import JobSettings
+from sluice.settings import JobSettings
 
 
 class Step(StrEnum):

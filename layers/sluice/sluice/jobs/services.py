@@ -16,12 +16,12 @@ from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
-from sluice.jobs.settings import JobSettings
 from sluice.jobs.table import JobTable
 from sluice.notify.channels import Topic
+from sluice.settings import JobSettings
 
 # Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
-_AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+_AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 @dataclass(frozen=True, slots=True)

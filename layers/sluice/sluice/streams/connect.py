@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sluice.backoff import CONNECT
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import ClaudeKey
 from sluice.errors import ClaudeError, SluiceError, TransientError
@@ -18,8 +18,6 @@ from sluice.streams.reading import read_whole
 from sluice.streams.timeouts import Deadline
 from sluice.streams.upstream import CONNECTION_ERRORS, Upstream, UpstreamResponse
 
-_FIRST_WAIT_SECONDS = 0.25
-_LONGEST_WAIT_SECONDS = 8.0
 _Accepted = TypeVar("_Accepted")
 
 
@@ -132,6 +130,4 @@ def _wait_before_retry(failure: CallRefused | TransientError, tries: int) -> flo
     cause = failure.failure if isinstance(failure, CallRefused) else failure
     if not cause.retryable:
         return None
-    backoff = min(_FIRST_WAIT_SECONDS * 2 ** (tries - 1), _LONGEST_WAIT_SECONDS)
-    jittered: float = backoff * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
-    return max(jittered, float(cause.retry_after or 0.0))
+    return CONNECT.delay(tries, cause.retry_after)

@@ -12,6 +12,7 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.errors import SluiceError
+from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.headers import cors_headers, preflight_headers
@@ -20,7 +21,6 @@ from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
 from sluice.streams.resumable.service import ResumableStreams
 from sluice.streams.resumable.table import StreamTable
-from sluice.streams.settings import StreamSettings
 from sluice.streams.timeouts import Deadline
 from sluice.streams.upstream import Upstream
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
+from sluice.settings import DEFAULT_MAX_TOKENS
 
 # Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
 # itself, in words of its own.
 MAX_BODY_BYTES = 6_000_000
 # For {"prompt": …}; the API has no default of its own.
-DEFAULT_MAX_TOKENS = 8192
 DEFAULT_VERSION = "2023-06-01"
 
 # What a URL may have stays as it came; anything else, such as the letters of other alphabets, is percent-encoded.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from sluice.aws.sqs import Sqs
+from sluice.backoff import TASK_STEP_FAILED
 from sluice.errors import AwsError, describe_error
 
 # Lambda: at most ten messages of a queue to an invocation, unless it waits to gather more.
 _THREADS = 10
-# After a failure of AWS, a message comes again within seconds, not after the queue's visibility timeout, which is long.
-_AGAIN_SECONDS = (5.0, 30.0)
 
 
 class LambdaContext(Protocol):
@@ -71,7 +69,6 @@ class TaskBatch:
     def _put_off(self, record: SQSRecord, error: Exception) -> None:
         self.logger.error("A message comes again.", **describe_error(error))
         try:
-            delay = random.uniform(*_AGAIN_SECONDS)  # noqa: S311  jitter, not a secret
-            self.queues.change_visibility(self.queue_url, record.receipt_handle, delay)
+            self.queues.change_visibility(self.queue_url, record.receipt_handle, TASK_STEP_FAILED.delay(1))
         except AwsError as failure:
             self.logger.warning("The message comes again after its visibility timeout.", error=str(failure))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.errors import InvalidRequest, RequestTooLarge
+from sluice.settings import DEFAULT_MAX_TOKENS
 from sluice.tasks.callbacks.addresses import AddressPolicy, parse_callback_url
 
 # Lambda: invocation payload limit of a Function URL. Larger bodies never arrive; the limit is here for a clear answer.
@@ -18,7 +19,6 @@ MAX_METADATA_BYTES = 8 * 1024
 MAX_DELAY_SECONDS = 7 * 24 * 3600
 MAX_TOPIC_ATTRIBUTE = 256
 MAX_IDEMPOTENCY_KEY = 255
-DEFAULT_MAX_TOKENS = 4096
 _FIELDS = frozenset({"params", "prompt", "callback_url", "topic_attribute", "metadata", "delay_seconds"})
 # Headers of the call that Claude has to see too: they decide how it reads the params.
 PASSED_ON = ("anthropic-version", "anthropic-beta")

@@ -11,9 +11,10 @@ from itertools import islice
 from sluice.access.guard import Caller, Guard
 from sluice.aws.sqs import Sqs
 from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound
+from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
+from sluice.tasks.callbacks.addresses import AddressPolicy
 from sluice.tasks.request import TaskRequest, parse_idempotency_key, parse_task_request
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Idempotency, Payloads, TaskTable
 from sluice.tasks.task import STATUSES, Task, new_task_id
 
@@ -39,11 +40,12 @@ class TaskService:
     payloads: Payloads
     queues: Sqs
     guard: Guard
+    callback_policy: AddressPolicy
     now: Callable[[], float] = time.time
 
     def submit(self, caller: Caller, body: bytes, headers: Mapping[str, str], base_url: str) -> Task:
         """Queue a request; with an ``Idempotency-Key``, return the task that its first call made."""
-        request = parse_task_request(body, headers, self.settings.callbacks)
+        request = parse_task_request(body, headers, self.callback_policy)
         key = parse_idempotency_key(headers)
         self.guard.admit(caller, request.model or self.settings.default_model)
         task = self._new_task(caller, request, base_url)
@@ -71,7 +73,7 @@ class TaskService:
             created_at=now,
             due_at=due_at,
             expires_at=int(due_at + self.settings.task_ttl_hours * 3600),
-            status_url=f"{self.settings.api_base_url or base_url}/v1/tasks/{task_id}",
+            status_url=f"{self.settings.api_base_url.rstrip('/') or base_url}/v1/tasks/{task_id}",
             model=request.model,
             callback_url=request.callback_url,
             topic_attribute=request.topic_attribute,

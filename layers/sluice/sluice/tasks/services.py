@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from sluice.access.guard import AuthMode, Guard
+from sluice.access.guard import Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.aws.s3 import S3
@@ -19,13 +19,14 @@ from sluice.aws.sqs import Sqs
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
 from sluice.notify.channels import Topic
+from sluice.settings import TaskSettings
+from sluice.tasks.callbacks.addresses import LOCAL_ORIGIN, AddressPolicy
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient
 from sluice.tasks.callbacks.deliver import CallbackDelivery
 from sluice.tasks.callbacks.signatures import WebhookSecrets
 from sluice.tasks.sdk import ClaudeSdk
 from sluice.tasks.service import TaskService
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.worker import Worker
 
@@ -62,13 +63,18 @@ class TaskServices:
         )
 
     def guard(self) -> Guard:
-        return Guard(cast(AuthMode, self.settings.auth_mode), KeyStore(self.table))
+        return Guard(self.settings.auth_mode, KeyStore(self.table))
+
+    def callback_policy(self) -> AddressPolicy:
+        hosts = tuple(host.lower() for host in self.settings.callback_hosts)
+        return AddressPolicy(hosts, local=self.settings.callback_local == LOCAL_ORIGIN)
 
     def incidents(self) -> Incidents:
         return Incidents(self.table)
 
     def door(self) -> TaskService:
-        return TaskService(self.settings, TaskTable(self.table), self.payloads, self.queues, self.guard())
+        table, policy = TaskTable(self.table), self.callback_policy()
+        return TaskService(self.settings, table, self.payloads, self.queues, self.guard(), policy)
 
     def worker(self) -> Worker:
         settings = self.settings
@@ -89,7 +95,7 @@ class TaskServices:
         )
 
     def callback_delivery(self) -> CallbackDelivery:
-        settings = self.settings
+        settings, policy = self.settings, self.callback_policy()
         secrets: Any = self.session.client("secretsmanager", config=_AWS)
         webhook_secret = CachedSecret(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
         return CallbackDelivery(
@@ -99,7 +105,8 @@ class TaskServices:
             queues=self.queues,
             topic=self._topic(),
             breakers=CircuitBreakers(self.table),
-            client=CallbackClient(settings.callbacks, ssl.create_default_context()),
+            client=CallbackClient(policy, ssl.create_default_context()),
+            policy=policy,
             secrets=lambda: WebhookSecrets.parse(webhook_secret.current()),
         )
 

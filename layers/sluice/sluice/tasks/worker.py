@@ -21,6 +21,7 @@ from typing import Any, Literal
 from aws_lambda_powertools import Logger
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
+from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
 from sluice.errors import (
     AccountError,
     AwsError,
@@ -33,12 +34,11 @@ from sluice.errors import (
 )
 from sluice.incidents import Incidents
 from sluice.notify.channels import Topic
+from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.billing import Billing
 from sluice.tasks.holds import IncidentHolds, TaskHold
-from sluice.tasks.retries import held_delay, task_delay, write_delay
 from sluice.tasks.sdk import ClaudeSdk, UnfinishedAnswer
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Failure, Payloads, TaskTable
 from sluice.tasks.task import Task
 
@@ -158,7 +158,7 @@ class Worker:
                 kept = self.payloads.store(f"{task.id}/answer-{task.attempts}", answer.document())
                 return self.table.succeed(task, self.now(), kept)
             except AwsUnavailable as error:
-                delay = write_delay(attempt, self.random)
+                delay = WRITE_ANSWER.delay(attempt, random=self.random.random)
                 if self.now() + delay + _LAST_TRY_SECONDS > until:
                     raise
                 logger.warning("An answer could not be stored yet.", task_id=task.id, error=str(error))
@@ -178,12 +178,12 @@ class Worker:
             return self._retry(task, notified, failure.retry_after)
         if isinstance(failure, AccountError) and self._holds.affects_other_tasks(task, failure):
             self._holds.begin(task, failure)
-            due_at = self.now() + held_delay(0, self.random)
+            due_at = self.now() + INCIDENT_HOLD.delay(0, self.random.random)
             return self._put_back(task, due_at, notified, uncounted=True) or "suspended"
         return self._fail(task, notified)
 
     def _retry(self, task: Task, failure: Failure, retry_after: float | None) -> Outcome:
-        due_at = self.now() + task_delay(task.attempts, retry_after, self.random)
+        due_at = self.now() + TASK.delay(task.attempts, retry_after, self.random.random)
         if task.attempts >= self.settings.task_max_attempts or due_at >= task.expires_at:
             return self._fail(task, failure)
         return self._put_back(task, due_at, failure) or "retried"
@@ -200,7 +200,7 @@ class Worker:
 
     def _hold(self, hold: TaskHold) -> Outcome:
         task, now = hold.task, self.now()
-        due_at = now + held_delay(now - hold.incident.opened_at, self.random)
+        due_at = now + INCIDENT_HOLD.delay(now - hold.incident.opened_at, self.random.random)
         try:
             if due_at >= hold.fails_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
+from sluice.backoff import RESULTS_NOT_READY
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, TransientError
 from sluice.jobs.collect.decide import decide
 from sluice.jobs.collect.download import CANCELED_RESULT, BatchResults, download_results, uniform_results
@@ -26,9 +27,6 @@ from sluice.jobs.notices.announce import announce_once, hold_for_incident
 from sluice.jobs.notices.text import STUCK
 from sluice.jobs.results import errored_result
 from sluice.jobs.services import Services
-
-# Results that cannot be read yet, or not whole, are tried for about 45 minutes; after that the queue's own tries count.
-_DELAYS = (5, 15, 30, 60, 120, 240, 480, 900, 900)
 
 
 class DiskFull(SluiceError):
@@ -64,7 +62,7 @@ def collect(services: Services, message: Mapping[str, object]) -> Collection:
             results = _get_results(services, job, shard, message, effective, spool)
             if results is None:
                 return Collection("not_ended")
-            if results.missing and attempt < len(_DELAYS):
+            if results.missing and attempt < len(RESULTS_NOT_READY.seconds):
                 raise TransientError(f"The results of batch {shard.batch_id} lack {results.missing} requests.")
             return _write_decisions(services, job, results, effective)
     except ConditionFailed:
@@ -157,9 +155,9 @@ def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, er
         return Collection("held", error_type=error.error_type)
     if not (not_there_yet or isinstance(error, TransientError)):
         raise error
-    if attempt < len(_DELAYS):
+    if attempt < len(RESULTS_NOT_READY.seconds):
         queue_message = QueueMessage(Step.COLLECT, {**ref.message(), "attempt": attempt + 1})
-        send_later(services, queue_message, max(_DELAYS[attempt], error.retry_after or 0))
+        send_later(services, queue_message, RESULTS_NOT_READY.delay(attempt + 1, error.retry_after))
         return Collection("put_off", error_type=error.error_type)
     if not_there_yet and job.cancel_requested:
         # Deleted, or older than the API keeps them. A person who cancels the job has given them up.

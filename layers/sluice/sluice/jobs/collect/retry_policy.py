@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sluice.backoff import Backoff
 from sluice.claude.errors import classify_result_error
 from sluice.jobs.model import LONGEST_WAIT_SECONDS
 from sluice.jobs.results import CANCELED, CUT_OFF_REASON, ERRORED, EXPIRED, Result
@@ -133,7 +134,6 @@ def delay_before_next_wave(policy: RetryPolicy, transient_waves: int, kinds: Map
     ``fates`` counts those that are sent again.
     """
     counted = kinds.get(ResultKind.TRANSIENT, 0) + kinds.get(ResultKind.EXPIRED, 0) + kinds.get(ResultKind.MISSING, 0)
-    seconds = (
-        min(policy.delay_seconds * 2**transient_waves, LONGEST_WAIT_SECONDS) if kinds.get(ResultKind.TRANSIENT) else 0.0
-    )
+    backoff = Backoff(policy.delay_seconds, LONGEST_WAIT_SECONDS, jitter=0.0)
+    seconds = backoff.delay(transient_waves + 1) if kinds.get(ResultKind.TRANSIENT) else 0.0
     return NextWaveDelay(transient_waves + 1 if counted else transient_waves, seconds)

@@ -16,6 +16,7 @@ from sluice.jobs.formats.request_line import LineProblem, check_custom_id
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.schema import close_objects
 from sluice.jobs.wording import list_columns, shorten
+from sluice.settings import DEFAULT_MAX_TOKENS
 
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -68,7 +69,6 @@ def match_fields(template: Template, columns: Sequence[str]) -> Template:
     return Template(tuple(parts))
 
 
-DEFAULT_MAX_TOKENS = 1024
 _ENCODER = msgspec.json.Encoder()
 
 

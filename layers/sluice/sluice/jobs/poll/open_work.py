@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from sluice.claude.batches import MessageBatch
 from sluice.jobs.messages import OpenJob, QueueMessage, Step, pending_messages
 from sluice.jobs.model import Job, JobStatus, Shard, ShardStatus
-from sluice.jobs.settings import JobSettings
 from sluice.jobs.submit.reconcile import trusted_at
+from sluice.settings import JobSettings
 
 # A function that makes a notice pending sends it within this time, or has died.
 NOTICE_SECONDS = 120.0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS
+from sluice.backoff import SUBMIT
 from sluice.claude.batches import MessageBatch
 from sluice.errors import (
     AccountError,
@@ -28,7 +29,7 @@ from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardS
 from sluice.jobs.notices.announce import hold_for_incident
 from sluice.jobs.requests import batch_body, read_lines
 from sluice.jobs.services import Services
-from sluice.jobs.submit.pause import SubmissionPause, retry_delay
+from sluice.jobs.submit.pause import SubmissionPause
 from sluice.jobs.submit.reconcile import reconcile
 
 # Beyond the end of an invocation, for clocks that differ: until then its call may be under way.
@@ -102,7 +103,7 @@ def _submit_planned(
         return Submission("cancelled")
     wait = max(shard.due_at, SubmissionPause(services.table.table).until()) - services.now()
     if wait > 0:
-        _send_again(services, shard.ref, attempt, retry_delay(attempt, min(wait, MAX_DELAY_SECONDS)))
+        _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
         return Submission("paused")
     shard = services.table.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
     lines = read_lines(services.objects, shard.source, services.settings.outbox)
@@ -154,7 +155,7 @@ def _fail(services: Services, shard: Shard, error_type: str, message: str) -> Su
 def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError) -> Submission:
     """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
     retry_after = error.retry_after if isinstance(error, ClaudeError) else None
-    delay, now = retry_delay(attempt, retry_after), services.now()
+    delay, now = SUBMIT.delay(attempt + 1, retry_after), services.now()
     services.table.give_back(shard, now, not_before=now + delay)
     if isinstance(error, ClaudeError) and error.http_status == 429:
         SubmissionPause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
@@ -186,6 +187,6 @@ def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 
         if attempt >= _TRIES:
             raise
         message = {**ref.message(), "orphan": batch_id, "attempt": attempt + 1}
-        send_later(services, QueueMessage(Step.SUBMIT, message), retry_delay(attempt, failure.retry_after))
+        send_later(services, QueueMessage(Step.SUBMIT, message), SUBMIT.delay(attempt + 1, failure.retry_after))
         return "not_cancelled_yet"
     return "too_late_and_cancelled"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sluice.claude.events import FrameSplitter
 from sluice.errors import AwsError, SluiceError, TransientError, describe_error
+from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallReport
 from sluice.streams.connect import CallRefused, Connector, UpstreamCall
 from sluice.streams.errors import StreamCut, internal_error
@@ -16,7 +17,6 @@ from sluice.streams.request import parse_params
 from sluice.streams.resumable.continuation import PING, PartialAnswer, Splice, continued_mark, ending_frames, last_id
 from sluice.streams.resumable.log_writer import LogWriter
 from sluice.streams.resumable.table import Status, StoredRequest, StreamTable
-from sluice.streams.settings import StreamSettings
 from sluice.streams.timeouts import Deadline, Timeouts
 from sluice.streams.upstream import UpstreamResponse
 

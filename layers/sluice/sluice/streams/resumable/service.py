@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sluice.access.guard import Caller
 from sluice.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
+from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport
 from sluice.streams.connect import Connector, UpstreamCall
 from sluice.streams.headers import passing_headers
@@ -20,7 +21,6 @@ from sluice.streams.resumable.log_reader import LogReader
 from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
 from sluice.streams.resumable.relay import Continuations, ResumableRelay
 from sluice.streams.resumable.table import StoredRequest, StreamState, StreamTable
-from sluice.streams.settings import StreamSettings
 from sluice.streams.timeouts import Deadline
 
 _LEASE_SECONDS = range(5, 601)

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from random import Random
 
 from sluice.aws.dynamodb import Key, Table, Update
+from sluice.backoff import BREAKER
 from sluice.errors import ConditionFailed
 
-# Failures in a row after which an endpoint is left alone, first for this long, then twice as long each time.
+# Failures in a row after which an endpoint is left alone.
 THRESHOLD = 5
-FIRST_PAUSE_SECONDS = 30.0
-LONGEST_PAUSE_SECONDS = 1800.0
 # How long the one callback that tries a broken endpoint keeps the others waiting.
 _PROBE_SECONDS = 60.0
 _FORGET_SECONDS = 7 * 24 * 3600
@@ -36,11 +35,6 @@ class BreakerState:
     wait_seconds: float | None
     pauses: int = 0
     probe_until: float | None = None
-
-
-def open_seconds(number: int) -> float:
-    """Return for how many seconds an endpoint is left alone the first time, the second time in a row, and so on."""
-    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(number - 1, 16), LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ class CircuitBreakers:
             # Where the breaker has changed since the gate was passed, the failure tells nothing new.
             if gate.probe_until is None and self._count(endpoint) < THRESHOLD:
                 return
-            pause = open_seconds(gate.pauses + 1) * self.random.uniform(0.8, 1.2)
+            pause = BREAKER.delay(gate.pauses + 1, random=self.random.random)
             opening = {"open_until": self.now() + pause, "pauses": gate.pauses + 1}
             self.table.update(Update(_key(endpoint), set=opening, where={"open_until": gate.probe_until}))
 

@@ -17,16 +17,16 @@ from typing import Literal
 from aws_lambda_powertools import Logger
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
+from sluice.backoff import CALLBACK, ENDPOINT_DOWN
 from sluice.errors import AwsError, ConditionFailed, RequestError
 from sluice.notify.channels import Topic
-from sluice.tasks.callbacks.addresses import Endpoint, parse_callback_url
+from sluice.settings import TaskSettings
+from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint, parse_callback_url
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
 from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
 from sluice.tasks.notices import MAX_CALLBACK_BYTES, event_document, task_notice
-from sluice.tasks.retries import callback_delay
 from sluice.tasks.service import load_answer
-from sluice.tasks.settings import TaskSettings
 from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.task import Task
 from sluice.version import USER_AGENT
@@ -60,6 +60,7 @@ class CallbackDelivery:
     topic: Topic
     breakers: CircuitBreakers
     client: CallbackClient
+    policy: AddressPolicy
     secrets: Callable[[], WebhookSecrets]
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
@@ -86,7 +87,7 @@ class CallbackDelivery:
 
     def _post(self, task: Task) -> Outcome:
         try:
-            endpoint = parse_callback_url(task.callback_url or "", self.settings.callbacks)
+            endpoint = parse_callback_url(task.callback_url or "", self.policy)
         except RequestError as error:
             # The stack's parameters may have changed since the task was made.
             return self._refused(task, _Refusal(str(error), final=True))
@@ -125,7 +126,7 @@ class CallbackDelivery:
         return "delivered"
 
     def _refused(self, task: Task, refusal: _Refusal) -> Outcome:
-        due_at = self.now() + callback_delay(task.callback_attempts, refusal.retry_after, self.random)
+        due_at = self.now() + CALLBACK.delay(task.callback_attempts, refusal.retry_after, self.random.random)
         if refusal.final or self._gives_up(task, due_at):
             self.table.close_callback(task, "undelivered", self.now(), refusal.error)
             return "undelivered"
@@ -136,7 +137,7 @@ class CallbackDelivery:
     def _wait_for_endpoint(self, task: Task, seconds: float) -> Outcome:
         """Put a callback back without an attempt, since others have found its endpoint down."""
         error = task.callback_error or "The endpoint has been down; it is tried again from time to time."
-        due_at = self.now() + seconds * self.random.uniform(1.0, 1.5)
+        due_at = self.now() + ENDPOINT_DOWN.delay(1, seconds, self.random.random)
         if self._gives_up(task, due_at):
             self.table.close_callback(task, "undelivered", self.now(), error)
             return "undelivered"
