@@ -9,7 +9,7 @@ import pytest
 
 from sluice.streams.errors import CutCode
 
-GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "streaming.md").read_text()
+GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "streams.md").read_text()
 
 
 @pytest.mark.parametrize("code", sorted(get_args(CutCode)))
