@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bench.aws.account import COLLECT, FINISH, INBOX, SUBMIT, Account, open_account
 from bench.measure import print_measured
+from sluice.aws.sqs_batch import StepResult
+from sluice.deadline import Deadline
 from sluice.jobs.collect.collect import collect
 from sluice.jobs.finish.finish import finish
 from sluice.jobs.model import Upload
@@ -25,39 +27,39 @@ def plan_file(account: Account, services: Services, path: Path) -> None:
     """Plan a file as if it had just been dropped."""
     account.usage.add("lambda_request")
     upload = Upload(INBOX, path.name, None, "etag", account.s3.adopt(INBOX, path.name, path))
-    job = Planner(services, ModelCatalogue(services.claude), lambda: True).take_upload(upload)
+    job = Planner(services, ModelCatalogue(services.claude), Deadline.after(_TIME_LEFT)).take_upload(upload)
     if job.hold or job.failure:
         raise RuntimeError(f"The job does not run: {job.hold or job.failure}")
 
 
 def submit_shards(account: Account, services: Services) -> None:
     for message in account.queues.take(SUBMIT):
-        submission = submit(services, message, lambda: _TIME_LEFT)
-        _expect("submitted", submission.word, submission.error_type)
+        submission = submit(services, message, Deadline.after(_TIME_LEFT))
+        _expect("submitted", submission)
 
 
 def poll_once(account: Account, services: Services) -> None:
     account.usage.add("lambda_request")
-    poll(services, lambda: _TIME_LEFT)
+    poll(services, Deadline.after(_TIME_LEFT))
 
 
 def collect_shards(account: Account, services: Services) -> None:
     for message in account.queues.take(COLLECT):
         collection = collect(services, message)
-        _expect("collected", collection.word, collection.error_type)
+        _expect("collected", collection)
 
 
 def finish_job(account: Account, services: Services) -> None:
     for message in account.queues.take(FINISH):
         end = finish(services, message)
-        _expect("finished", end.word)
+        _expect("finished", end)
         if end.problems:
-            raise RuntimeError(f"The books do not balance: {end.problems}")
+            raise RuntimeError(f"The totals do not add up: {end.problems}")
 
 
-def _expect(wanted: str, word: str, error_type: str | None = None) -> None:
-    if word != wanted:
-        raise RuntimeError(f"A step should have {wanted} and has said: {word} ({error_type}).")
+def _expect(wanted: str, result: StepResult) -> None:
+    if result.outcome != wanted:
+        raise RuntimeError(f"A step should have {wanted} and has said: {result.outcome} ({dict(result.facts)}).")
 
 
 def main(names: str, base_url: str, folder: str, path: str) -> None:

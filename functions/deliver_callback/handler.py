@@ -1,4 +1,4 @@
-"""Deliver the callbacks of a batch of messages."""
+"""Deliver the callback of the task that each message names."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.tasks.batch import TaskBatch
+from sluice.aws.sqs_batch import QueueStep, StepResult
+from sluice.backoff import TASK_STEP_FAILED
+from sluice.deadline import Deadline
 from sluice.tasks.services import TaskServices
 
 logger = Logger()
-metrics = Metrics()
 
 
 @cache
-def _batch() -> TaskBatch:
+def _step() -> QueueStep:
     services = TaskServices.from_env(os.environ)
+    delivery = services.callback_delivery()
     queue_url = services.settings.callback_queue_url
-    return TaskBatch(services.callback_delivery().deliver, services.queues, queue_url, "Callbacks", logger, metrics)
+
+    def act(record: SQSRecord, deadline: Deadline) -> StepResult:
+        return StepResult(delivery.deliver(str(record.json_body["task_id"]), deadline))
+
+    return QueueStep(
+        act, services.queues, queue_url, logger, Metrics(), "Callbacks", in_threads=True, backoff=TASK_STEP_FAILED
+    )
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
-    return _batch().process(event, context)
+    return _step().process(event, context)

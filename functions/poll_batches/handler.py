@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from sluice.deadline import Deadline
 from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
 
@@ -25,7 +26,7 @@ def services() -> Services:
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    report = asdict(poll(services(), lambda: context.get_remaining_time_in_millis() / 1000))
+    report = asdict(poll(services(), Deadline.of(context)))
     if any(report.values()):
         logger.info("polled", **report)
     if report["failed"]:

@@ -1,4 +1,4 @@
-"""Run the tasks of a batch of messages; on the schedule, look for tasks that lost theirs."""
+"""Run the task that each message names; on the schedule, look for tasks that lost their messages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.tasks.batch import TaskBatch
+from sluice.aws.sqs_batch import QueueStep, StepResult
+from sluice.backoff import TASK_STEP_FAILED
+from sluice.deadline import Deadline
 from sluice.tasks.service import send_again
 from sluice.tasks.services import TaskServices
 from sluice.tasks.table import TaskTable
@@ -27,22 +30,29 @@ def _services() -> TaskServices:
 
 
 @cache
-def _batch() -> TaskBatch:
+def _step() -> QueueStep:
     services = _services()
+    worker = services.worker()
     queue_url = services.settings.task_queue_url
-    return TaskBatch(services.worker().run, services.queues, queue_url, "Tasks", logger, metrics)
+
+    def act(record: SQSRecord, deadline: Deadline) -> StepResult:
+        return StepResult(worker.run(str(record.json_body["task_id"]), deadline))
+
+    return QueueStep(
+        act, services.queues, queue_url, logger, metrics, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED
+    )
 
 
-def _sweep() -> None:
+def _send_lost_messages_again() -> None:
     services = _services()
     count = send_again(services.settings, TaskTable(services.table), services.queues, time.time())
     metrics.add_metric("TasksSentAgain", MetricUnit.Count, count)
+    metrics.flush_metrics()
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     if "Records" in event:
-        return _batch().process(event, context)
-    _sweep()
+        return _step().process(event, context)
+    _send_lost_messages_again()
     return {}

@@ -119,8 +119,8 @@ def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.C
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert not summary(world, upload.job_id)["books"]["balanced"]
     assert world.notices[0]["balanced"] is False
-    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "BooksMismatch" in line]
-    assert [metric["BooksMismatch"] for metric in metrics] == [[1.0]]
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "TotalsMismatch" in line]
+    assert [metric["TotalsMismatch"] for metric in metrics] == [[1.0]]
     assert metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Sluice"
 
 
@@ -137,10 +137,10 @@ def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fail
     ):
         world.drive(leaps=4)
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
-    assert "BooksMismatch" not in capsys.readouterr().out
+    assert "TotalsMismatch" not in capsys.readouterr().out
     world.drive()
 
-    assert "BooksMismatch" in capsys.readouterr().out
+    assert "TotalsMismatch" in capsys.readouterr().out
     assert [notice["balanced"] for notice in world.notices] == [False]
 
 

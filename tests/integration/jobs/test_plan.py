@@ -12,6 +12,7 @@ import pytest
 
 from simulator.faults import Refuse
 from simulator.rules import Match
+from sluice.deadline import Deadline
 from sluice.jobs.model import Job, JobStatus, Upload
 from sluice.jobs.plan.model_check import ModelCatalogue
 from sluice.jobs.plan.plan import Planner
@@ -302,7 +303,9 @@ def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
 def test_two_passes_over_the_same_file_make_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shards_of(monkeypatch, 2)
     upload = world.upload("x.jsonl", b"".join(request_line(f"r-{number}") for number in range(5)))
-    planner = Planner(world.services("PlanJob"), ModelCatalogue(world.services("PlanJob").claude), lambda: True)
+    planner = Planner(
+        world.services("PlanJob"), ModelCatalogue(world.services("PlanJob").claude), Deadline.after(900.0)
+    )
     received = world.table.claim(upload, world.clock.now())
     first, second = planner.advance(received), planner.advance(received)
     assert first.plan == second.plan

@@ -15,6 +15,7 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.dynamodb_json import to_item
 from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
+from sluice.deadline import Deadline
 from sluice.jobs.model import ShardStatus
 from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
@@ -94,7 +95,7 @@ class ListOfBatches:
 def test_ten_thousand_batches_are_polled_in_one_run(status: str, ended: int) -> None:
     dynamo, sqs, batches = Dynamo(running_shards(BATCHES)), CountingSqs(), ListOfBatches(status)
 
-    report = poll(services(dynamo, sqs, batches), lambda: 200.0)
+    report = poll(services(dynamo, sqs, batches), Deadline(200.0, lambda: 0.0))
 
     assert (report.in_progress, report.ended, report.failure) == (BATCHES, ended, None)
     assert batches.calls == {"/v1/messages/batches": BATCHES // 1000}
@@ -106,7 +107,7 @@ def test_ten_thousand_batches_are_polled_in_one_run(status: str, ended: int) -> 
 def test_ten_thousand_batches_fit_into_the_memory_of_the_function() -> None:
     dynamo = Dynamo(running_shards(BATCHES))
     tracemalloc.start()
-    report = poll(services(dynamo, CountingSqs(), ListOfBatches("in_progress")), lambda: 200.0)
+    report = poll(services(dynamo, CountingSqs(), ListOfBatches("in_progress")), Deadline(200.0, lambda: 0.0))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -117,7 +118,7 @@ def test_ten_thousand_batches_fit_into_the_memory_of_the_function() -> None:
 def test_a_run_ends_before_its_time_is_up_and_leaves_the_rest_to_the_next() -> None:
     dynamo, sqs = Dynamo(running_shards(100)), CountingSqs()
 
-    report = poll(services(dynamo, sqs, ListOfBatches("ended")), lambda: 12.0)
+    report = poll(services(dynamo, sqs, ListOfBatches("ended")), Deadline(12.0, lambda: 0.0))
 
     assert report.ended == sqs.messages == 10
 

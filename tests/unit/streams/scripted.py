@@ -12,6 +12,7 @@ from sluice.access.guard import Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.claude.key import ClaudeKey
+from sluice.deadline import Deadline
 from sluice.settings import AuthMode, StreamSettings
 from sluice.streams.call_log import CallLog, CallReport
 from sluice.streams.connect import Connector
@@ -23,7 +24,6 @@ from sluice.streams.resumable.log_writer import LogSchedule
 from sluice.streams.resumable.relay import Continuations
 from sluice.streams.resumable.service import ResumableStreams
 from sluice.streams.resumable.table import StreamTable
-from sluice.streams.timeouts import Deadline
 from sluice.streams.upstream import Upstream, UpstreamResponse
 
 PARAMS = {"model": "m", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}

@@ -24,6 +24,7 @@ from moto import mock_aws
 from sluice.access.guard import Caller, Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
+from sluice.deadline import Deadline
 from sluice.errors import Conflict, PermanentError, TransientError
 from sluice.incidents import Incidents
 from sluice.settings import TaskSettings
@@ -152,7 +153,7 @@ class Tasks(RuleBasedStateMachine):
         message = due[number % len(due)]
         self.world.kind = kind
         try:
-            (self.worker.run if queue == "task" else self.callback_delivery.deliver)(message[1], 60.0)
+            (self.worker.run if queue == "task" else self.callback_delivery.deliver)(message[1], Deadline.after(60.0))
         except Death:
             self.deaths += queue == "task"
             self.callback_deaths += queue == "callback"

@@ -15,7 +15,7 @@ def test_an_alarm_reaches_the_topic_and_is_quiet_without_data(template: Template
     assert "See " in alarm["AlarmDescription"]["Fn::Sub"]
 
 
-@pytest.mark.parametrize("metric", ["BooksMismatch", "Defects", "JobsNotTended"])
+@pytest.mark.parametrize("metric", ["TotalsMismatch", "Defects", "JobsNotTended"])
 def test_what_functions_count_themselves_is_an_alarm(template: Template, metric: str) -> None:
     alarm = template.resources[f"{metric}Alarm"]["Properties"]
     assert alarm["MetricName"] == metric

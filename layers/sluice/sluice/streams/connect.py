@@ -11,11 +11,12 @@ from typing import TypeVar
 from sluice.backoff import CONNECT
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import ClaudeKey
+from sluice.deadline import Deadline
 from sluice.errors import ClaudeError, SluiceError, TransientError
 from sluice.streams.errors import StreamCut
 from sluice.streams.headers import headers_to_claude, headers_to_client
 from sluice.streams.reading import read_whole
-from sluice.streams.timeouts import Deadline
+from sluice.streams.timeouts import deadline_cut
 from sluice.streams.upstream import CONNECTION_ERRORS, Upstream, UpstreamResponse
 
 _Accepted = TypeVar("_Accepted")
@@ -84,7 +85,7 @@ class Connector:
     def _try(self, upstream_call: UpstreamCall, accept: Callable[[UpstreamResponse], _Accepted]) -> _Accepted:
         left = min(upstream_call.wait_seconds, upstream_call.deadline.left())
         if left <= 0:
-            raise upstream_call.deadline.cut()
+            raise deadline_cut()
         headers = headers_to_claude(upstream_call.headers, self._key.current())
         try:
             answer = self._upstream.send(upstream_call.method, upstream_call.target, headers, upstream_call.body, left)
@@ -105,7 +106,7 @@ class Connector:
 
 
 def _no_answer(deadline: Deadline) -> StreamCut:
-    return deadline.cut() if deadline.left() <= 0 else StreamCut("stalled", "Claude did not answer in time.")
+    return deadline_cut() if deadline.left() <= 0 else StreamCut("stalled", "Claude did not answer in time.")
 
 
 def _refusal(answer: UpstreamResponse, deadline: Deadline) -> CallRefused:

@@ -11,6 +11,7 @@ from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
+from sluice.deadline import Deadline
 from sluice.errors import SluiceError
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log
@@ -21,7 +22,7 @@ from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
 from sluice.streams.resumable.service import ResumableStreams
 from sluice.streams.resumable.table import StreamTable
-from sluice.streams.timeouts import Deadline
+from sluice.streams.timeouts import stream_deadline
 from sluice.streams.upstream import Upstream
 
 
@@ -62,7 +63,7 @@ class Door:
     def answer(self, event: Mapping[str, Any], context: Context) -> Response:
         """Answer one call. Whatever is wrong, with it or with us, is said in the API's own error shape."""
         report = CallReport(context.aws_request_id)
-        deadline = Deadline.in_milliseconds(context.get_remaining_time_in_millis())
+        deadline = stream_deadline(context.get_remaining_time_in_millis())
         try:
             request = parse_event(event)
         except Exception as error:  # noqa: BLE001  no caller is left without an answer

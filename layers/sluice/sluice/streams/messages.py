@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice.access.guard import Caller, Guard
+from sluice.deadline import Deadline
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport
 from sluice.streams.connect import Connector, UpstreamCall
@@ -19,7 +20,7 @@ from sluice.streams.relay import OpenStream, Relay, open_stream
 from sluice.streams.request import DEFAULT_VERSION, Request, Route, complete_prompt, parse_params
 from sluice.streams.response import Body, Response
 from sluice.streams.resumable.service import ResumableStreams, check_nothing_asked, read_keep_options
-from sluice.streams.timeouts import Deadline, Timeouts
+from sluice.streams.timeouts import Timeouts
 from sluice.streams.upstream import UpstreamResponse
 
 _EVENT_STREAM = "text/event-stream"

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from sluice.claude.errors import classify_error
 from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
+from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
-from sluice.streams.timeouts import Deadline, Timeouts
+from sluice.streams.timeouts import Timeouts, deadline_cut
 from sluice.streams.upstream import CONNECTION_ERRORS, UpstreamResponse
 
 
@@ -50,14 +51,14 @@ def read_whole(answer: UpstreamResponse, deadline: Deadline) -> bytes:
     try:
         while True:
             if deadline.left() <= 0:
-                raise deadline.cut()
+                raise deadline_cut()
             answer.set_timeout(deadline.left())
             piece = answer.read_piece()
             if not piece:
                 return b"".join(pieces)
             pieces.append(piece)
     except TimeoutError:
-        raise deadline.cut() from None
+        raise deadline_cut() from None
     except CONNECTION_ERRORS as error:
         raise StreamCut("connection_cut", f"The connection to Claude broke ({type(error).__name__}).") from None
 

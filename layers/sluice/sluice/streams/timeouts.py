@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
 
 # The stream ends this long before the Lambda does, so that its last event and its accounts still get out.
 _MARGIN_SECONDS = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When a call has to be over, by the monotonic clock."""
+def stream_deadline(remaining_ms: int, clock: Callable[[], float] = time.monotonic) -> Deadline:
+    """Return when a stream has to end: some seconds before its Lambda, which has ``remaining_ms`` milliseconds left."""
+    seconds = remaining_ms / 1000
+    return Deadline.after(seconds - min(_MARGIN_SECONDS, seconds / 3), clock)
 
-    at: float
-    clock: Callable[[], float] = time.monotonic
 
-    @classmethod
-    def in_milliseconds(cls, remaining: int, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """Set a deadline some seconds before the Lambda's own (``context.get_remaining_time_in_millis()``)."""
-        seconds = remaining / 1000
-        return cls(clock() + seconds - min(_MARGIN_SECONDS, seconds / 3), clock)
-
-    def left(self) -> float:
-        """Return the seconds that are left; none or less when it has come."""
-        return self.at - self.clock()
-
-    def cut(self) -> StreamCut:
-        """Return the error for a call that the deadline ends."""
-        return StreamCut(
-            "deadline",
-            "The time that a call may take here is over, and the answer was not. Ask for less, or keep the stream.",
-        )
+def deadline_cut() -> StreamCut:
+    """Return the error for a call that its deadline ends."""
+    return StreamCut(
+        "deadline",
+        "The time that a call may take here is over, and the answer was not. Ask for less, or keep the stream.",
+    )
 
 
 class Timeouts:
@@ -64,7 +53,7 @@ class Timeouts:
     def cut(self) -> StreamCut:
         """Return the error for a read that has waited for too long."""
         if self._deadline.left() <= 0:
-            return self._deadline.cut()
+            return deadline_cut()
         if self._deadline.clock() - self._moved_at >= self._content_seconds:
             return StreamCut("no_content", f"Claude has sent no content for {self._content_seconds:g} seconds.")
         return StreamCut("stalled", f"Claude has sent nothing for {self._ping_seconds:g} seconds.")

@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
+from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
     AwsError,
@@ -68,9 +69,9 @@ class Worker:
     random: Random = field(default_factory=Random)
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, task_id: str, seconds_left: float) -> Outcome:
-        """Do what a message asks, within ``seconds_left``. Raises AwsError where the message has to come again."""
-        until = self.now() + seconds_left
+    def run(self, task_id: str, deadline: Deadline) -> Outcome:
+        """Do what a message asks, before ``deadline``. Raises AwsError where the message has to come again."""
+        until = self.now() + deadline.left()
         hold = self._holds.find(task_id)
         if hold and self._may_ask(hold.task) and not self.incidents.claim_probe(hold.incident):
             return self._hold(hold)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from tempfile import TemporaryFile
 
+from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import RESULTS_NOT_READY
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, TransientError
 from sluice.jobs.collect.decide import decide
@@ -33,17 +33,7 @@ class DiskFull(SluiceError):
     """The results of a batch do not fit the disk of the function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """What a message led to, in a word for the log; ``outcome`` where the shard was collected."""
-
-    word: str
-    outcome: Outcome | None = None
-    missing: int = 0
-    error_type: str | None = None
-
-
-def collect(services: Services, message: Mapping[str, object]) -> Collection:
+def collect(services: Services, message: Mapping[str, object]) -> StepResult:
     """Do what the message of a shard asks for, as far as it still has to be done.
 
     Raises SluiceError where the message should be delivered again.
@@ -51,22 +41,22 @@ def collect(services: Services, message: Mapping[str, object]) -> Collection:
     ref = ShardRef.parse(message)
     shard, job = services.table.shard(ref), services.table.job(ref.job_id)
     if shard is None or job is None:
-        return Collection("unknown_shard")
+        return StepResult("unknown_shard")
     if shard.status is ShardStatus.COLLECTED:
         _send_next(services, job, services.table.shard(_next(ref)))
-        return Collection("done_before")
+        return StepResult("done_before")
     attempt = int(str(message.get("attempt", 0)))
     effective = read_settings(services.objects, services.settings.outbox, job)
     try:
         with _explaining_a_full_disk(shard), open_spool(shard.count) as spool:
             results = _get_results(services, job, shard, message, effective, spool)
             if results is None:
-                return Collection("not_ended")
+                return StepResult("not_ended")
             if results.missing and attempt < len(RESULTS_NOT_READY.seconds):
                 raise TransientError(f"The results of batch {shard.batch_id} lack {results.missing} requests.")
             return _write_decisions(services, job, results, effective)
     except ConditionFailed:
-        return Collection("done_elsewhere")
+        return StepResult("done_elsewhere")
     except ClaudeError as error:
         return _after_failure(services, job, ref, attempt, error)
 
@@ -108,7 +98,7 @@ def _get_results(
     return None
 
 
-def _write_decisions(services: Services, job: Job, results: BatchResults, effective: EffectiveSettings) -> Collection:
+def _write_decisions(services: Services, job: Job, results: BatchResults, effective: EffectiveSettings) -> StepResult:
     """Write what a shard's wave came to, and move the shard."""
     policy = RetryPolicy(effective.max_waves, services.settings.wave_delay_seconds, effective.folder.retry_max_tokens)
     with TemporaryFile() as spool:
@@ -130,7 +120,15 @@ def _write_decisions(services: Services, job: Job, results: BatchResults, effect
         hold_for_incident(services, job, *decisions_made.refusal)
     job = services.table.collect(results.shard, outcome, decisions_made.next_wave, services.now())
     _send_next(services, job, decisions_made.next_wave)
-    return Collection("collected", outcome, results.missing)
+    return StepResult("collected", {"missing": results.missing}, _counted(outcome))
+
+
+def _counted(outcome: Outcome) -> dict[str, int]:
+    return {
+        "RequestsSucceeded": outcome.succeeded,
+        "RequestsErrored": outcome.errored,
+        "RequestsSentAgain": outcome.retried,
+    }
 
 
 def _next(ref: ShardRef) -> ShardRef:
@@ -146,22 +144,22 @@ def _send_next(services: Services, job: Job, following: Shard | None) -> None:
         send(services, [queue_message])
 
 
-def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError) -> Collection:
+def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError) -> StepResult:
     """Put the shard off where its results may be there later; hold its job where a person has to act."""
     # Claude API: results have been seen to be missing for a while after the end of a batch.
     not_there_yet = error.http_status == 404
     if isinstance(error, AccountError) and not not_there_yet:
         hold_for_incident(services, job, error.error_type, str(error))
-        return Collection("held", error_type=error.error_type)
+        return StepResult("held", {"error_type": error.error_type})
     if not (not_there_yet or isinstance(error, TransientError)):
         raise error
     if attempt < len(RESULTS_NOT_READY.seconds):
         queue_message = QueueMessage(Step.COLLECT, {**ref.message(), "attempt": attempt + 1})
         send_later(services, queue_message, RESULTS_NOT_READY.delay(attempt + 1, error.retry_after))
-        return Collection("put_off", error_type=error.error_type)
+        return StepResult("put_off", {"error_type": error.error_type})
     if not_there_yet and job.cancel_requested:
         # Deleted, or older than the API keeps them. A person who cancels the job has given them up.
         send(services, [QueueMessage(Step.COLLECT, {**ref.message(), "lost": True})])
-        return Collection("lost", error_type=error.error_type)
+        return StepResult("lost", {"error_type": error.error_type})
     announce_once(services, job, STUCK)
     raise error

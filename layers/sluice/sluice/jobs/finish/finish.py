@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from sluice.aws.s3_join import JoinedObject, join_objects
+from sluice.aws.sqs_batch import StepResult
 from sluice.errors import ConditionFailed, ObjectNotFound
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
@@ -36,36 +37,31 @@ _PARALLEL = 8
 _LOST_TABLE = "There is no results.csv: the dropped file, whose columns it repeats, was deleted in the meantime."
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """What a message led to, in a word for the log; ``problems`` where the books do not balance."""
-
-    word: str
-    status: JobStatus | None = None
-    problems: tuple[str, ...] = ()
-
-
-def finish(services: Services, message: Mapping[str, object]) -> Finish:
+def finish(services: Services, message: Mapping[str, object]) -> StepResult:
     """Do what the message of a job asks for, as far as it still has to be done.
 
     Raises SluiceError where the message should be delivered again.
     """
     job = services.table.job(str(message["job_id"]))
     if job is None:
-        return Finish("unknown_job")
+        return StepResult("unknown_job")
     if job.status.final:
         announce_pending(services, job)
-        return Finish("done_before", job.status, _known_problems(job))
+        return _result("done_before", job.status, _known_problems(job))
     if job.status is not JobStatus.RUNNING or job.open_shards or job.plan is None:
-        return Finish("not_due", job.status)
+        return _result("not_due", job.status)
     account = _write_outputs(services, job, job.plan)
     try:
         status, tally = account.status, account.totals.tally
         job = services.table.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
     except ConditionFailed:
-        return Finish("done_elsewhere")
+        return StepResult("done_elsewhere")
     announce(services, job, status_notice(status))
-    return Finish("finished", status, account.totals.problems)
+    return _result("finished", status, account.totals.problems)
+
+
+def _result(outcome: str, status: JobStatus, problems: tuple[str, ...] = ()) -> StepResult:
+    return StepResult(outcome, {"status": status}, {"TotalsMismatch": 1} if problems else {}, problems)
 
 
 def _known_problems(job: Job) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from sluice.aws.s3 import S3
+from sluice.aws.sqs_batch import StepResult
 from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.folder_settings import FILE_NAME
@@ -85,6 +86,12 @@ def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
         yield Command("cancel", stem, key)
     else:
         yield Upload(bucket, key, found.get("versionId"), str(found.get("eTag", "")), int(found.get("size", 0)))
+
+
+def receive_message(planner: Planner, body: str) -> StepResult:
+    """Act on all that one message of the plan queue brings. Raises ValueError for one that is none, or AwsError."""
+    outcomes = [receive(planner, event) for event in parse_message(body)]
+    return StepResult("received", {"events": outcomes})
 
 
 def receive(planner: Planner, arrival: PlanEvent) -> str:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
 from sluice.jobs.formats.check import LineRules
@@ -31,6 +32,9 @@ from sluice.jobs.services import Services
 from sluice.jobs.storage import Manifest, encode_manifest
 from sluice.jobs.wording import shorten
 
+# What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
+_HAND_OVER_SECONDS = 60.0
+
 
 def new_attempt() -> str:
     """Name a pass over a file."""
@@ -39,11 +43,11 @@ def new_attempt() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """``may_go_on`` says whether there is time to read on; ``attempt`` names a pass, as no other is named."""
+    """A file is read until ``deadline`` is near; ``attempt`` names a pass, as no other is named."""
 
     services: Services
     catalogue: ModelCatalogue
-    may_go_on: Callable[[], bool]
+    deadline: Deadline
     attempt: Callable[[], str] = new_attempt
 
     def take_upload(self, upload: Upload) -> Job:
@@ -108,7 +112,7 @@ class Planner:
         source = open_upload(self.services.objects, job.upload, effective, rules)
         try:
             with FileScan(place, job.upload, source, rules, limits, effective.betas, start) as scan:
-                done = scan.run(self.may_go_on)
+                done = scan.run(lambda: not self.deadline.is_within(_HAND_OVER_SECONDS))
                 end = scan.finish(done)
         except ObjectNotFound:
             raise UnreadableInput("The file was deleted before all of it was read.") from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
+from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, SluiceError, describe_error
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import OpenJob, pending_messages, send
@@ -70,13 +71,13 @@ def maintain(
     services: Services,
     work: OpenWork,
     gone: Collection[str],
-    seconds_left: Callable[[], float],
+    deadline: Deadline,
     report: PollReport,
 ) -> None:
     """Look after each open job: send its messages again, tell what is due. What fails of one does not stop the rest."""
-    _maintain_held(services, work, seconds_left, report)
+    _maintain_held(services, work, deadline, report)
     for open_job in work.open_jobs():
-        if seconds_left() < _RESERVE_SECONDS:
+        if deadline.is_within(_RESERVE_SECONDS):
             break
         with report.isolating_failures(open_job.job.job_id):
             if all_notices_sent(open_job.job):
@@ -94,11 +95,11 @@ def hold_all(services: Services, work: OpenWork, failure: AccountError, report: 
                 hold_for_incident(services, open_job.job, failure.error_type, str(failure))
 
 
-def _maintain_held(services: Services, work: OpenWork, seconds_left: Callable[[], float], report: PollReport) -> None:
+def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, report: PollReport) -> None:
     """Let go of jobs whose incident is over, or that were cancelled; tell of an incident that nobody told of."""
     waiting: dict[str, list[Job]] = defaultdict(list)
     for job in work.jobs.values():
-        if seconds_left() < _RESERVE_SECONDS:
+        if deadline.is_within(_RESERVE_SECONDS):
             return
         with report.isolating_failures(job.job_id):
             if job.status is JobStatus.HELD and job.cancel_requested:

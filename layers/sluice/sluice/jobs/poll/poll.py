@@ -7,11 +7,12 @@ or be killed half way: what one leaves undone, the next one does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sluice.claude.batch_list import Sighting, look_for
 from sluice.claude.batches import MessageBatch
+from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, PermanentError, TransientError
 from sluice.jobs.messages import QueueMessage, Step, send
 from sluice.jobs.model import Shard, ShardStatus
@@ -26,7 +27,7 @@ RESERVE_SECONDS = 15.0
 _TEN = 10
 
 
-def poll(services: Services, seconds_left: Callable[[], float]) -> PollReport:
+def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
     report = PollReport()
     work = OpenWork.of(services.table.open())
@@ -36,15 +37,15 @@ def poll(services: Services, seconds_left: Callable[[], float]) -> PollReport:
     report.jobs, report.in_progress = len(work.jobs), sum(1 for _ in work.with_status(ShardStatus.IN_PROGRESS))
     if sighting.failure:
         report.failure = sighting.failure.error_type
-    report.ended = _pass_on_ended(services, work, sighting, seconds_left)
-    report.cancelled = _cancel_batches(services, work, sighting, seconds_left)
+    report.ended = _pass_on_ended(services, work, sighting, deadline)
+    report.cancelled = _cancel_batches(services, work, sighting, deadline)
     settings = services.settings
     report.reconciled = send(
         services, reconciliations_due(work, sighting.batches, sighting.gone, services.now(), settings)
     )
     if isinstance(sighting.failure, AccountError):
         hold_all(services, work, sighting.failure, report)
-    maintain(services, work, sighting.gone, seconds_left, report)
+    maintain(services, work, sighting.gone, deadline, report)
     return report
 
 
@@ -59,7 +60,7 @@ def _look(services: Services, work: OpenWork) -> Sighting:
     return look_for(services.claude, wanted, oldest)
 
 
-def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
+def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline) -> int:
     """Mark the shards whose batches have ended, and send them on, ten at a time."""
     watched = work.with_status(ShardStatus.IN_PROGRESS)
     ended = (shard for shard in watched if _has_ended(shard, sighting) or _is_given_up(services, work, shard, sighting))
@@ -68,7 +69,7 @@ def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, secon
         marked = [shard for shard in ten if _mark_ended(services, shard)]
         count += send(services, (QueueMessage(Step.COLLECT, shard.ref.message()) for shard in marked))
         durations += [services.now() - shard.submitted_at for shard in marked if shard.submitted_at]
-        if seconds_left() < RESERVE_SECONDS:
+        if deadline.is_within(RESERVE_SECONDS):
             break
     record_durations(services.table.table, durations)
     return count
@@ -93,14 +94,14 @@ def _mark_ended(services: Services, shard: Shard) -> bool:
     return True
 
 
-def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, seconds_left: Callable[[], float]) -> int:
+def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline) -> int:
     """Cancel the running batches of cancelled jobs. Claude's list says which are left, so any run can go on with it.
 
     One that cannot be cancelled has ended meanwhile, or Claude does not find it for a moment: the others go on.
     """
     count = 0
     for batch in _to_cancel(work, sighting):
-        if seconds_left() < RESERVE_SECONDS:
+        if deadline.is_within(RESERVE_SECONDS):
             break
         try:
             services.claude.cancel_batch(batch.id)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from sluice.claude.batch_list import batches_since
 from sluice.claude.batches import MessageBatch
+from sluice.deadline import Deadline
 from sluice.errors import AccountError
 from sluice.jobs.model import Shard, ShardStatus
 from sluice.jobs.services import Services
@@ -31,11 +32,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """The shard as it is now, and in a word what was found of its batch."""
+class Reconciliation:
+    """The shard as it is now, and in a word or two what was found of its batch."""
 
     shard: Shard
-    word: str
+    outcome: str
 
 
 def trusted_at(shard: Shard, reconcile_after: float) -> float:
@@ -51,45 +52,45 @@ def candidates_among(batches: Iterable[MessageBatch], count: int, owned: Callabl
     return tuple(batch.id for batch in batches if batch.count == count and not owned(batch.id))
 
 
-def reconcile(services: Services, shard: Shard, seconds_left: Callable[[], float]) -> Finding:
+def reconcile(services: Services, shard: Shard, deadline: Deadline) -> Reconciliation:
     """Take a shard that is submitting or adopting one step on: to its batch, back to planned, or leave it waiting.
 
     Raises ConditionFailed where somebody else did, ClaudeError where Claude could not be asked.
     """
     if shard.status is ShardStatus.SUBMITTING:
         if services.now() < trusted_at(shard, services.settings.reconcile_after_seconds):
-            return Finding(shard, "too_early")
+            return Reconciliation(shard, "too_early")
         found = candidates_among(
             batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.table.owns_batch
         )
         if not found:
             return _give_back(services, shard)
         shard = services.table.begin_adoption(shard, found, services.now())
-    return _examine(services, shard, seconds_left)
+    return _examine(services, shard, deadline)
 
 
-def _give_back(services: Services, shard: Shard) -> Finding:
+def _give_back(services: Services, shard: Shard) -> Reconciliation:
     now = services.now()
-    return Finding(services.table.give_back(shard, now, not_before=now), "no_batch")
+    return Reconciliation(services.table.give_back(shard, now, not_before=now), "no_batch")
 
 
-def _examine(services: Services, shard: Shard, seconds_left: Callable[[], float]) -> Finding:
+def _examine(services: Services, shard: Shard, deadline: Deadline) -> Reconciliation:
     """Look into the candidates that have ended. A refuted one is noted, so that each run comes further."""
     waiting = False
     for candidate in shard.candidates:
         if candidate in shard.ruled_out:
             continue
-        verdict = None if seconds_left() < _NEEDED_SECONDS else _verdict(services, shard, candidate, seconds_left)
+        verdict = None if deadline.is_within(_NEEDED_SECONDS) else _verdict(services, shard, candidate, deadline)
         if verdict:
-            return Finding(services.table.record_batch(shard, candidate, services.now()), "adopted")
+            return Reconciliation(services.table.record_batch(shard, candidate, services.now()), "adopted")
         if verdict is None:
             waiting = True
             continue
         shard = services.table.rule_out(shard, candidate, services.now())
-    return Finding(shard, "waiting") if waiting else _give_back(services, shard)
+    return Reconciliation(shard, "waiting") if waiting else _give_back(services, shard)
 
 
-def _verdict(services: Services, shard: Shard, candidate: str, seconds_left: Callable[[], float]) -> bool | None:
+def _verdict(services: Services, shard: Shard, candidate: str, deadline: Deadline) -> bool | None:
     """Say whether a candidate is the shard's batch; None where that cannot be told yet."""
     if services.table.owns_batch(candidate):
         return False
@@ -98,7 +99,7 @@ def _verdict(services: Services, shard: Shard, candidate: str, seconds_left: Cal
         return False if services.now() - shard.moved_at > _GONE_SECONDS else None
     if not batch.ended:
         return None
-    return _found(lambda: _read_for_nonce(services, shard.nonce, batch, seconds_left))
+    return _found(lambda: _read_for_nonce(services, shard.nonce, batch, deadline))
 
 
 def _found(read: Callable[[], T]) -> T | None:
@@ -114,11 +115,9 @@ def _found(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _read_for_nonce(
-    services: Services, nonce: str, batch: MessageBatch, seconds_left: Callable[[], float]
-) -> bool | None:
+def _read_for_nonce(services: Services, nonce: str, batch: MessageBatch, deadline: Deadline) -> bool | None:
     with services.claude.results(batch.id) as chunks:
-        return holds_nonce(_until(chunks, seconds_left), nonce, batch.count)
+        return holds_nonce(_until(chunks, deadline), nonce, batch.count)
 
 
 def holds_nonce(chunks: Iterable[bytes], nonce: str, count: int) -> bool | None:
@@ -146,9 +145,9 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _until(chunks: Iterable[bytes], seconds_left: Callable[[], float]) -> Iterator[bytes]:
+def _until(chunks: Iterable[bytes], deadline: Deadline) -> Iterator[bytes]:
     """Pass chunks on for as long as there is time."""
     for chunk in chunks:
         yield chunk
-        if seconds_left() < _NEEDED_SECONDS / 2:
+        if deadline.is_within(_NEEDED_SECONDS / 2):
             return

@@ -7,12 +7,13 @@ other, and after a crash, the shard is reconciled (``jobs.submit.reconcile``) be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS
+from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import SUBMIT
 from sluice.claude.batches import MessageBatch
+from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
     AwsError,
@@ -36,15 +37,6 @@ from sluice.jobs.submit.reconcile import reconcile
 LEASE_MARGIN_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a message led to, in a word for the log; ``batch_id`` where there is a batch now."""
-
-    word: str
-    batch_id: str | None = None
-    error_type: str | None = None
-
-
 class Outgoing:
     """The body of a call as it goes out; ``complete`` once its last byte has been handed over."""
 
@@ -62,7 +54,7 @@ class Outgoing:
             yield chunk
 
 
-def submit(services: Services, message: Mapping[str, object], seconds_left: Callable[[], float]) -> Submission:
+def submit(services: Services, message: Mapping[str, object], deadline: Deadline) -> StepResult:
     """Do what the message of a shard asks for, as far as it still has to be done.
 
     Raises SluiceError where the message should be delivered again.
@@ -70,42 +62,45 @@ def submit(services: Services, message: Mapping[str, object], seconds_left: Call
     ref = ShardRef.parse(message)
     attempt = int(str(message.get("attempt", 0)))
     if orphan := message.get("orphan"):
-        return Submission(end_orphan(services, ref, str(orphan), attempt), str(orphan))
+        return _result(end_orphan(services, ref, str(orphan), attempt), str(orphan))
     shard, job = services.table.shard(ref), services.table.job(ref.job_id)
     if shard is None or job is None:
-        return Submission("unknown_shard")
+        return _result("unknown_shard")
     try:
         if shard.status in UNDECIDED:
-            finding = reconcile(services, shard, seconds_left)
-            shard = finding.shard
+            found = reconcile(services, shard, deadline)
+            shard = found.shard
             if shard.status is not ShardStatus.PLANNED:
-                return Submission(finding.word, shard.batch_id)
+                return _result(found.outcome, shard.batch_id)
         if shard.status is not ShardStatus.PLANNED:
-            return Submission("done_before", shard.batch_id)
-        return _submit_planned(services, job, shard, attempt, seconds_left)
+            return _result("done_before", shard.batch_id)
+        return _submit_planned(services, job, shard, attempt, deadline)
     except ConditionFailed:
-        return Submission("done_elsewhere")
+        return _result("done_elsewhere")
     except TransientError as failure:
         # Nothing was sent: the shard could not be reconciled. The poller sends its message again.
-        return Submission("not_reconciled", error_type=failure.error_type)
+        return _result("not_reconciled", error_type=failure.error_type)
     except AccountError as failure:
         hold_for_incident(services, job, failure.error_type, str(failure))
-        return Submission("held", error_type=failure.error_type)
+        return _result("held", error_type=failure.error_type)
 
 
-def _submit_planned(
-    services: Services, job: Job, shard: Shard, attempt: int, seconds_left: Callable[[], float]
-) -> Submission:
+def _result(outcome: str, batch_id: str | None = None, error_type: str | None = None) -> StepResult:
+    """Say what a message led to; ``batch_id`` where there is a batch now."""
+    return StepResult(outcome, {"batch_id": batch_id, "error_type": error_type})
+
+
+def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, deadline: Deadline) -> StepResult:
     if job.status is not JobStatus.RUNNING:
-        return Submission("job_waits")
+        return _result("job_waits")
     if job.cancel_requested:
         send(services, [QueueMessage(Step.COLLECT, shard.ref.message())])
-        return Submission("cancelled")
+        return _result("cancelled")
     wait = max(shard.due_at, SubmissionPause(services.table.table).until()) - services.now()
     if wait > 0:
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
-        return Submission("paused")
-    shard = services.table.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
+        return _result("paused")
+    shard = services.table.begin_submission(shard, services.now(), deadline.left() + LEASE_MARGIN_SECONDS)
     lines = read_lines(services.objects, shard.source, services.settings.outbox)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
@@ -121,20 +116,20 @@ def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
     return refused or not body.complete
 
 
-def _record(services: Services, shard: Shard, batch: MessageBatch) -> Submission:
+def _record(services: Services, shard: Shard, batch: MessageBatch) -> StepResult:
     """Write down whose batch it is. Where the shard has gone on without it meanwhile, the batch is ended again."""
     try:
         services.table.record_batch(shard, batch.id, services.now())
     except ConditionFailed:
-        return Submission(end_orphan(services, shard.ref, batch.id), batch.id)
-    return Submission("submitted", batch.id)
+        return _result(end_orphan(services, shard.ref, batch.id), batch.id)
+    return _result("submitted", batch.id)
 
 
-def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> Submission:
+def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> StepResult:
     if not no_batch:
         services.table.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
-        return Submission("outcome_unknown", error_type=error.type)
+        return _result("outcome_unknown", error_type=error.type)
     if isinstance(error, PermanentError):
         return _fail(services, shard, error.error_type, str(error))
     if isinstance(error, ObjectNotFound):
@@ -145,14 +140,14 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
     return _back_off(services, shard, attempt, error)
 
 
-def _fail(services: Services, shard: Shard, error_type: str, message: str) -> Submission:
+def _fail(services: Services, shard: Shard, error_type: str, message: str) -> StepResult:
     """Turn each request of a shard that can never be sent into an error."""
     services.table.give_back(shard, services.now(), not_before=0.0)
     send(services, [failed_shard_message(shard.ref, error_type, message)])
-    return Submission("refused", error_type=error_type)
+    return _result("refused", error_type=error_type)
 
 
-def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError) -> Submission:
+def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError) -> StepResult:
     """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
     retry_after = error.retry_after if isinstance(error, ClaudeError) else None
     delay, now = SUBMIT.delay(attempt + 1, retry_after), services.now()
@@ -160,7 +155,7 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
     if isinstance(error, ClaudeError) and error.http_status == 429:
         SubmissionPause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
     _send_again(services, shard.ref, attempt + 1, delay)
-    return Submission("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
+    return _result("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
 
 
 def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:

@@ -17,6 +17,7 @@ from sluice.streams.resumable.continuation import PING, last_event
 from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
 from sluice.streams.resumable.relay import Continuations, ResumableRelay
 from sluice.streams.resumable.table import Status, StreamState
+from sluice.streams.timeouts import deadline_cut
 
 _POLL_SECONDS = 0.2
 _PING_SECONDS = 5.0
@@ -89,7 +90,7 @@ class LogReader:
                 yield from self._write(state)
                 return
             if self._continuations.deadline.left() <= 0:
-                raise self._continuations.deadline.cut()
+                raise deadline_cut()
             if time.monotonic() - silent_since > _PING_SECONDS:
                 silent_since = time.monotonic()
                 yield PING

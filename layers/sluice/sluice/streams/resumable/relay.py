@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from sluice.claude.events import FrameSplitter
+from sluice.deadline import Deadline
 from sluice.errors import AwsError, SluiceError, TransientError, describe_error
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallReport
@@ -17,7 +18,7 @@ from sluice.streams.request import parse_params
 from sluice.streams.resumable.continuation import PING, PartialAnswer, Splice, continued_mark, ending_frames, last_id
 from sluice.streams.resumable.log_writer import LogWriter
 from sluice.streams.resumable.table import Status, StoredRequest, StreamTable
-from sluice.streams.timeouts import Deadline, Timeouts
+from sluice.streams.timeouts import Timeouts
 from sluice.streams.upstream import UpstreamResponse
 
 _MOST_CONTINUATIONS = 3

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluice.access.guard import Caller
+from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport
@@ -21,7 +22,6 @@ from sluice.streams.resumable.log_reader import LogReader
 from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
 from sluice.streams.resumable.relay import Continuations, ResumableRelay
 from sluice.streams.resumable.table import StoredRequest, StreamState, StreamTable
-from sluice.streams.timeouts import Deadline
 
 _LEASE_SECONDS = range(5, 601)
 _JSON = {"content-type": "application/json"}

@@ -18,6 +18,7 @@ from aws_lambda_powertools import Logger
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import CALLBACK, ENDPOINT_DOWN
+from sluice.deadline import Deadline
 from sluice.errors import AwsError, ConditionFailed, RequestError
 from sluice.notify.channels import Topic
 from sluice.settings import TaskSettings
@@ -65,11 +66,11 @@ class CallbackDelivery:
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
 
-    def deliver(self, task_id: str, seconds_left: float) -> Outcome:
+    def deliver(self, task_id: str, deadline: Deadline) -> Outcome:
         """Do what a message asks. Raises AwsError where the message has to come again."""
         now = self.now()
         try:
-            task = self.table.claim_callback(task_id, now, now + seconds_left + _LEASE_MARGIN)
+            task = self.table.claim_callback(task_id, now, now + deadline.left() + _LEASE_MARGIN)
         except ConditionFailed:
             return self._settle(task_id)
         try:
