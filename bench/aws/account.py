@@ -53,7 +53,9 @@ class Account:
         queues: Any = self.queues
         topic: Any = MemoryTopic(self.usage)
         dynamodb: Any = self.dynamodb
-        settings = JobSettings("table", OUTBOX, "topic", "default", PLAN, SUBMIT, COLLECT, FINISH, default_model=MODEL)
+        settings = JobSettings(
+            "table", OUTBOX, "topic", "default", PLAN, SUBMIT, COLLECT, FINISH, default_model=MODEL, max_job_cost=0.0
+        )
         return Services(
             settings=settings,
             table=JobTable(Table(dynamodb, "table")),

@@ -9,6 +9,7 @@ import pytest
 
 from simulator.client import Reply
 from sluice.aws.dynamodb import Key, Update
+from sluice.backoff import CALLBACK
 from sluice.notify.notice import Notice
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
@@ -49,7 +50,7 @@ def test_a_receiver_may_ask_for_time(stack: Stack) -> None:
     stack.submit()
     stack.turn("TASK")
     stack.turn("CALLBACK")
-    assert 598 <= stack.delays("CALLBACK")[-1] <= 600
+    assert 598 <= stack.delays("CALLBACK")[-1] <= 600 * (1 + CALLBACK.jitter) + 1
 
 
 def test_what_cannot_be_delivered_is_visible_and_can_be_sent_again(stack: Stack) -> None:
