@@ -303,7 +303,7 @@ def test_two_passes_over_the_same_file_make_one_plan(world: World, monkeypatch: 
     shards_of(monkeypatch, 2)
     upload = world.upload("x.jsonl", b"".join(request_line(f"r-{number}") for number in range(5)))
     planner = Planner(world.services("PlanJob"), ModelCatalogue(world.services("PlanJob").claude), lambda: True)
-    received = world.table.claim(upload, world.clock.now())
+    received = world.job_table.claim(upload, world.clock.now())
     first, second = planner.advance(received), planner.advance(received)
     assert first.plan == second.plan
     assert (first.status, second.status) == (JobStatus.RUNNING, JobStatus.RUNNING)

@@ -60,17 +60,17 @@ def reconcile(services: Services, shard: Shard, seconds_left: Callable[[], float
         if services.now() < trusted_at(shard, services.settings.reconcile_after_seconds):
             return Finding(shard, "too_early")
         found = candidates_among(
-            batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.table.owns_batch
+            batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.shards.owns_batch
         )
         if not found:
             return _give_back(services, shard)
-        shard = services.table.begin_adoption(shard, found, services.now())
+        shard = services.shards.begin_adoption(shard, found, services.now())
     return _examine(services, shard, seconds_left)
 
 
 def _give_back(services: Services, shard: Shard) -> Finding:
     now = services.now()
-    return Finding(services.table.give_back(shard, now, not_before=now), "no_batch")
+    return Finding(services.shards.give_back(shard, now, not_before=now), "no_batch")
 
 
 def _examine(services: Services, shard: Shard, seconds_left: Callable[[], float]) -> Finding:
@@ -81,17 +81,17 @@ def _examine(services: Services, shard: Shard, seconds_left: Callable[[], float]
             continue
         verdict = None if seconds_left() < _NEEDED_SECONDS else _verdict(services, shard, candidate, seconds_left)
         if verdict:
-            return Finding(services.table.record_batch(shard, candidate, services.now()), "adopted")
+            return Finding(services.shards.record_batch(shard, candidate, services.now()), "adopted")
         if verdict is None:
             waiting = True
             continue
-        shard = services.table.rule_out(shard, candidate, services.now())
+        shard = services.shards.rule_out(shard, candidate, services.now())
     return Finding(shard, "waiting") if waiting else _give_back(services, shard)
 
 
 def _verdict(services: Services, shard: Shard, candidate: str, seconds_left: Callable[[], float]) -> bool | None:
     """Say whether a candidate is the shard's batch; None where that cannot be told yet."""
-    if services.table.owns_batch(candidate):
+    if services.shards.owns_batch(candidate):
         return False
     batch = _found(lambda: services.claude.retrieve_batch(candidate))
     if batch is None:

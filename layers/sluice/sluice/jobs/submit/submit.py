@@ -71,7 +71,7 @@ def submit(services: Services, message: Mapping[str, object], seconds_left: Call
     attempt = int(str(message.get("attempt", 0)))
     if orphan := message.get("orphan"):
         return Submission(end_orphan(services, ref, str(orphan), attempt), str(orphan))
-    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    shard, job = services.shards.find(ref), services.jobs.find(ref.job_id)
     if shard is None or job is None:
         return Submission("unknown_shard")
     try:
@@ -101,11 +101,11 @@ def _submit_planned(
     if job.cancel_requested:
         send(services, [QueueMessage(Step.COLLECT, shard.ref.message())])
         return Submission("cancelled")
-    wait = max(shard.due_at, SubmissionPause(services.table.table).until()) - services.now()
+    wait = max(shard.due_at, SubmissionPause(services.dynamodb).until()) - services.now()
     if wait > 0:
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
         return Submission("paused")
-    shard = services.table.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
+    shard = services.shards.begin_submission(shard, services.now(), seconds_left() + LEASE_MARGIN_SECONDS)
     lines = read_lines(services.objects, shard.source, services.settings.outbox)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
@@ -124,7 +124,7 @@ def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
 def _record(services: Services, shard: Shard, batch: MessageBatch) -> Submission:
     """Write down whose batch it is. Where the shard has gone on without it meanwhile, the batch is ended again."""
     try:
-        services.table.record_batch(shard, batch.id, services.now())
+        services.shards.record_batch(shard, batch.id, services.now())
     except ConditionFailed:
         return Submission(end_orphan(services, shard.ref, batch.id), batch.id)
     return Submission("submitted", batch.id)
@@ -132,7 +132,7 @@ def _record(services: Services, shard: Shard, batch: MessageBatch) -> Submission
 
 def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> Submission:
     if not no_batch:
-        services.table.end_call(shard, services.now())
+        services.shards.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
         return Submission("outcome_unknown", error_type=error.type)
     if isinstance(error, PermanentError):
@@ -140,14 +140,14 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
     if isinstance(error, ObjectNotFound):
         return _fail(services, shard, "invalid_request_error", "The file was deleted before its requests were sent.")
     if isinstance(error, AccountError) or (isinstance(error, AwsError) and not error.retryable):
-        services.table.give_back(shard, services.now(), not_before=0.0)
+        services.shards.give_back(shard, services.now(), not_before=0.0)
         raise error
     return _back_off(services, shard, attempt, error)
 
 
 def _fail(services: Services, shard: Shard, error_type: str, message: str) -> Submission:
     """Turn each request of a shard that can never be sent into an error."""
-    services.table.give_back(shard, services.now(), not_before=0.0)
+    services.shards.give_back(shard, services.now(), not_before=0.0)
     send(services, [failed_shard_message(shard.ref, error_type, message)])
     return Submission("refused", error_type=error_type)
 
@@ -156,9 +156,9 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
     """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
     retry_after = error.retry_after if isinstance(error, ClaudeError) else None
     delay, now = SUBMIT.delay(attempt + 1, retry_after), services.now()
-    services.table.give_back(shard, now, not_before=now + delay)
+    services.shards.give_back(shard, now, not_before=now + delay)
     if isinstance(error, ClaudeError) and error.http_status == 429:
-        SubmissionPause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
+        SubmissionPause(services.dynamodb).extend(now + min(delay, MAX_DELAY_SECONDS))
     _send_again(services, shard.ref, attempt + 1, delay)
     return Submission("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
 
@@ -176,7 +176,7 @@ def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 
 
     Raises ClaudeError after the last try, so that the message ends in the dead-letter queue, where it is seen.
     """
-    if services.table.owns_batch(batch_id):
+    if services.shards.owns_batch(batch_id):
         return "adopted_elsewhere"
     try:
         services.claude.cancel_batch(batch_id)
