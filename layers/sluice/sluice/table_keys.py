@@ -2,7 +2,7 @@
 
     pk                    sk                             what it is                        expires
     JOB#<job>             JOB                            a job                             90 days after its end
-    JOB#<job>             SHARD#<shard>#<wave>           a shard in one wave               90 days after its end
+    JOB#<job>             SHARD#<shard>#<wave>           a shard in one wave               90 days after collection
     BATCH#<batch>         BATCH                          which shard a Message Batch is    90 days after it was made
     ESTIMATE#batches      ESTIMATE                       how long batches took lately      never
     PAUSE#batches         PAUSE                          until when none is to be made     never

@@ -182,7 +182,7 @@ class Job:
     upload: Upload
     status: JobStatus
     received_at: float
-    moved_at: float  #: When anything of it last changed, its shards' being collected included.
+    moved_at: float  #: When its state last changed, or one of its shards was collected.
     settings_key: str | None = None  #: The object with its settings, read with the file.
     plan: Plan | None = None  #: None until it is planned.
     open_shards: int = 0  #: How many are not collected in their last wave.
