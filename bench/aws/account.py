@@ -19,7 +19,6 @@ from sluice.aws.s3 import S3
 from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.jobs.services import Services
-from sluice.jobs.table import JobTable
 from sluice.notify.channels import Topic
 from sluice.settings import JobSettings
 
@@ -58,7 +57,7 @@ class Account:
         )
         return Services(
             settings=settings,
-            table=JobTable(Table(dynamodb, "table")),
+            dynamodb=Table(dynamodb, "table"),
             objects=S3(s3),
             queues=Sqs(queues),
             topic=Topic(topic, topic, "topic"),

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.aws.dynamodb import Key, Table, Update
+from sluice.aws.dynamodb import Table, Update
 from sluice.backoff import INCIDENT_PROBE
 from sluice.errors import AccountError, ConditionFailed
+from sluice.table_keys import OPEN_INCIDENTS, incident_key, open_at
 
-OPEN = "INCIDENT"
 # A function that opened an incident and died before it told of it is replaced after this long.
 NOTIFY_AGAIN_SECONDS = 60.0
 # What concerns one model only; other models go on.
@@ -52,10 +52,10 @@ class Incidents:
     def open_incident(self, kind: str, message: str) -> bool:
         """Open an incident, or find it open. True: the caller has to notify, then call ``mark_notified``."""
         now = self.now()
-        fresh = {"open": OPEN, "open_at": f"{now:017.3f}", "kind": kind, "message": message, "opened_at": now}
+        fresh = {"open": OPEN_INCIDENTS, "open_at": open_at(now), "kind": kind, "message": message, "opened_at": now}
         fresh |= {"notifying_at": now, "probe_at": now + INCIDENT_PROBE.delay(0)}
         opening = Update(
-            _key(kind), set=fresh, remove=("notified_at", "released_at"), where={"open": None}, create=True
+            incident_key(kind), set=fresh, remove=("notified_at", "released_at"), where={"open": None}, create=True
         )
         try:
             self.table.update(opening)
@@ -66,9 +66,9 @@ class Incidents:
     def _take_over_notifying(self, kind: str, now: float) -> bool:
         return self._changed(
             Update(
-                _key(kind),
+                incident_key(kind),
                 set={"notifying_at": now},
-                where={"open": OPEN, "notified_at": None},
+                where={"open": OPEN_INCIDENTS, "notified_at": None},
                 condition="#notifying_at < :notifying_at",
                 values={"notifying_at": now - NOTIFY_AGAIN_SECONDS},
             )
@@ -76,20 +76,20 @@ class Incidents:
 
     def mark_notified(self, kind: str) -> None:
         """Note that a person was told."""
-        self._changed(Update(_key(kind), set={"notified_at": self.now()}, where={"open": OPEN}))
+        self._changed(Update(incident_key(kind), set={"notified_at": self.now()}, where={"open": OPEN_INCIDENTS}))
 
     def list_open(self) -> tuple[Incident, ...]:
         """Read what is open, oldest first (eventually consistent)."""
-        return tuple(map(Incident.from_item, self.table.open(OPEN)))
+        return tuple(map(Incident.from_item, self.table.open(OPEN_INCIDENTS)))
 
     def is_open(self, kind: str) -> bool:
-        item = self.table.get(_key(kind))
-        return item is not None and item.get("open") == OPEN
+        item = self.table.get(incident_key(kind))
+        return item is not None and item.get("open") == OPEN_INCIDENTS
 
     def released_since(self, kind: str, moment: float) -> bool:
         """Say whether an incident of that kind ended at or after a moment, and none is open now."""
-        item = self.table.get(_key(kind)) or {}
-        return item.get("open") != OPEN and float(item.get("released_at", 0)) >= moment
+        item = self.table.get(incident_key(kind)) or {}
+        return item.get("open") != OPEN_INCIDENTS and float(item.get("released_at", 0)) >= moment
 
     def claim_probe(self, incident: Incident) -> bool:
         """Ask to let one piece of work through. Of all that ask, one gets True each time a probe is due."""
@@ -97,14 +97,16 @@ class Incidents:
         if incident.probe_at > now:
             return False
         next_probe = now + INCIDENT_PROBE.delay(now - incident.opened_at)
-        where = {"open": OPEN, "probe_at": incident.probe_at}
-        return self._changed(Update(_key(incident.kind), set={"probe_at": next_probe}, where=where))
+        where = {"open": OPEN_INCIDENTS, "probe_at": incident.probe_at}
+        return self._changed(Update(incident_key(incident.kind), set={"probe_at": next_probe}, where=where))
 
     def release(self, kind: str) -> bool:
         """End an incident. False: there was none open of that kind."""
         changes = {"released_at": self.now()}
         return self._changed(
-            Update(_key(kind), set=changes, remove=("open", "open_at", "probe_at"), where={"open": OPEN})
+            Update(
+                incident_key(kind), set=changes, remove=("open", "open_at", "probe_at"), where={"open": OPEN_INCIDENTS}
+            )
         )
 
     def _changed(self, update: Update) -> bool:
@@ -113,7 +115,3 @@ class Incidents:
         except ConditionFailed:
             return False
         return True
-
-
-def _key(kind: str) -> Key:
-    return Key(f"INCIDENT#{kind}", "INCIDENT")

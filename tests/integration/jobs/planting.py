@@ -24,7 +24,7 @@ def plant_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.j
     """Make a job with a shard of each size, running or, where it is not ``started``, planned."""
     lines = [request_line(f"r-{number}", f"Name river {number}.") for number in range(sum(sizes))]
     upload = world.upload(key, b"".join(lines), notify=False)
-    services, table, now = world.services(), world.table, world.clock.now()
+    services, table, now = world.services(), world.job_table, world.clock.now()
     objects, outbox = services.objects, services.settings.outbox
     job = table.claim(upload, now)
     settings_key = write_settings(objects, outbox, upload, resolve_settings(objects, services.settings, upload), "test")
@@ -35,7 +35,7 @@ def plant_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.j
     job = table.record_plan(job.job_id, plan, now, settings_key=settings_key)
     if not started:
         return job
-    table.create_shards(shards)
+    world.shard_table.create(shards)
     return table.start(job.job_id, len(sizes), now)
 
 

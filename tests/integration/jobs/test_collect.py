@@ -15,7 +15,7 @@ from sluice.aws.dynamodb import Update
 from sluice.jobs.collect import collect, order
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
-from sluice.jobs.table_items import shard_key
+from sluice.jobs.table_items import key_of
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary
 from tests.integration.jobs.world import World
 
@@ -169,7 +169,7 @@ def test_results_that_name_a_strange_request_are_refused_loudly(world: World, ca
     world.poll()
     (shard,) = world.shards(mine)
     stolen = world.shards(other)[0].batch_id
-    world.table.table.update(Update(shard_key(shard.ref), set={"batch_id": stolen}))
+    world.dynamodb.update(Update(key_of(shard.ref), set={"batch_id": stolen}))
     for queue_message in list(world.queue_messages):
         world.deliver(queue_message)
 

@@ -79,7 +79,7 @@ def test_many_batches_are_cancelled_over_several_polls(world: World) -> None:
 
 def test_a_cancelled_job_that_was_only_received_is_never_sent(world: World) -> None:
     upload = world.upload("rivers.jsonl", request_line("a") + request_line("b"))
-    world.table.claim(upload, world.clock.now())
+    world.job_table.claim(upload, world.clock.now())
 
     cancel_job(world.services("ServeApi"), upload.job_id)
     world.drive()

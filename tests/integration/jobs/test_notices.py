@@ -108,7 +108,7 @@ def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: l
     job = plant_job(world)
     hold = Hold("cost", "The estimate is $12.00; the limit is $10.00.")
     now = world.clock.now()
-    held = world.table.hold(job, hold, now, hold_notice(hold.kind, now))
+    held = world.job_table.hold(job, hold, now, hold_notice(hold.kind, now))
     assert announce_hold(world.services(), held)
     assert not announce_hold(world.services(), world.job(job.job_id))
 
@@ -126,17 +126,17 @@ def test_a_job_that_is_held_twice_is_told_of_twice(world: World) -> None:
     job = plant_job(world)
     for _ in range(2):
         now = world.clock.now()
-        held = world.table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
+        held = world.job_table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
         announce_hold(world.services(), held)
-        world.table.release(held, world.clock.now())
+        world.job_table.release(held, world.clock.now())
         world.clock.leap(5)
     assert len({notice["notification_id"] for notice in world.notices}) == 2
 
 
 def test_a_notice_of_a_hold_that_is_over_is_dropped(world: World) -> None:
     job, now = plant_job(world), world.clock.now()
-    held = world.table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
-    released = world.table.release(held, world.clock.now())
+    held = world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
+    released = world.job_table.release(held, world.clock.now())
 
     assert announce_pending(world.services(), released) == 0
     assert world.notices == []

@@ -303,10 +303,9 @@ def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
 def test_two_passes_over_the_same_file_make_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shards_of(monkeypatch, 2)
     upload = world.upload("x.jsonl", b"".join(request_line(f"r-{number}") for number in range(5)))
-    planner = Planner(
-        world.services("PlanJob"), ModelCatalogue(world.services("PlanJob").claude), Deadline.after(900.0)
-    )
-    received = world.table.claim(upload, world.clock.now())
+    services = world.services("PlanJob")
+    planner = Planner(services, ModelCatalogue(services.claude), Deadline.after(900.0))
+    received = world.job_table.claim(upload, world.clock.now())
     first, second = planner.advance(received), planner.advance(received)
     assert first.plan == second.plan
     assert (first.status, second.status) == (JobStatus.RUNNING, JobStatus.RUNNING)

@@ -82,7 +82,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         job_id = next(iter(self.files), "")
-        job = self.world.table.job(job_id)
+        job = self.world.job_table.find(job_id)
         if job and not job.status.final:
             cancel_job(self.world.services("ServeApi"), job_id)
             self.cancelled.add(job_id)

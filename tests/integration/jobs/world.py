@@ -29,6 +29,7 @@ from simulator.client import BatchRecord, Simulator
 from sluice.aws.dynamodb import Table
 from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
+from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
 from tests.integration.jobs.outside import Crash, Outside, watched
 from tests.stack import STACK, Stack, build_stack, client
@@ -105,24 +106,32 @@ class World:
     # What can be seen
 
     @property
-    def table(self) -> JobTable:
+    def dynamodb(self) -> Table:
         dynamodb: Any = boto3.client("dynamodb")
-        return JobTable(Table(dynamodb, STACK))
+        return Table(dynamodb, STACK)
+
+    @property
+    def job_table(self) -> JobTable:
+        return JobTable(self.dynamodb)
+
+    @property
+    def shard_table(self) -> ShardTable:
+        return ShardTable(self.dynamodb)
 
     def services(self, function: str = "CollectShard") -> Services:
         """The services of a function, with its environment and the clock of this world."""
         return Services.from_env(self.stack.environment(function))
 
     def job(self, job_id: str) -> Job:
-        job = self.table.job(job_id)
+        job = self.job_table.find(job_id)
         assert job is not None
         return job
 
     def shards(self, job_id: str) -> list[Shard]:
-        return list(self.table.shards(job_id))
+        return list(self.shard_table.of_job(job_id))
 
     def is_open(self) -> bool:
-        return any(True for _ in self.table.open())
+        return any(True for _ in self.job_table.open())
 
     def read(self, bucket: str, key: str) -> bytes:
         answer: bytes = boto3.client("s3").get_object(Bucket=self.stack.ids[bucket], Key=key)["Body"].read()

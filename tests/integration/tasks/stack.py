@@ -16,8 +16,9 @@ import boto3
 from simulator.client import Simulator
 from sluice.aws.dynamodb import Key, Table, Update
 from sluice.incidents import Incidents
+from sluice.table_keys import open_at
 from sluice.tasks.table import TaskTable
-from sluice.tasks.task import Task, open_at
+from sluice.tasks.task import Task
 
 from .aws_calls import AwsCalls
 from .receiver import Receiver

@@ -9,7 +9,7 @@ import pytest
 
 from sluice.claude.batches import MessageBatch
 from sluice.jobs.messages import OpenJob, QueueMessage, Step, job_message, pending_messages, shard_message
-from sluice.jobs.model import LONGEST_WAIT_SECONDS, JobStatus, Shard, ShardStatus
+from sluice.jobs.model import LONGEST_WAIT_SECONDS, JobStatus, NoticeState, Shard, ShardStatus
 from sluice.jobs.poll.open_work import (
     OpenWork,
     all_notices_sent,
@@ -183,14 +183,14 @@ def test_a_notice_is_forgotten_when_its_maker_must_have_died() -> None:
 
     assert not has_overdue_notice(job, NOW + 130)
     assert has_overdue_notice(job, NOW + 230)
-    assert not has_overdue_notice(replace(job, notices={"job.late": "sent"}), NOW + 230)
+    assert not has_overdue_notice(replace(job, notices={"job.late": NoticeState.SENT}), NOW + 230)
 
 
 def test_a_job_has_said_all_when_it_is_over_and_told_of() -> None:
     over = a_job(JobStatus.FINISHED, notices={"job.finished": "sent"})
 
     assert all_notices_sent(over)
-    assert not all_notices_sent(replace(over, notices={"job.finished": "pending"}))
+    assert not all_notices_sent(replace(over, notices={"job.finished": NoticeState.PENDING}))
     assert not all_notices_sent(replace(over, status=JobStatus.RUNNING))
 
 

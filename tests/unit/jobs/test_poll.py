@@ -19,7 +19,6 @@ from sluice.deadline import Deadline
 from sluice.jobs.model import ShardStatus
 from sluice.jobs.poll.poll import poll
 from sluice.jobs.services import Services
-from sluice.jobs.table import JobTable
 from sluice.jobs.table_items import job_item, shard_item
 from sluice.settings import JobSettings
 from tests.unit.jobs.samples import NOW, a_job, a_shard
@@ -135,5 +134,5 @@ def running_shards(count: int) -> list[dict[str, Any]]:
 def services(dynamo: Any, sqs: Any, batches: ListOfBatches) -> Services:
     unused: Any = None
     claude = ClaudeApi("http://claude", lambda: "key", transport=httpx2.MockTransport(batches.handle))
-    table = JobTable(Table(dynamo, "table"))
+    table = Table(dynamo, "table")
     return Services(JobSettings("table"), table, unused, Sqs(sqs), unused, claude, lambda: NOW + 60)

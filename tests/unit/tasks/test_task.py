@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.tasks.task import Task, new_task_id, open_at
+from sluice.table_keys import open_at
+from sluice.tasks.task import Task, new_task_id
 
 from .samples import DONE
 

@@ -1,6 +1,6 @@
-"""Client keys in the table: ``KEY#<id>/KEY``, and the pepper of their seals at ``KEY#PEPPER/PEPPER``.
+"""Client keys in the table, and the pepper of their seals.
 
-All keys, revoked ones too, stand in the table's index of open things under ``KEY``, so that they can be listed.
+All keys, revoked ones too, stand in the table's index of open things, so that they can be listed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sluice.access.keys import PEPPER_BYTES, KeyText, make_key
-from sluice.aws.dynamodb import Item, Key, Put, Table, Update
+from sluice.aws.dynamodb import Item, Put, Table, Update
 from sluice.errors import ConditionFailed, NotFound
-
-_PEPPER = Key("KEY#PEPPER", "PEPPER")
-_KIND = "KEY"
+from sluice.table_keys import OPEN_CLIENT_KEYS, PEPPER_KEY, client_key, open_client_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,48 +62,42 @@ class KeyStore:
 
     def find(self, key_id: str) -> KeyRecord | None:
         """Read a key by its id."""
-        item = self.table.get(_key(key_id))
+        item = self.table.get(client_key(key_id))
         return _from_item(item) if item else None
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """Yield all keys, the oldest first."""
-        return map(_from_item, self.table.open(_KIND))
+        return map(_from_item, self.table.open(OPEN_CLIENT_KEYS))
 
     def revoke(self, key_id: str, now: float | None = None) -> None:
         """Take a key out of use, for good. Raises NotFound."""
         revoked_at = int(time.time() if now is None else now)
         try:
-            self.table.update(Update(_key(key_id), set={"revoked_at": revoked_at}, where={"revoked_at": None}))
+            self.table.update(Update(client_key(key_id), set={"revoked_at": revoked_at}, where={"revoked_at": None}))
         except ConditionFailed:
             if self.find(key_id) is None:
                 raise NotFound(f"There is no key with the id {key_id!r}.") from None
 
     def pepper(self) -> bytes | None:
         """Read the pepper; None in a stack that has never made a key."""
-        item = self.table.get(_PEPPER)
+        item = self.table.get(PEPPER_KEY)
         return item["pepper"] if item else None
 
     def _pepper_or_new(self) -> bytes:
         if (pepper := self.pepper()) is not None:
             return pepper
         with suppress(ConditionFailed):  # Somebody else may just have made the first key.
-            self.table.put(Put({"pk": _PEPPER.pk, "sk": _PEPPER.sk, "pepper": os.urandom(PEPPER_BYTES)}))
+            self.table.put(Put({**PEPPER_KEY.attributes(), "pepper": os.urandom(PEPPER_BYTES)}))
         pepper = self.pepper()
         assert pepper is not None
         return pepper
 
 
-def _key(key_id: str) -> Key:
-    return Key(f"KEY#{key_id}", "KEY")
-
-
 def _to_item(record: KeyRecord) -> dict[str, object]:
-    key = _key(record.id)
     return {
-        "pk": key.pk,
-        "sk": key.sk,
-        "open": _KIND,
-        "open_at": f"{record.created_at:012d}#{record.id}",
+        **client_key(record.id).attributes(),
+        "open": OPEN_CLIENT_KEYS,
+        "open_at": open_client_key(record.created_at, record.id),
         "key_id": record.id,
         "hash": record.hash,
         "name": record.terms.name,

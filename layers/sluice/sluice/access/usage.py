@@ -1,4 +1,4 @@
-"""What each key has used: ``KEY#<id>/USAGE#<yyyy-mm>`` for its budget, ``KEY#<id>/RATE#<minute>`` for its rate.
+"""What each key has used: in a month for its budget, in a minute for its rate.
 
 Each is changed by one atomic update, so that copies of a function which run at the same time count together.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sluice.aws.dynamodb import Item, Key, Table, Update
+from sluice.aws.dynamodb import Item, Table, Update
 from sluice.errors import ConditionFailed
+from sluice.table_keys import rate_key, usage_key
 
 _DAY = 86_400
 _USAGE_DAYS = 400
@@ -58,20 +59,20 @@ def add_usage(table: Table, key_id: str, spent: AnswerUsage, now: float) -> Mont
     }
     changed = {name: amount for name, amount in amounts.items() if amount}
     expires_at = int(now) + _USAGE_DAYS * _DAY
-    update = Update(_usage_key(key_id, month_of(now)), set={"expires_at": expires_at}, add=changed, create=True)
+    update = Update(usage_key(key_id, month_of(now)), set={"expires_at": expires_at}, add=changed, create=True)
     return _from_item(month_of(now), table.update(update))
 
 
 def read_usage(table: Table, key_id: str, month: str) -> MonthlyUsage:
     """Read what a key has used in a month such as ``2026-11``."""
-    return _from_item(month, table.get(_usage_key(key_id, month)) or {})
+    return _from_item(month, table.get(usage_key(key_id, month)) or {})
 
 
 def take_turn(table: Table, key_id: str, rate: int, now: float) -> float | None:
     """Count a request against ``rate`` a minute; return None, or the seconds until the next minute where it is full."""
     minute = int(now // 60)
     update = Update(
-        Key(f"KEY#{key_id}", f"RATE#{minute}"),
+        rate_key(key_id, minute),
         set={"expires_at": int(now) + 3600},
         add={"requests": 1},
         condition="attribute_not_exists(#requests) OR #requests < :requests",
@@ -83,10 +84,6 @@ def take_turn(table: Table, key_id: str, rate: int, now: float) -> float | None:
     except ConditionFailed:
         return (minute + 1) * 60 - now
     return None
-
-
-def _usage_key(key_id: str, month: str) -> Key:
-    return Key(f"KEY#{key_id}", f"USAGE#{month}")
 
 
 def _from_item(month: str, item: Item) -> MonthlyUsage:

@@ -1,6 +1,7 @@
 """The one DynamoDB table: reads, and writes that are conditional.
 
-The doors' own tables (``jobs.table``, ``streams.resumable.table``, ``tasks.table``) build transitions from these calls.
+The doors' own tables (``jobs.table``, ``streams.resumable.table``, ``tasks.table``) build transitions from these calls,
+with the keys of ``table_keys``.
 The client is boto3's low-level one or, in the streaming door, ``aws.stdlib_client.DynamoDb``, which has the same calls.
 """
 
@@ -55,6 +56,10 @@ class Key:
 
     def encode(self) -> dict[str, Any]:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
+
+    def attributes(self) -> dict[str, object]:
+        """Return both as they stand in the item that has this key."""
+        return {"pk": self.pk, "sk": self.sk}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,16 @@ class JobRoutes:
 
     def list(self) -> Response[str]:
         """List the jobs that are open; one that has ended is found by its id, or in the Outbox."""
-        data = [job_view(job) for job in self._services.table.open() if isinstance(job, Job)]
+        data = [job_view(job) for job in self._services.jobs.open() if isinstance(job, Job)]
         return json_response(200, {"data": data})
 
     def read(self, job_id: str) -> Response[str]:
         services, job_id = self._services, unquote(job_id)
-        job = services.table.job(job_id)
+        job = services.jobs.find(job_id)
         if job is None:
             raise NotFound(f"There is no job {job_id}.")
-        batch_seconds = average_batch_seconds(services.table.table)
-        progress = progress_of(job, services.table.shards(job_id), batch_seconds, services.now())
+        batch_seconds = average_batch_seconds(services.dynamodb)
+        progress = progress_of(job, services.shards.of_job(job_id), batch_seconds, services.now())
         return json_response(200, {**job_view(job), "progress": progress_view(progress)})
 
     def release(self, job_id: str) -> Response[str]:

@@ -37,8 +37,8 @@ def resume_job(services: Services, job: Job) -> Job:
     try:
         if _has_outlived_its_plan(job, now):
             # Who may release cannot always publish: the poller tells of it.
-            return services.table.give_up(job, _OVER, status_notice(JobStatus.FAILED), now)
-        job = services.table.release(job, now)
+            return services.jobs.give_up(job, _OVER, status_notice(JobStatus.FAILED), now)
+        job = services.jobs.release(job, now)
     except ConditionFailed:
         # Somebody else did; its messages may be under way, and do no harm twice.
         job = _find(services, job.job_id)
@@ -59,7 +59,7 @@ def cancel_job(services: Services, job_id: str) -> Job:
     """
     before = _find(services, job_id)
     try:
-        job = services.table.request_cancel(job_id, services.now())
+        job = services.jobs.request_cancel(job_id, services.now())
     except ConditionFailed:
         raise Conflict(f"Job {job_id} has ended: it is {before.status}.") from None
     if job.status is JobStatus.HELD:
@@ -73,11 +73,11 @@ def cancel_job(services: Services, job_id: str) -> Job:
 
 def send_pending(services: Services, job: Job) -> int:
     """Send all the messages that take a job on from where it stands; return how many."""
-    return send(services, pending_messages(OpenJob(job, tuple(services.table.shards(job.job_id)))))
+    return send(services, pending_messages(OpenJob(job, tuple(services.shards.of_job(job.job_id)))))
 
 
 def _find(services: Services, job_id: str) -> Job:
-    job = services.table.job(job_id)
+    job = services.jobs.find(job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job
@@ -88,11 +88,11 @@ def activate(services: Services, job: Job) -> Job:
     if job.status is JobStatus.PLANNED and job.plan:
         now = services.now()
         shards = read_shards(services.objects, services.settings.outbox, job.plan.manifest_key)
-        services.table.create_shards(replace(shard, moved_at=now) for shard in shards)
+        services.shards.create(replace(shard, moved_at=now) for shard in shards)
         try:
-            job = services.table.start(job.job_id, job.plan.shards, now)
+            job = services.jobs.start(job.job_id, job.plan.shards, now)
         except ConditionFailed:
-            job = services.table.job(job.job_id) or job
+            job = services.jobs.find(job.job_id) or job
     if job.status is JobStatus.RUNNING:
         send_pending(services, job)
     return job

@@ -1,12 +1,16 @@
 """What a job and a shard are, and the states that they pass through.
 
 job    received -> planned -> running -> finished | finished_with_errors | cancelled
-       received -> failed                      nothing in the file can run
-       received | planned | running -> held -> the state before it: waits for a person
+       received -> failed                       nothing in the file can run
+       received | planned | running -> held     waits for a person
+       held -> received | planned | running     released: the state before it
+       held -> failed                           it can be released no more
 shard  planned -> submitting -> in_progress -> ended -> collected
-       submitting -> adopting -> in_progress   an intent without a batch id: a batch that may be ours is looked for
-       submitting | adopting -> planned        no batch was made
-       planned -> collected                    cancelled before it was sent
+       submitting -> adopting -> in_progress    an intent without a batch id: a batch that may be ours is looked for
+       submitting | adopting -> planned         no batch was made
+       planned -> collected                     cancelled before it was sent
+
+``JOB_TRANSITIONS`` and ``SHARD_TRANSITIONS`` say the same to the tables, whose methods they are named for.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
+
+from sluice.transitions import Transition
 
 
 class JobStatus(StrEnum):
@@ -34,7 +40,22 @@ class JobStatus(StrEnum):
         return self in _FINAL
 
 
-_FINAL = frozenset({JobStatus.FINISHED, JobStatus.FINISHED_WITH_ERRORS, JobStatus.FAILED, JobStatus.CANCELLED})
+_ENDS = (JobStatus.FINISHED, JobStatus.FINISHED_WITH_ERRORS, JobStatus.CANCELLED)
+_FINAL = (*_ENDS, JobStatus.FAILED)
+_LIVE = (JobStatus.RECEIVED, JobStatus.PLANNED, JobStatus.RUNNING)
+
+JOB_TRANSITIONS: Mapping[str, Transition[JobStatus]] = {
+    "note_planning": Transition((JobStatus.RECEIVED,)),
+    "record_plan": Transition((JobStatus.RECEIVED,), (JobStatus.PLANNED, JobStatus.HELD)),
+    "start": Transition((JobStatus.PLANNED,), (JobStatus.RUNNING,)),
+    "hold": Transition(_LIVE, (JobStatus.HELD,)),
+    "release": Transition((JobStatus.HELD,), _LIVE),
+    "request_cancel": Transition((*_LIVE, JobStatus.HELD)),
+    "finish": Transition((JobStatus.RUNNING,), _ENDS),
+    "fail": Transition((JobStatus.RECEIVED,), (JobStatus.FAILED,)),
+    "give_up": Transition((JobStatus.HELD,), (JobStatus.FAILED,)),
+    "close": Transition(_FINAL),
+}
 
 
 class ShardStatus(StrEnum):
@@ -47,7 +68,31 @@ class ShardStatus(StrEnum):
 
 
 # An intent without a batch id: there may be a batch.
-UNDECIDED = frozenset({ShardStatus.SUBMITTING, ShardStatus.ADOPTING})
+UNDECIDED = (ShardStatus.SUBMITTING, ShardStatus.ADOPTING)
+
+SHARD_TRANSITIONS: Mapping[str, Transition[ShardStatus]] = {
+    "begin_submission": Transition((ShardStatus.PLANNED,), (ShardStatus.SUBMITTING,)),
+    "give_back": Transition(UNDECIDED, (ShardStatus.PLANNED,)),
+    "end_call": Transition((ShardStatus.SUBMITTING,)),
+    "begin_adoption": Transition((ShardStatus.SUBMITTING,), (ShardStatus.ADOPTING,)),
+    "rule_out": Transition((ShardStatus.ADOPTING,)),
+    "record_batch": Transition(UNDECIDED, (ShardStatus.IN_PROGRESS,)),
+    "end": Transition((ShardStatus.IN_PROGRESS,), (ShardStatus.ENDED,)),
+    "collect": Transition((ShardStatus.ENDED, ShardStatus.PLANNED), (ShardStatus.COLLECTED,)),
+}
+
+
+class NoticeState(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    DROPPED = "dropped"  # What it says has become untrue.
+
+
+class HoldKind(StrEnum):
+    COST = "cost"
+    BAD_LINES = "bad_lines"
+    SETTINGS = "settings"
+    INCIDENT = "incident"  # Never alone: see ``Hold.kind``.
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +122,21 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a job waits. ``kind`` is "cost", "bad_lines", "settings" or "incident:<kind>"; ``reason`` is for a person."""
+    """Why a job waits."""
 
-    kind: str
-    reason: str
+    kind: str  #: A HoldKind; "incident" has ":" and the kind of the incident behind it.
+    reason: str  #: For a person.
+
+    @classmethod
+    def for_incident(cls, incident: str, reason: str) -> Hold:
+        """Build the hold of a job that met an incident of that kind."""
+        return cls(f"{HoldKind.INCIDENT}:{incident}", reason)
+
+    @property
+    def incident(self) -> str | None:
+        """The kind of the incident that it waits for, if it does."""
+        kind, _, incident = self.kind.partition(":")
+        return incident if kind == HoldKind.INCIDENT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,54 +160,44 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A job's books at its end. ``cost`` in US dollars, estimated; ``waves`` how often a request was sent at most.
+    """A job's books at its end."""
 
-    ``errors`` counts by error type, ``reasons`` rejected lines by what is wrong with them; ``first_rejection`` says it
-    of the first one, for a person. ``balanced``: each line is accounted for, once (see ``jobs.finish.totals``).
-    ``lost_table`` says why a table came back without its results.csv; empty where it did not.
-    """
-
-    lines: int
+    lines: int  #: Succeeded, errored and rejected ones together, where ``balanced``.
     succeeded: int
     errored: int
     rejected: int
-    cost: float = 0.0
-    waves: int = 0
-    errors: Mapping[str, int] = field(default_factory=dict)
-    balanced: bool = True
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    first_rejection: str = ""
-    lost_table: str = ""
+    cost: float = 0.0  #: In US dollars, estimated.
+    waves: int = 0  #: How often a request was sent at most.
+    errors: Mapping[str, int] = field(default_factory=dict)  #: How many of each error type.
+    balanced: bool = True  #: Each line is accounted for, once (see ``jobs.finish.totals``).
+    reasons: Mapping[str, int] = field(default_factory=dict)  #: How many rejected lines, by what is wrong with them.
+    first_rejection: str = ""  #: What is wrong with the first rejected line, for a person.
+    lost_table: str = ""  #: Why a table came back without its results.csv; empty where it did not.
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One dropped file. Times in epoch seconds; ``notices`` maps an event's name to "pending", "sent" or "dropped".
-
-    One that came without a change of state became pending ``noticed_at``. ``held_at`` is when the present hold began: a
-    held job can move on, as its batches end. ``nudges`` counts how often the job's messages were sent again, last
-    ``resent_at``, since it moved.
-    """
+    """One dropped file. Times in epoch seconds."""
 
     upload: Upload
     status: JobStatus
     received_at: float
-    moved_at: float
-    settings_key: str | None = None
-    plan: Plan | None = None
-    open_shards: int = 0
+    moved_at: float  #: When its state last changed, or one of its shards was collected.
+    settings_key: str | None = None  #: The object with its settings, read with the file.
+    plan: Plan | None = None  #: None until it is planned.
+    open_shards: int = 0  #: How many are not collected in their last wave.
     hold: Hold | None = None
-    held_at: float | None = None
-    status_before_hold: JobStatus | None = None
+    held_at: float | None = None  #: When the present hold began: a held job can move on, as its batches end.
+    status_before_hold: JobStatus | None = None  #: Where a release takes it.
     cancel_requested: bool = False
     started_at: float | None = None
     finished_at: float | None = None
-    failure: str | None = None
-    noticed_at: float | None = None
-    resent_at: float | None = None
-    resends: int = 0
-    tally: Tally | None = None
-    notices: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None  #: Why nothing in the file could run, for a person.
+    noticed_at: float | None = None  #: When a notice that came without a change of state last became pending.
+    resent_at: float | None = None  #: When its messages were last sent again.
+    resends: int = 0  #: How often they were, since it moved.
+    tally: Tally | None = None  #: None until it is finished.
+    notices: Mapping[str, NoticeState] = field(default_factory=dict)  #: By the notice's name, such as job.finished.
 
     @property
     def job_id(self) -> str:
@@ -229,38 +275,31 @@ LONGEST_WAIT_SECONDS = 7200.0
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The part of a job that becomes one Message Batch; in a later wave, what is left of it.
-
-    ``count`` requests; ``length`` bytes of the whole body of the create call. ``ids_key`` names an object of the
-    Outbox with the ``custom_id`` of each request, a line each, in the order of the input; ``ordinals_key`` one with
-    their places in the shard's first wave (unsigned 32-bit little-endian numbers), or None in the first wave, where the
-    place is the line. ``nonce`` stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
-    ``candidates`` are batches that may be this shard's after an intent without an id, ``refuted`` those of them that
-    are not. ``passes`` counts the waves that were spent on passing failures, ``refusals`` those after which
-    the job was held. Times in epoch seconds.
-    """
+    """The part of a job that becomes one Message Batch; in a later wave, what is left of it. Times in epoch seconds."""
 
     ref: ShardRef
     source: Source
-    count: int
-    length: int
-    ids_key: str
-    nonce: str
+    count: int  #: Of its requests.
+    length: int  #: Of the whole body of the create call, in bytes.
+    ids_key: str  #: The object of the Outbox with each request's ``custom_id``, a line each, in the order of the input.
+    nonce: str  #: Stands in for the ``custom_id`` of the first request (the first line of ``ids_key``).
     status: ShardStatus = ShardStatus.PLANNED
     moved_at: float = 0.0
+    #: The object of the Outbox with the requests' places in the shard's first wave (unsigned 32-bit little-endian
+    #: numbers); None in the first wave, where the place is the line.
     ordinals_key: str | None = None
-    betas: str | None = None
-    transient_waves: int = 0
-    refusals: int = 0
-    not_before: float = 0.0
-    intent_at: float | None = None
-    lease_until: float | None = None
+    betas: str | None = None  #: The header ``anthropic-beta`` of the create call.
+    transient_waves: int = 0  #: How many waves were spent on transient failures.
+    refusals: int = 0  #: How many waves held the job when they ended.
+    not_before: float = 0.0  #: It is not sent before then; see ``due_at``.
+    intent_at: float | None = None  #: When the present submission began; it fences what belongs to an earlier one.
+    lease_until: float | None = None  #: Until when the call of that submission may still be under way.
     batch_id: str | None = None
-    candidates: tuple[str, ...] = ()
-    ruled_out: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()  #: Batches that may be this shard's, after an intent without an id.
+    ruled_out: tuple[str, ...] = ()  #: Those of them that are not.
     submitted_at: float | None = None
     ended_at: float | None = None
-    outcome: Outcome | None = None
+    outcome: Outcome | None = None  #: None until it is collected.
 
     @property
     def due_at(self) -> float:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sluice.aws.dynamodb import Key, Table, Update
+from sluice.aws.dynamodb import Table, Update
 from sluice.errors import ConditionFailed
 from sluice.jobs.model import Job, Shard, ShardStatus
+from sluice.table_keys import ESTIMATE_KEY
 
-_KEY = Key("ESTIMATE#batches", "ESTIMATE")
 # The weight of one more batch, so that the average follows the last twenty or so.
 _WEIGHT = 0.1
 # A batch that has outlasted the average takes, as far as one can say, half as long again as it took until now.
@@ -77,7 +77,7 @@ def _left_of(shard: Shard, batch_seconds: float, now: float) -> float:
 
 def average_batch_seconds(table: Table) -> float | None:
     """Return how long the account's batches took lately; None before the first one has ended."""
-    item = table.get(_KEY)
+    item = table.get(ESTIMATE_KEY)
     return float(item["seconds"]) if item else None
 
 
@@ -85,12 +85,12 @@ def record_durations(table: Table, durations: Sequence[float]) -> None:
     """Let the average follow the batches that have just ended, in seconds each. Of two at once, one counts."""
     if not durations:
         return
-    known = table.get(_KEY)
+    known = table.get(ESTIMATE_KEY)
     seconds = float(known["seconds"]) if known else durations[0]
     for duration in durations:
         seconds += _WEIGHT * (duration - seconds)
     where = {"seconds": known["seconds"] if known else None}
     try:
-        table.update(Update(_KEY, set={"seconds": seconds}, where=where, create=True))
+        table.update(Update(ESTIMATE_KEY, set={"seconds": seconds}, where=where, create=True))
     except ConditionFailed:
         return

@@ -16,6 +16,7 @@ from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
+from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
 from sluice.notify.channels import Topic
 from sluice.settings import JobSettings
@@ -27,7 +28,7 @@ _AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: JobSettings
-    table: JobTable
+    dynamodb: Table
     objects: S3
     queues: Sqs
     topic: Topic
@@ -35,8 +36,16 @@ class Services:
     now: Callable[[], float] = time.time
 
     @property
+    def jobs(self) -> JobTable:
+        return JobTable(self.dynamodb)
+
+    @property
+    def shards(self) -> ShardTable:
+        return ShardTable(self.dynamodb)
+
+    @property
     def incidents(self) -> Incidents:
-        return Incidents(self.table.table, self.now)
+        return Incidents(self.dynamodb, self.now)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Services:
@@ -48,7 +57,7 @@ class Services:
         key = ClaudeKey(secrets, settings.claude_secret)
         return cls(
             settings=settings,
-            table=JobTable(Table(dynamodb, settings.table)),
+            dynamodb=Table(dynamodb, settings.table),
             objects=S3(session.client("s3", config=_AWS)),
             queues=Sqs(session.client("sqs", config=_AWS)),
             topic=Topic(

@@ -11,6 +11,7 @@ from sluice.jobs.model import (
     Hold,
     Job,
     JobStatus,
+    NoticeState,
     Outcome,
     Plan,
     Shard,
@@ -21,35 +22,24 @@ from sluice.jobs.model import (
     Tokens,
     Upload,
 )
+from sluice.table_keys import OPEN_JOBS, SHARD_PREFIX, job_key, open_job, open_shard, shard_key
 
-# Jobs and shards that are open lie in one partition of the sparse index, so that an idle poll costs one query.
-OPEN_PARTITION = "JOBS"
 # How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
 KEEP_SECONDS = 90 * 86_400
 
 
-def job_key(job_id: str) -> Key:
-    return Key(f"JOB#{job_id}", "JOB")
-
-
-def shard_key(ref: ShardRef) -> Key:
-    return Key(f"JOB#{ref.job_id}", f"SHARD#{ref.shard:05d}#{ref.wave:02d}")
-
-
-def batch_key(batch_id: str) -> Key:
-    return Key(f"BATCH#{batch_id}", "BATCH")
+def key_of(ref: ShardRef) -> Key:
+    return shard_key(ref.job_id, ref.shard, ref.wave)
 
 
 def is_shard(item: Item) -> bool:
-    return str(item["sk"]).startswith("SHARD#")
+    return str(item["sk"]).startswith(SHARD_PREFIX)
 
 
 def job_item(job: Job) -> Item:
     """Encode a new job; its state changes by updates afterwards."""
-    key = job_key(job.job_id)
     return {
-        "pk": key.pk,
-        "sk": key.sk,
+        **job_key(job.job_id).attributes(),
         **asdict(job.upload),
         "job_id": job.job_id,
         "status": job.status,
@@ -58,8 +48,8 @@ def job_item(job: Job) -> Item:
         "open_shards": job.open_shards,
         "settings_key": job.settings_key,
         "notices": {},
-        "open": OPEN_PARTITION,
-        "open_at": f"JOB#{job.job_id}",
+        "open": OPEN_JOBS,
+        "open_at": open_job(job.job_id),
     }
 
 
@@ -85,7 +75,7 @@ def job_from_item(item: Item) -> Job:
         resent_at=item.get("resent_at"),
         resends=item.get("resends", 0),
         tally=Tally(**item["tally"]) if "tally" in item else None,
-        notices=item.get("notices", {}),
+        notices={name: NoticeState(state) for name, state in item.get("notices", {}).items()},
     )
 
 
@@ -94,18 +84,16 @@ def _plan(values: Mapping[str, Any]) -> Plan:
 
 
 def shard_item(shard: Shard) -> Item:
-    key = shard_key(shard.ref)
     values = {each.name: getattr(shard, each.name) for each in fields(shard) if each.name not in {"ref", "source"}}
     outcome = values.pop("outcome")
     return {
-        "pk": key.pk,
-        "sk": key.sk,
+        **key_of(shard.ref).attributes(),
         **shard.ref.message(),
         **values,
         "source": asdict(shard.source),
         "outcome": outcome_values(outcome) if outcome else None,
-        "open": OPEN_PARTITION,
-        "open_at": f"SHARD#{shard.ref.job_id}#{shard.ref.shard:05d}#{shard.ref.wave:02d}",
+        "open": OPEN_JOBS,
+        "open_at": open_shard(shard.ref.job_id, shard.ref.shard, shard.ref.wave),
     }
 
 

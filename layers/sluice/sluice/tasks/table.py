@@ -1,7 +1,5 @@
 """The task door's table: each method is one transition, and each transition one conditional write or transaction.
 
-Items: TASK#<id>/TASK the task; TASK#<id>/TASK#ANSWER its answer; TASK#<id>/REQUEST what was asked;
-CALLER#<caller>/TASK#<id> for lists; IDEMPOTENCY#<hash>/TASK which task a repeated call meant.
 ConditionFailed always means that somebody else was there first.
 """
 
@@ -12,9 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sluice.aws.dynamodb import Item, Key, Put, Table, Update
+from sluice.aws.dynamodb import Item, Put, Table, Update
 from sluice.aws.s3 import S3
-from sluice.tasks.task import ENDED, OPEN, CallbackState, Task, open_at
+from sluice.table_keys import (
+    CALLERS_TASK_PREFIX,
+    OPEN_TASKS,
+    callers_task_key,
+    idempotency_key,
+    open_at,
+    task_answer_key,
+    task_key,
+    task_request_key,
+)
+from sluice.tasks.task import CALLBACK_TRANSITIONS, ENDED, TASK_TRANSITIONS, CallbackState, Task
+from sluice.transitions import move
 
 INLINE_BYTES = 32 * 1024
 
@@ -41,7 +50,6 @@ class Payloads:
         return self.objects.get(self.bucket, item["object_key"])
 
 
-ANSWER = "TASK#ANSWER"
 _CLOSED = ("open", "open_at")
 
 
@@ -79,38 +87,39 @@ class TaskTable:
         """Make a task with its request. ConditionFailed: the idempotency key was used before."""
         common: dict[str, object] = {"expires_at": task.expires_at}
         puts = [
-            Put({"pk": f"TASK#{task.id}", "sk": "TASK", **task.to_item()}),
-            Put({"pk": f"TASK#{task.id}", "sk": "REQUEST", **request, **common}),
-            Put({"pk": f"CALLER#{task.caller}", "sk": f"TASK#{task.id}", **common}),
+            Put({**task_key(task.id).attributes(), **task.to_item()}),
+            Put({**task_request_key(task.id).attributes(), **request, **common}),
+            Put({**callers_task_key(task.caller, task.id).attributes(), **common}),
         ]
         if idempotency:
             first = {"task_id": task.id, "fingerprint": idempotency.fingerprint}
-            puts.append(Put({"pk": f"IDEMPOTENCY#{idempotency.key_hash}", "sk": "TASK", **first, **common}))
+            puts.append(Put({**idempotency_key(idempotency.key_hash).attributes(), **first, **common}))
         self.table.transact(*puts)
 
     def first_call(self, idempotency: Idempotency) -> FirstCall | None:
-        item = self.table.get(Key(f"IDEMPOTENCY#{idempotency.key_hash}", "TASK"))
+        item = self.table.get(idempotency_key(idempotency.key_hash))
         return FirstCall(item["task_id"], item["fingerprint"]) if item else None
 
     def find(self, task_id: str) -> Task | None:
-        item = self.table.get(_key(task_id))
+        item = self.table.get(task_key(task_id))
         return Task.from_item(item) if item else None
 
     def find_request(self, task_id: str) -> Item | None:
-        return self.table.get(Key(f"TASK#{task_id}", "REQUEST"))
+        return self.table.get(task_request_key(task_id))
 
     def find_answer(self, task_id: str) -> Item | None:
-        return self.table.get(Key(f"TASK#{task_id}", ANSWER))
+        return self.table.get(task_answer_key(task_id))
 
     def list_ids(self, caller: str, before: str | None) -> Iterator[str]:
         """Yield the ids of a caller's tasks, newest first, from the one before ``before`` on."""
-        after = f"TASK#{before}" if before else None
-        for item in self.table.query(f"CALLER#{caller}", "TASK#", newest_first=True, after=after):
-            yield item["sk"].removeprefix("TASK#")
+        start = callers_task_key(caller, before or "")
+        after = start.sk if before else None
+        for item in self.table.query(start.pk, CALLERS_TASK_PREFIX, newest_first=True, after=after):
+            yield item["sk"].removeprefix(CALLERS_TASK_PREFIX)
 
     def overdue(self, before: float) -> Iterator[Task]:
         """Yield the open tasks whose next step was due before a time, longest overdue first."""
-        for item in self.table.open(OPEN):
+        for item in self.table.open(OPEN_TASKS):
             if item["open_at"] >= open_at(before):
                 return
             yield Task.from_item(item)
@@ -119,105 +128,110 @@ class TaskTable:
 
     def claim(self, task_id: str, now: float, until: float) -> Task:
         """Take a task that is due, or one whose worker died, for as long as the worker can live."""
-        return self._change(
-            task_id,
-            set={"status": "running", "started_at": now, **_due(until)},
+        update = Update(
+            task_key(task_id),
+            set={"started_at": now, **_due(until)},
             add={"attempts": 1},
             remove=("waiting_for",),
-            where={"status": ("queued", "running")},
             condition="#due_at <= :due_at",
             values={"due_at": now},
         )
+        return self._apply("claim", update)
 
     def put_back(self, task: Task, due_at: float, failure: Failure, *, uncounted: bool = False) -> Task:
         """Queue a claimed task again. ``uncounted``: this attempt does not count against the limit."""
-        return self._change(
-            task.id,
-            set={"status": "queued", "error_type": failure.type, "error_message": failure.message, **_due(due_at)},
+        update = Update(
+            task_key(task.id),
+            set={**_error(failure), **_due(due_at)},
             add={"attempts": -1} if uncounted else {},
             where=_claimed(task),
         )
+        return self._apply("put_back", update)
 
     def hold(self, task: Task, due_at: float, waiting_for: str) -> Task:
         """Let a queued task wait for the end of an incident."""
-        return self._change(task.id, set={"waiting_for": waiting_for, **_due(due_at)}, where={"status": "queued"})
+        return self._apply("hold", Update(task_key(task.id), set={"waiting_for": waiting_for, **_due(due_at)}))
 
     def succeed(self, task: Task, now: float, answer: Mapping[str, object]) -> Task:
         """End a claimed task together with its answer."""
-        ending = self._ending(task, now, {"status": "succeeded"}, remove=("error_type", "error_message"))
-        key: dict[str, object] = {"pk": f"TASK#{task.id}", "sk": ANSWER, "expires_at": task.expires_at}
-        self.table.transact(ending, Put(key | dict(answer), replace=True))
+        ending = _ending(task, now, {}, remove=("error_type", "error_message"))
+        kept = {**task_answer_key(task.id).attributes(), "expires_at": task.expires_at, **answer}
+        self.table.transact(move(ending, TASK_TRANSITIONS["succeed"]), Put(kept, replace=True))
         return replace(task, status="succeeded", finished_at=now, error_type=None, error_message=None)
 
     def fail(self, task: Task, now: float, failure: Failure) -> Task:
         """End a claimed task with an error."""
-        changes: dict[str, object] = {"status": "failed", "error_type": failure.type, "error_message": failure.message}
-        return Task.from_item(self.table.update(self._ending(task, now, changes)))
+        return self._apply("fail", _ending(task, now, _error(failure)))
 
     def cancel(self, task_id: str, now: float) -> Task:
         """End a task that has not started."""
-        return self._change(
-            task_id,
-            set={"status": "cancelled", "finished_at": now},
-            remove=(*_CLOSED, "callback", "waiting_for"),
-            where={"status": "queued"},
-        )
+        remove = (*_CLOSED, "callback", "waiting_for")
+        return self._apply("cancel", Update(task_key(task_id), set={"finished_at": now}, remove=remove))
 
-    def _ending(self, task: Task, now: float, changes: dict[str, object], remove: tuple[str, ...] = ()) -> Update:
-        changes |= {"finished_at": now}
-        if task.callback:
-            changes |= {"callback_since": now, **_due(now)}
-        else:
-            remove = (*remove, *_CLOSED)
-        return Update(_key(task.id), set=changes, remove=remove, where=_claimed(task))
+    def _apply(self, name: str, update: Update) -> Task:
+        return Task.from_item(self.table.update(move(update, TASK_TRANSITIONS[name])))
 
     # Calling back
 
     def claim_callback(self, task_id: str, now: float, until: float) -> Task:
         """Take a callback that is due, or one whose worker died."""
-        return self._change(
-            task_id,
+        update = Update(
+            task_key(task_id),
             set=_due(until),
             add={"callback_attempts": 1},
-            where={"status": ENDED, "callback": "pending"},
+            where={"status": ENDED},
             condition="#due_at <= :due_at",
             values={"due_at": now},
         )
+        return self._apply_callback("claim_callback", update)
 
     def put_back_callback(self, task: Task, due_at: float, error: str, *, uncounted: bool = False) -> Task:
-        return self._change(
-            task.id,
+        update = Update(
+            task_key(task.id),
             set={"callback_error": error, **_due(due_at)},
             add={"callback_attempts": -1} if uncounted else {},
             where=_claimed_callback(task),
         )
+        return self._apply_callback("put_back_callback", update)
 
     def close_callback(self, task: Task, state: CallbackState, now: float, error: str | None = None) -> Task:
         """End a callback as delivered or undelivered."""
-        changes: dict[str, object] = {"callback": state}
-        changes |= {"delivered_at": now} if state == "delivered" else {"callback_error": error}
+        changes: dict[str, object] = {"delivered_at": now} if state == "delivered" else {"callback_error": error}
         remove = (*_CLOSED, "callback_error") if state == "delivered" else _CLOSED
-        return self._change(task.id, set=changes, remove=remove, where=_claimed_callback(task))
+        update = Update(task_key(task.id), set=changes, remove=remove, where=_claimed_callback(task))
+        return self._apply_callback("close_callback", update, state)
 
     def reopen_callback(self, task_id: str, now: float) -> Task:
         """Make the callback of an ended task due again, with all its time before it."""
-        return self._change(
-            task_id,
-            set={"callback": "pending", "callback_attempts": 0, "callback_since": now, "open": OPEN, **_due(now)},
+        update = Update(
+            task_key(task_id),
+            set={"callback_attempts": 0, "callback_since": now, "open": OPEN_TASKS, **_due(now)},
             remove=("callback_error", "delivered_at"),
-            where={"status": ENDED, "callback": ("pending", "delivered", "undelivered")},
+            where={"status": ENDED},
         )
+        return self._apply_callback("reopen_callback", update)
 
     def look_again(self, task: Task, at: float) -> None:
         """Note that an overdue task has been given a new message, so that it gets no other one soon."""
-        self.table.update(Update(_key(task.id), set={"open_at": open_at(at)}, where={"open": OPEN}))
+        self.table.update(Update(task_key(task.id), set={"open_at": open_at(at)}, where={"open": OPEN_TASKS}))
 
-    def _change(self, task_id: str, **update: Any) -> Task:
-        return Task.from_item(self.table.update(Update(_key(task_id), **update)))
+    def _apply_callback(self, name: str, update: Update, to: CallbackState | None = None) -> Task:
+        moved = move(update, CALLBACK_TRANSITIONS[name], to, attribute="callback")
+        return Task.from_item(self.table.update(moved))
 
 
-def _key(task_id: str) -> Key:
-    return Key(f"TASK#{task_id}", "TASK")
+def _ending(task: Task, now: float, changes: Mapping[str, object], remove: tuple[str, ...] = ()) -> Update:
+    """End a claimed task: its callback becomes due, or nothing more is open."""
+    changes = {**changes, "finished_at": now}
+    if task.callback:
+        changes |= {"callback_since": now, **_due(now)}
+    else:
+        remove = (*remove, *_CLOSED)
+    return Update(task_key(task.id), set=changes, remove=remove, where=_claimed(task))
+
+
+def _error(failure: Failure) -> dict[str, object]:
+    return {"error_type": failure.type, "error_message": failure.message}
 
 
 def _due(at: float) -> dict[str, object]:
@@ -226,8 +240,8 @@ def _due(at: float) -> dict[str, object]:
 
 def _claimed(task: Task) -> dict[str, object]:
     """The worker that claimed this attempt, and no other, may end it."""
-    return {"status": "running", "attempts": task.attempts}
+    return {"attempts": task.attempts}
 
 
 def _claimed_callback(task: Task) -> dict[str, object]:
-    return {"callback": "pending", "callback_attempts": task.callback_attempts}
+    return {"callback_attempts": task.callback_attempts}

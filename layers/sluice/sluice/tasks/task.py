@@ -1,7 +1,12 @@
 """A task: one queued request, where it stands, and where its callback stands.
 
-    status    queued -> running -> succeeded | failed         queued -> cancelled        running -> queued (tried again)
-    callback  pending -> delivered | undelivered              undelivered, delivered -> pending (sent again)
+status    queued -> running -> succeeded | failed
+          running -> queued                        put back, to be tried again
+          queued -> cancelled
+callback  pending -> delivered | undelivered
+          delivered | undelivered -> pending       sent again
+
+``TASK_TRANSITIONS`` and ``CALLBACK_TRANSITIONS`` say the same to the table, whose methods they are named for.
 
 ``due_at`` is when the next step may be taken, whatever it is: when a queued task may start, when a running one counts
 as abandoned, when a callback may be tried. A message that arrives earlier is put back until then.
@@ -16,41 +21,57 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from sluice.table_keys import OPEN_TASKS, open_at
 from sluice.tasks.answer import Answer
+from sluice.transitions import Transition
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 CallbackState = Literal["pending", "delivered", "undelivered"]
 
 STATUSES: tuple[Status, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
 ENDED: tuple[Status, ...] = ("succeeded", "failed")
-OPEN = "TASK"
+
+TASK_TRANSITIONS: Mapping[str, Transition[Status]] = {
+    "claim": Transition(("queued", "running"), ("running",)),
+    "put_back": Transition(("running",), ("queued",)),
+    "hold": Transition(("queued",)),
+    "succeed": Transition(("running",), ("succeeded",)),
+    "fail": Transition(("running",), ("failed",)),
+    "cancel": Transition(("queued",), ("cancelled",)),
+}
+CALLBACK_TRANSITIONS: Mapping[str, Transition[CallbackState]] = {
+    "claim_callback": Transition(("pending",)),
+    "put_back_callback": Transition(("pending",)),
+    "close_callback": Transition(("pending",), ("delivered", "undelivered")),
+    "reopen_callback": Transition(("pending", "delivered", "undelivered"), ("pending",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Times are epoch seconds. ``caller`` owns the task; ``model`` is None where the stack's default is to be used."""
+    """Times in epoch seconds."""
 
     id: str
-    caller: str
+    caller: str  #: Who owns it: nobody else can see it.
     status: Status
     created_at: float
-    due_at: float
+    due_at: float  #: When its next step may be taken, whatever that is.
     expires_at: int
     status_url: str
-    model: str | None = None
-    callback_url: str | None = None
-    topic_attribute: str | None = None
-    metadata: str | None = None
-    attempts: int = 0
-    started_at: float | None = None
+    model: str | None = None  #: None: the stack's default.
+    callback_url: str | None = None  #: Where a callback is posted to.
+    topic_attribute: str | None = None  #: Set on the message, where the stack's topic is called back instead.
+    metadata: str | None = None  #: The caller's own data, as JSON.
+    attempts: int = 0  #: How often it was claimed; put back uncounted, it counts one less.
+    started_at: float | None = None  #: When the last attempt began.
     finished_at: float | None = None
-    waiting_for: str | None = None
-    error_type: str | None = None
+    waiting_for: str | None = None  #: What it waits for, where an incident holds it.
+    error_type: str | None = None  #: Of the last failed attempt.
     error_message: str | None = None
-    callback: CallbackState | None = None
+    callback: CallbackState | None = None  #: None where nobody is to be called back.
     callback_attempts: int = 0
-    callback_since: float | None = None
-    callback_error: str | None = None
+    callback_since: float | None = None  #: When it first became due; its time to be tried runs from then.
+    callback_error: str | None = None  #: Why the last try failed.
     delivered_at: float | None = None
 
     @property
@@ -64,7 +85,7 @@ class Task:
 
     def to_item(self) -> dict[str, object]:
         values: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return values | {"open": OPEN, "open_at": open_at(self.due_at)}
+        return values | {"open": OPEN_TASKS, "open_at": open_at(self.due_at)}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Task:
@@ -74,11 +95,6 @@ class Task:
         """Return the caller's own data as it came."""
         decoded: dict[str, Any] | None = json.loads(self.metadata) if self.metadata else None
         return decoded
-
-
-def open_at(due_at: float) -> str:
-    """Write a time so that text sorts as time does, for the index over what is open."""
-    return f"{due_at:017.3f}"
 
 
 def new_task_id(now: float) -> str:

@@ -39,11 +39,11 @@ def collect(services: Services, message: Mapping[str, object]) -> StepResult:
     Raises SluiceError where the message should be delivered again.
     """
     ref = ShardRef.parse(message)
-    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    shard, job = services.shards.find(ref), services.jobs.find(ref.job_id)
     if shard is None or job is None:
         return StepResult("unknown_shard")
     if shard.status is ShardStatus.COLLECTED:
-        _send_next(services, job, services.table.shard(_next(ref)))
+        _send_next(services, job, services.shards.find(_next(ref)))
         return StepResult("done_before")
     attempt = int(str(message.get("attempt", 0)))
     effective = read_settings(services.objects, services.settings.outbox, job)
@@ -118,7 +118,7 @@ def _write_decisions(services: Services, job: Job, results: BatchResults, effect
     if decisions_made.refusal:
         # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
         hold_for_incident(services, job, *decisions_made.refusal)
-    job = services.table.collect(results.shard, outcome, decisions_made.next_wave, services.now())
+    job = services.shards.collect(results.shard, outcome, decisions_made.next_wave, services.now())
     _send_next(services, job, decisions_made.next_wave)
     return StepResult("collected", {"missing": results.missing}, _counted(outcome))
 

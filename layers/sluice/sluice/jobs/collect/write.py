@@ -75,7 +75,7 @@ def write_parts(services: Services, decisions_made: Decisions) -> None:
 
 def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
     refs = (ShardRef(ref.job_id, ref.shard, wave) for wave in range(ref.wave))
-    return [shard for each in refs if (shard := services.table.shard(each))]
+    return [shard for each in refs if (shard := services.shards.find(each))]
 
 
 def _write_answers(services: Services, decisions_made: Decisions) -> int:

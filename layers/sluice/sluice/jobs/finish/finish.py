@@ -42,7 +42,7 @@ def finish(services: Services, message: Mapping[str, object]) -> StepResult:
 
     Raises SluiceError where the message should be delivered again.
     """
-    job = services.table.job(str(message["job_id"]))
+    job = services.jobs.find(str(message["job_id"]))
     if job is None:
         return StepResult("unknown_job")
     if job.status.final:
@@ -53,7 +53,7 @@ def finish(services: Services, message: Mapping[str, object]) -> StepResult:
     account = _write_outputs(services, job, job.plan)
     try:
         status, tally = account.status, account.totals.tally
-        job = services.table.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
+        job = services.jobs.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
     except ConditionFailed:
         return StepResult("done_elsewhere")
     announce(services, job, status_notice(status))
@@ -74,7 +74,7 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     """Write all the files of a job but the work files; the summary is the last one."""
     outbox = services.settings.outbox
     manifest = read_manifest(services.objects, outbox, plan.manifest_key)
-    shards = list(services.table.shards(job.job_id))
+    shards = list(services.shards.of_job(job.job_id))
     last = _last_waves(shards)
     sizes = {each.key: each.size for each in services.objects.list(outbox, work_key(job.job_id, ""))}
     names = {

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import Hold, Job, JobStatus
+from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, NoticeState
 from sluice.jobs.notices.machine import Place, write_failure
 from sluice.jobs.notices.quantities import count
 from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold, notification_id
 from sluice.jobs.services import Services
 from sluice.notify.notice import Notice
 
-PENDING, SENT = "pending", "sent"
 # Jobs named in the one notice of an incident: more would not fit a mail that is read. Where their keys are very long,
 # it is fewer, so that SNS takes the message.
 _NAMED_JOBS = 20
@@ -30,10 +29,10 @@ def announce(services: Services, job: Job, notice: str) -> bool:
 
     Raises AwsError where it could not be sent; the notice is then still pending.
     """
-    if job.notices.get(notice) == SENT:
+    if job.notices.get(notice) == NoticeState.SENT:
         return False
     if event_of(notice) == HELD and not is_of_present_hold(job, notice):
-        services.table.notice_dropped(job, notice)
+        services.jobs.notice_dropped(job, notice)
         return False
     if job.status is JobStatus.FAILED:
         key = f"{job.job_id}/summary.json"
@@ -41,13 +40,13 @@ def announce(services: Services, job: Job, notice: str) -> bool:
     message = compose(job, notice, _place(services), services.now())
     services.topic.publish(message)
     services.topic.emit(message)
-    services.table.notice_sent(job, notice)
+    services.jobs.notice_sent(job, notice)
     return True
 
 
 def announce_once(services: Services, job: Job, notice: str) -> bool:
     """Tell of what came without a transition (late, stuck); False where it was told, or is being told, already."""
-    if not services.table.add_notice(job.job_id, notice, services.now()):
+    if not services.jobs.add_notice(job.job_id, notice, services.now()):
         return False
     announce(services, job, notice)
     return True
@@ -55,13 +54,13 @@ def announce_once(services: Services, job: Job, notice: str) -> bool:
 
 def announce_hold(services: Services, job: Job) -> bool:
     """Tell that a job is held and how to release it. ``job`` as the transition returned it; False: it was told."""
-    due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == PENDING]
+    due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == NoticeState.PENDING]
     return sum([announce(services, job, notice) for notice in due]) > 0
 
 
 def announce_pending(services: Services, job: Job) -> int:
     """Tell what is still pending of a job; return how many notices were sent."""
-    due = [name for name, state in job.notices.items() if state == PENDING]
+    due = [name for name, state in job.notices.items() if state == NoticeState.PENDING]
     return sum([announce(services, job, notice) for notice in due])
 
 
@@ -75,12 +74,12 @@ def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence
 
 
 def _incident_notice(services: Services, kind: str, reason: str, jobs: Sequence[Job], named: int) -> Notice:
-    base = compose(jobs[0], f"{HELD}#incident:{kind}", _place(services), services.now())
+    base = compose(jobs[0], f"{HELD}#{HoldKind.INCIDENT}:{kind}", _place(services), services.now())
     hit = [f"- {job.job_id}  s3://{job.upload.bucket}/{job.upload.key}" for job in jobs[:named]]
     if len(jobs) > named:
         hit.append(f"- and {count(len(jobs) - named)} more")
     detail = dict(base.detail)
-    detail |= {"notification_id": notification_id(jobs[0], f"incident:{kind}@{services.now():.0f}")}
+    detail |= {"notification_id": notification_id(jobs[0], f"{HoldKind.INCIDENT}:{kind}@{services.now():.0f}")}
     detail |= {"incident": kind, "reason": reason, "job_count": len(jobs)}
     keys = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in jobs[:named]]
     return Notice(
@@ -105,16 +104,13 @@ def _place(services: Services) -> Place:
     return Place(services.settings.outbox, region)
 
 
-_PREFIX = "incident:"
 # A job moves on its own account now and then while it is being held.
 _TRIES = 5
 
 
 def incident_of(job: Job) -> str | None:
     """Return the kind of the incident that holds a job; None where none does."""
-    if job.status is not JobStatus.HELD or job.hold is None or not job.hold.kind.startswith(_PREFIX):
-        return None
-    return job.hold.kind.removeprefix(_PREFIX)
+    return job.hold.incident if job.status is JobStatus.HELD and job.hold else None
 
 
 def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> None:
@@ -123,7 +119,7 @@ def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> N
     ``kind`` is the API's error type, followed by ":" and the model where it concerns one. A crash in between is mended
     by the poller, which calls ``report_incident`` for held jobs.
     """
-    held = _hold(services, job.job_id, Hold(_PREFIX + kind, reason))
+    held = _hold(services, job.job_id, Hold.for_incident(kind, reason))
     report_incident(services, kind, reason, [held or job])
 
 
@@ -138,11 +134,11 @@ def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[J
 
 def _hold(services: Services, job_id: str, hold: Hold) -> Job | None:
     for _ in range(_TRIES):
-        job = services.table.job(job_id)
+        job = services.jobs.find(job_id)
         if job is None or job.status is JobStatus.HELD or job.status.final:
             return job
         try:
-            return services.table.hold(job, hold, services.now())
+            return services.jobs.hold(job, hold, services.now())
         except ConditionFailed:
             continue
     return None

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from sluice.jobs.formats.kinds import is_table
-from sluice.jobs.model import Job, JobStatus, Tally
+from sluice.jobs.model import HoldKind, Job, JobStatus, Tally
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
 from sluice.notify.notice import MAX_SUBJECT, Notice
@@ -45,6 +45,11 @@ def retry_hint(errors: Mapping[str, int]) -> str:
     return "errors.jsonl holds the requests themselves: correct them where needed, and drop it in the Inbox as it is."
 
 
+_KIND_WORDS: Mapping[str, str] = {
+    HoldKind.COST: "it may cost more than the limit",
+    HoldKind.BAD_LINES: "many bad lines",
+    HoldKind.SETTINGS: "folder settings",
+}
 HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
 _DETAIL_TYPES = {
     "job.finished": "Sluice Job Finished",
@@ -209,8 +214,7 @@ def release_steps(job: Job) -> list[str]:
 
 
 def _kind_words(kind: str) -> str:
-    words = {"cost": "it may cost more than the limit", "bad_lines": "many bad lines", "settings": "folder settings"}
-    return words.get(kind, kind.replace("incident:", "").replace("_", " "))
+    return _KIND_WORDS.get(kind) or kind.removeprefix(f"{HoldKind.INCIDENT}:").replace("_", " ")
 
 
 def _delayed(job: Job, event: str, now: float) -> tuple[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sluice.jobs.job_settings import EffectiveSettings
-from sluice.jobs.model import Hold
+from sluice.jobs.model import Hold, HoldKind
 from sluice.jobs.plan.checkpoint import Counts
 from sluice.jobs.plan.estimate import Estimate
 from sluice.jobs.wording import shorten
@@ -39,7 +39,7 @@ def _bad_lines(counts: Counts, max_share: float) -> Hold | None:
     if share <= max_share:
         return None
     return Hold(
-        "bad_lines",
+        HoldKind.BAD_LINES,
         f"{counts.bad} of {counts.filled} lines ({share:.1f} %) cannot run, more than {max_share:g} %: perhaps it is "
         f"the wrong file. What is wrong: {_ranked(counts.reasons)}. Released, the good lines run.",
     )
@@ -50,11 +50,11 @@ def _cost(estimate: Estimate, max_cost: float) -> Hold | None:
         return None
     if estimate.unpriced:
         names = ", ".join(estimate.unpriced[:_SHOWN_REASONS])
-        return Hold("cost", f"No price is known for {names}: a prices.json at the top of the Inbox can give it.")
+        return Hold(HoldKind.COST, f"No price is known for {names}: a prices.json at the top of the Inbox can give it.")
     if estimate.worst_cost <= max_cost:
         return None
     return Hold(
-        "cost",
+        HoldKind.COST,
         f"It may cost up to {estimate.worst_cost:.2f} USD, and about {estimate.expected_cost:.2f} USD are expected "
         f"(estimates); the limit is {max_cost:.2f} USD. Released, it runs.",
     )

@@ -18,7 +18,7 @@ from sluice.jobs.formats.kinds import kind_of_file
 from sluice.jobs.formats.registry import open_upload
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
-from sluice.jobs.model import Hold, Job, JobStatus, Plan, Upload, work_key
+from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, Plan, Upload, work_key
 from sluice.jobs.notices.announce import announce, announce_hold
 from sluice.jobs.notices.text import hold_notice, status_notice
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
@@ -52,11 +52,11 @@ class Planner:
 
     def take_upload(self, upload: Upload) -> Job:
         """Take an upload on from where it stands, be it new or notified of again."""
-        return self.advance(self.services.table.claim(upload, self.services.now()))
+        return self.advance(self.services.jobs.claim(upload, self.services.now()))
 
     def take_job(self, job_id: str, checkpoint_key: str | None) -> Job | None:
         """Take a job on that is known already; None where it is not, or no more."""
-        job = self.services.table.job(job_id)
+        job = self.services.jobs.find(job_id)
         return self.advance(job, checkpoint_key) if job else None
 
     def advance(self, job: Job, checkpoint_key: str | None = None) -> Job:
@@ -74,7 +74,7 @@ class Planner:
             return self._hold(job, reason)
         except ConditionFailed:
             # Another pass over the same file came to its end first.
-            return self.services.table.job(job.job_id) or job
+            return self.services.jobs.find(job.job_id) or job
 
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
         kind_of_file(job.upload.key)
@@ -122,7 +122,7 @@ class Planner:
         settings = self.services.settings
         key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
         self.services.objects.put(settings.outbox, key, encode_checkpoint(checkpoint), "application/json")
-        self.services.table.note_planning(job.job_id, self.services.now())
+        self.services.jobs.note_planning(job.job_id, self.services.now())
         self.services.queues.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
         return job
 
@@ -147,7 +147,7 @@ class Planner:
     def _record(self, job: Job, plan: Plan, hold: Hold | None, settings_key: str) -> Job:
         now = self.services.now()
         notice = hold_notice(hold.kind, now) if hold else None
-        job = self.services.table.record_plan(job.job_id, plan, now, hold, settings_key=settings_key, notice=notice)
+        job = self.services.jobs.record_plan(job.job_id, plan, now, hold, settings_key=settings_key, notice=notice)
         if hold:
             announce_hold(self.services, job)
             return job
@@ -164,19 +164,19 @@ class Planner:
     def _fail(self, job: Job, failure: str) -> Job:
         notice = status_notice(JobStatus.FAILED)
         try:
-            job = self.services.table.fail(job.job_id, failure, notice, self.services.now())
+            job = self.services.jobs.fail(job.job_id, failure, notice, self.services.now())
         except ConditionFailed:
-            return self.services.table.job(job.job_id) or job
+            return self.services.jobs.find(job.job_id) or job
         announce(self.services, job, notice)
         return job
 
     def _hold(self, job: Job, reason: str) -> Job:
         now = self.services.now()
-        hold = Hold("settings", f"{reason} Correct it, and then release the job.")
+        hold = Hold(HoldKind.SETTINGS, f"{reason} Correct it, and then release the job.")
         try:
-            job = self.services.table.hold(job, hold, now, hold_notice(hold.kind, now))
+            job = self.services.jobs.hold(job, hold, now, hold_notice(hold.kind, now))
         except ConditionFailed:
-            return self.services.table.job(job.job_id) or job
+            return self.services.jobs.find(job.job_id) or job
         announce_hold(self.services, job)
         return job
 

@@ -81,7 +81,7 @@ def maintain(
             break
         with report.isolating_failures(open_job.job.job_id):
             if all_notices_sent(open_job.job):
-                services.table.close(open_job.job)
+                services.jobs.close(open_job.job)
                 continue
             report.resent += _resend(services, open_job)
             report.notified += _notify(services, open_job, gone)
@@ -127,7 +127,7 @@ def _resend(services: Services, open_job: OpenJob) -> int:
         return 0
     count = send(services, pending_messages(open_job))
     try:
-        services.table.record_resend(open_job.job, now)
+        services.jobs.record_resend(open_job.job, now)
     except ConditionFailed:
         return count
     return count

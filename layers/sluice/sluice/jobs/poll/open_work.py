@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sluice.claude.batches import MessageBatch
 from sluice.jobs.messages import OpenJob, QueueMessage, Step, pending_messages
-from sluice.jobs.model import Job, JobStatus, Shard, ShardStatus
+from sluice.jobs.model import Job, JobStatus, NoticeState, Shard, ShardStatus
 from sluice.jobs.submit.reconcile import trusted_at
 from sluice.settings import JobSettings
 
@@ -95,12 +95,12 @@ def is_late(job: Job, now: float, settings: JobSettings) -> bool:
 def has_overdue_notice(job: Job, now: float) -> bool:
     """Say whether a notice has been pending for longer than the one who made it so may take."""
     since = max(job.moved_at, job.noticed_at or 0.0)
-    return now - since > NOTICE_SECONDS and "pending" in job.notices.values()
+    return now - since > NOTICE_SECONDS and NoticeState.PENDING in job.notices.values()
 
 
 def all_notices_sent(job: Job) -> bool:
     """Say whether a job is over and told of, so that there is nothing left to look at."""
-    return job.status.final and "pending" not in job.notices.values()
+    return job.status.final and NoticeState.PENDING not in job.notices.values()
 
 
 def as_of_last_movement(open_job: OpenJob) -> Job:

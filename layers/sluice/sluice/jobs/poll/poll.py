@@ -30,7 +30,7 @@ _TEN = 10
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
     report = PollReport()
-    work = OpenWork.of(services.table.open())
+    work = OpenWork.of(services.jobs.open())
     if not work.jobs and not work.shards:
         return report
     sighting = _look(services, work)
@@ -71,7 +71,7 @@ def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, deadl
         durations += [services.now() - shard.submitted_at for shard in marked if shard.submitted_at]
         if deadline.is_within(RESERVE_SECONDS):
             break
-    record_durations(services.table.table, durations)
+    record_durations(services.dynamodb, durations)
     return count
 
 
@@ -88,7 +88,7 @@ def _is_given_up(services: Services, work: OpenWork, shard: Shard, sighting: Sig
 
 def _mark_ended(services: Services, shard: Shard) -> bool:
     try:
-        services.table.end(shard, services.now())
+        services.shards.end(shard, services.now())
     except ConditionFailed:
         return False
     return True

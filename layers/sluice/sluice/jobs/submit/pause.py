@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.aws.dynamodb import Key, Table, Update
+from sluice.aws.dynamodb import Table, Update
 from sluice.errors import ConditionFailed
-
-_KEY = Key("PAUSE#batches", "PAUSE")
+from sluice.table_keys import PAUSE_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,16 @@ class SubmissionPause:
 
     def until(self) -> float:
         """Return the end of the pause in epoch seconds; 0 where there never was one."""
-        item = self.table.get(_KEY)
+        item = self.table.get(PAUSE_KEY)
         return float(item["until"]) if item else 0.0
 
     def extend(self, until: float) -> None:
         """Wait at least until then."""
         update = Update(
-            _KEY, set={"until": until}, condition="attribute_not_exists(#until) OR #until < :until_set", create=True
+            PAUSE_KEY,
+            set={"until": until},
+            condition="attribute_not_exists(#until) OR #until < :until_set",
+            create=True,
         )
         try:
             self.table.update(update)

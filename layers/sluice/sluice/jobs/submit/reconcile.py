@@ -61,17 +61,17 @@ def reconcile(services: Services, shard: Shard, deadline: Deadline) -> Reconcili
         if services.now() < trusted_at(shard, services.settings.reconcile_after_seconds):
             return Reconciliation(shard, "too_early")
         found = candidates_among(
-            batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.table.owns_batch
+            batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.shards.owns_batch
         )
         if not found:
             return _give_back(services, shard)
-        shard = services.table.begin_adoption(shard, found, services.now())
+        shard = services.shards.begin_adoption(shard, found, services.now())
     return _examine(services, shard, deadline)
 
 
 def _give_back(services: Services, shard: Shard) -> Reconciliation:
     now = services.now()
-    return Reconciliation(services.table.give_back(shard, now, not_before=now), "no_batch")
+    return Reconciliation(services.shards.give_back(shard, now, not_before=now), "no_batch")
 
 
 def _examine(services: Services, shard: Shard, deadline: Deadline) -> Reconciliation:
@@ -82,17 +82,17 @@ def _examine(services: Services, shard: Shard, deadline: Deadline) -> Reconcilia
             continue
         verdict = None if deadline.is_within(_NEEDED_SECONDS) else _verdict(services, shard, candidate, deadline)
         if verdict:
-            return Reconciliation(services.table.record_batch(shard, candidate, services.now()), "adopted")
+            return Reconciliation(services.shards.record_batch(shard, candidate, services.now()), "adopted")
         if verdict is None:
             waiting = True
             continue
-        shard = services.table.rule_out(shard, candidate, services.now())
+        shard = services.shards.rule_out(shard, candidate, services.now())
     return Reconciliation(shard, "waiting") if waiting else _give_back(services, shard)
 
 
 def _verdict(services: Services, shard: Shard, candidate: str, deadline: Deadline) -> bool | None:
     """Say whether a candidate is the shard's batch; None where that cannot be told yet."""
-    if services.table.owns_batch(candidate):
+    if services.shards.owns_batch(candidate):
         return False
     batch = _found(lambda: services.claude.retrieve_batch(candidate))
     if batch is None:

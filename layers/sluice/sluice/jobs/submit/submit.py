@@ -63,7 +63,7 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
     attempt = int(str(message.get("attempt", 0)))
     if orphan := message.get("orphan"):
         return _result(end_orphan(services, ref, str(orphan), attempt), str(orphan))
-    shard, job = services.table.shard(ref), services.table.job(ref.job_id)
+    shard, job = services.shards.find(ref), services.jobs.find(ref.job_id)
     if shard is None or job is None:
         return _result("unknown_shard")
     try:
@@ -96,11 +96,11 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
     if job.cancel_requested:
         send(services, [QueueMessage(Step.COLLECT, shard.ref.message())])
         return _result("cancelled")
-    wait = max(shard.due_at, SubmissionPause(services.table.table).until()) - services.now()
+    wait = max(shard.due_at, SubmissionPause(services.dynamodb).until()) - services.now()
     if wait > 0:
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
         return _result("paused")
-    shard = services.table.begin_submission(shard, services.now(), deadline.left() + LEASE_MARGIN_SECONDS)
+    shard = services.shards.begin_submission(shard, services.now(), deadline.left() + LEASE_MARGIN_SECONDS)
     lines = read_lines(services.objects, shard.source, services.settings.outbox)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
@@ -119,7 +119,7 @@ def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
 def _record(services: Services, shard: Shard, batch: MessageBatch) -> StepResult:
     """Write down whose batch it is. Where the shard has gone on without it meanwhile, the batch is ended again."""
     try:
-        services.table.record_batch(shard, batch.id, services.now())
+        services.shards.record_batch(shard, batch.id, services.now())
     except ConditionFailed:
         return _result(end_orphan(services, shard.ref, batch.id), batch.id)
     return _result("submitted", batch.id)
@@ -127,7 +127,7 @@ def _record(services: Services, shard: Shard, batch: MessageBatch) -> StepResult
 
 def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> StepResult:
     if not no_batch:
-        services.table.end_call(shard, services.now())
+        services.shards.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
         return _result("outcome_unknown", error_type=error.type)
     if isinstance(error, PermanentError):
@@ -135,14 +135,14 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
     if isinstance(error, ObjectNotFound):
         return _fail(services, shard, "invalid_request_error", "The file was deleted before its requests were sent.")
     if isinstance(error, AccountError) or (isinstance(error, AwsError) and not error.retryable):
-        services.table.give_back(shard, services.now(), not_before=0.0)
+        services.shards.give_back(shard, services.now(), not_before=0.0)
         raise error
     return _back_off(services, shard, attempt, error)
 
 
 def _fail(services: Services, shard: Shard, error_type: str, message: str) -> StepResult:
     """Turn each request of a shard that can never be sent into an error."""
-    services.table.give_back(shard, services.now(), not_before=0.0)
+    services.shards.give_back(shard, services.now(), not_before=0.0)
     send(services, [failed_shard_message(shard.ref, error_type, message)])
     return _result("refused", error_type=error_type)
 
@@ -151,9 +151,9 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
     """Give the shard back until later. Being told to wait concerns all shards, and does not count as a failed try."""
     retry_after = error.retry_after if isinstance(error, ClaudeError) else None
     delay, now = SUBMIT.delay(attempt + 1, retry_after), services.now()
-    services.table.give_back(shard, now, not_before=now + delay)
+    services.shards.give_back(shard, now, not_before=now + delay)
     if isinstance(error, ClaudeError) and error.http_status == 429:
-        SubmissionPause(services.table.table).extend(now + min(delay, MAX_DELAY_SECONDS))
+        SubmissionPause(services.dynamodb).extend(now + min(delay, MAX_DELAY_SECONDS))
     _send_again(services, shard.ref, attempt + 1, delay)
     return _result("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
 
@@ -171,7 +171,7 @@ def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 
 
     Raises ClaudeError after the last try, so that the message ends in the dead-letter queue, where it is seen.
     """
-    if services.table.owns_batch(batch_id):
+    if services.shards.owns_batch(batch_id):
         return "adopted_elsewhere"
     try:
         services.claude.cancel_batch(batch_id)

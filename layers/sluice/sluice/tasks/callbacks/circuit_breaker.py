@@ -1,8 +1,8 @@
 """A breaker for each endpoint: one that stays down is left alone, and tried by one callback at a time.
 
-Item: ENDPOINT#<host:port>/BREAKER. Failures in a row are counted across all tasks, by atomic adds, while the endpoint
-may be called. Once it is left alone, only the one callback that tries it decides for how long: of those that were under
-way when it broke, each would make the pause twice as long.
+Failures in a row are counted across all tasks, by atomic adds, while the endpoint may be called. Once it is left alone,
+only the one callback that tries it decides for how long: of those that were under way when it broke, each would make
+the pause twice as long.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from sluice.aws.dynamodb import Key, Table, Update
+from sluice.aws.dynamodb import Table, Update
 from sluice.backoff import BREAKER
 from sluice.errors import ConditionFailed
+from sluice.table_keys import endpoint_key
 
 # Failures in a row after which an endpoint is left alone.
 THRESHOLD = 5
@@ -45,14 +46,14 @@ class CircuitBreakers:
 
     def check(self, endpoint: str) -> BreakerState:
         """Ask whether an endpoint may be called now. When a pause is over, one caller gets through at a time."""
-        item = self.table.get(_key(endpoint)) or {}
+        item = self.table.get(endpoint_key(endpoint)) or {}
         failures, until, now = item.get("failures", 0), item.get("open_until"), self.now()
         if until is None:
             return BreakerState(failures, None)
         if until > now:
             return BreakerState(failures, until - now)
         probe_until = now + _PROBE_SECONDS
-        probing = Update(_key(endpoint), set={"open_until": probe_until}, where={"open_until": until})
+        probing = Update(endpoint_key(endpoint), set={"open_until": probe_until}, where={"open_until": until})
         try:
             self.table.update(probing)
         except ConditionFailed:
@@ -67,20 +68,18 @@ class CircuitBreakers:
                 return
             pause = BREAKER.delay(gate.pauses + 1, random=self.random.random)
             opening = {"open_until": self.now() + pause, "pauses": gate.pauses + 1}
-            self.table.update(Update(_key(endpoint), set=opening, where={"open_until": gate.probe_until}))
+            self.table.update(Update(endpoint_key(endpoint), set=opening, where={"open_until": gate.probe_until}))
 
     def _count(self, endpoint: str) -> int:
         expires_at = int(self.now() + _FORGET_SECONDS)
         closed: dict[str, object] = {"open_until": None}
-        counted = Update(_key(endpoint), set={"expires_at": expires_at}, add={"failures": 1}, where=closed, create=True)
+        counted = Update(
+            endpoint_key(endpoint), set={"expires_at": expires_at}, add={"failures": 1}, where=closed, create=True
+        )
         failures: int = self.table.update(counted)["failures"]
         return failures
 
     def note_up(self, endpoint: str, gate: BreakerState) -> None:
         """Note that the endpoint works. Costs nothing where it had not failed."""
         if gate.failures:
-            self.table.update(Update(_key(endpoint), set={"failures": 0}, remove=("open_until", "pauses")))
-
-
-def _key(endpoint: str) -> Key:
-    return Key(f"ENDPOINT#{endpoint}", "BREAKER")
+            self.table.update(Update(endpoint_key(endpoint), set={"failures": 0}, remove=("open_until", "pauses")))
