@@ -303,11 +303,13 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         return services
 
     clients = patch("boto3.Session.client", lambda self, service, **_: client(service))
+    sessions = patch("boto3.Session", functools.cache(boto3.Session))
     certificates = patch("httpx2._transports.default.create_ssl_context", _ssl_context)
     with (
         ExitStack() as closing,
         mock_aws(),
         clients,
+        sessions,
         certificates,
         watched() as outside,
         patch.object(Services, "from_env", classmethod(with_clock)),
