@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from simulator.client import Match, Result, Simulator, running_simulator
-from tests.integration.jobs.outside import Call
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World, new_world
+from tests.world.calls import Call
 
 FILE = b"".join(
     (

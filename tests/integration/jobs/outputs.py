@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World
 
 

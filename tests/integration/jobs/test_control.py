@@ -14,9 +14,9 @@ from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
 from sluice.notify.channels import Topic
 from sluice.notify.notice import Notice
-from tests.integration.jobs.outside import Crash
-from tests.integration.jobs.planting import plant_job, request_line, submit_job
+from tests.integration.jobs.job_maker import plant_job, request_line, submit_job
 from tests.integration.jobs.world import World
+from tests.world.calls import Crash
 
 CREATE = Match(operation="batches.create")
 

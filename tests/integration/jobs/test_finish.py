@@ -13,8 +13,8 @@ from simulator.client import Match, Reply, Result, Simulator
 from sluice.errors import AwsUnavailable
 from sluice.jobs.finish.totals import check_totals
 from sluice.jobs.model import JobStatus
+from tests.integration.jobs.job_maker import MODEL, plant_job
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
-from tests.integration.jobs.planting import MODEL, plant_job
 from tests.integration.jobs.world import World, new_world
 
 

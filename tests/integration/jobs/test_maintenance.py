@@ -15,7 +15,7 @@ from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.text import hold_notice
 from sluice.notify.channels import Topic
 from sluice.notify.notice import Notice
-from tests.integration.jobs.planting import plant_job, request_line, submit_job
+from tests.integration.jobs.job_maker import plant_job, request_line, submit_job
 from tests.integration.jobs.world import World
 
 CREATE, CANCEL = Match(operation="batches.create"), Match(operation="batches.cancel")

@@ -13,8 +13,8 @@ from sluice.errors import AwsUnavailable
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
 from sluice.jobs.notices.text import LATE, STUCK, hold_notice
+from tests.integration.jobs.job_maker import plant_job
 from tests.integration.jobs.outputs import requests, river, run, summary
-from tests.integration.jobs.planting import plant_job
 from tests.integration.jobs.world import World
 
 

@@ -19,7 +19,7 @@ from sluice.jobs.plan.plan import Planner
 from sluice.jobs.requests import batch_body, read_lines
 from sluice.jobs.storage import Manifest, read_manifest
 from sluice.settings import JobSettings
-from tests.integration.jobs.planting import MODEL, request_line
+from tests.integration.jobs.job_maker import MODEL, request_line
 from tests.integration.jobs.world import Context, QueueMessage, World, notification
 
 

@@ -9,7 +9,7 @@ from simulator.client import Hide, Match, Refuse
 from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
 from sluice.jobs.notices.announce import hold_for_incident
 from sluice.jobs.progress import average_batch_seconds
-from tests.integration.jobs.planting import plant_job, refs, submit_job
+from tests.integration.jobs.job_maker import plant_job, refs, submit_job
 from tests.integration.jobs.world import World
 
 HOUR = 3600.0

@@ -11,7 +11,7 @@ import pytest
 from simulator.client import Break, Hide, Lose, Match, Refuse
 from sluice.errors import AwsUnavailable
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import MODEL, plant_job, refs, request_line
+from tests.integration.jobs.job_maker import MODEL, plant_job, refs, request_line
 from tests.integration.jobs.world import World
 
 CREATE, LIST = Match(operation="batches.create"), Match(operation="batches.list")

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from simulator.client import Match, Result, Simulator, running_simulator
 from sluice.jobs.control import cancel_job
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import QueueMessage, World, new_world
 
 FATES = {

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sluice.jobs.model import JobStatus
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World
 
 

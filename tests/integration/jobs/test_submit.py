@@ -11,7 +11,7 @@ import pytest
 
 from simulator.client import Lose, Match, Refuse, Simulator
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import plant_job, refs
+from tests.integration.jobs.job_maker import plant_job, refs
 from tests.integration.jobs.world import World, new_world
 
 CREATE, CANCEL = Match(operation="batches.create"), Match(operation="batches.cancel")

@@ -31,8 +31,8 @@ from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
-from tests.integration.jobs.outside import Crash, Outside, watched
-from tests.stack import STACK, Stack, build_stack, client
+from tests.world.aws import STACK, Stack, build_stack, client
+from tests.world.calls import Crash, Outside, watched
 
 FUNCTIONS = Path(__file__).resolve().parents[3] / "functions"
 _STEPS = {

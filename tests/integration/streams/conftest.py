@@ -16,8 +16,8 @@ from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Table
 from sluice.aws.sigv4 import Credentials
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb
-from tests.integration.streams.stack import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
-from tests.stack import create_table, template
+from tests.integration.streams.door import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
+from tests.world.aws import create_table, template
 
 FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
 

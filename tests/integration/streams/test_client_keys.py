@@ -9,7 +9,7 @@ import pytest
 from simulator.client import API_KEY
 from sluice.access.store import KeyTerms
 from sluice.access.usage import MonthlyUsage, month_of, read_usage
-from tests.integration.streams.stack import PARAMS, Stack, wait_for
+from tests.integration.streams.door import PARAMS, Stack, wait_for
 
 STREAM = {**PARAMS, "stream": True}
 

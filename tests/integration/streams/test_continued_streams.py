@@ -7,7 +7,7 @@ import json
 import pytest
 
 from simulator.client import Break, Refuse, Reply
-from tests.integration.streams.stack import PARAMS, Stack, events_of, ids_of, numbered, text_of
+from tests.integration.streams.door import PARAMS, Stack, events_of, ids_of, numbered, text_of
 
 STREAM = {**PARAMS, "stream": True}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from simulator.client import API_KEY, Delay, Match, Refuse, Reply
-from tests.integration.streams.stack import MODEL, PARAMS, SECRET, Stack, StackMaker, events_of, wait_for
+from tests.integration.streams.door import MODEL, PARAMS, SECRET, Stack, StackMaker, events_of, wait_for
 
 STREAM = {**PARAMS, "stream": True}
 ORIGIN = "https://app.example"

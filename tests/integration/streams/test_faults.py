@@ -11,7 +11,7 @@ import pytest
 
 from simulator.client import Break, Delay, Lose, Pace, Refuse
 from simulator.faults import Action, BreakHow
-from tests.integration.streams.stack import PARAMS, Stack, events_of, text_of
+from tests.integration.streams.door import PARAMS, Stack, events_of, text_of
 
 Mode = Literal["stream", "whole", "text", "kept"]
 MODES: tuple[Mode, ...] = get_args(Mode)

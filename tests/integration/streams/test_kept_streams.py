@@ -13,7 +13,7 @@ import pytest
 from simulator.client import Break, Reply
 from sluice.access.store import KeyTerms
 from sluice.claude.events import Event
-from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
+from tests.integration.streams.door import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
 STREAM = {**PARAMS, "stream": True}

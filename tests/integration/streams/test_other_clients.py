@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from simulator.client import Break, Match, Reply
-from tests.integration.streams.stack import MODEL, Stack, StackMaker
+from tests.integration.streams.door import MODEL, Stack, StackMaker
 
 ROOT = Path(__file__).resolve().parents[3]
 TYPESCRIPT_SDK = "@anthropic-ai/sdk@1.10.0"

@@ -16,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from simulator.client import API_KEY, Break, Match, Refuse, Reply, Simulator
-from tests.integration.streams.stack import MODEL, Stack, StackMaker
+from tests.integration.streams.door import MODEL, Stack, StackMaker
 
 ASK: dict[str, Any] = {
     "model": MODEL,

@@ -20,7 +20,7 @@ from sluice.errors import ConditionFailed
 from sluice.streams.errors import StreamCut
 from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
 from sluice.streams.resumable.table import IDS_OF_WRITER, LogEntry, StoredRequest, StreamState, StreamTable
-from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
+from tests.integration.streams.door import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
 STREAM = {**PARAMS, "stream": True}

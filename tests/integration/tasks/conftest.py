@@ -18,9 +18,9 @@ from moto.core.botocore_stubber import BotocoreStubber
 from simulator.client import Simulator, running_simulator
 
 from .aws_calls import AwsCalls
+from .door import Deployment, Stack, load_handlers
 from .receiver import Receiver, running_receiver
 from .resources import create_resources
-from .stack import Deployment, Stack, load_handlers
 
 
 @pytest.fixture(scope="session")

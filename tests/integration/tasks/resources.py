@@ -7,7 +7,7 @@ import json
 
 import boto3
 
-from tests.stack import STACK, create_table, template
+from tests.world.aws import STACK, create_table, template
 
 CURRENT_SECRET = "whsec_" + base64.b64encode(b"the current key, of 32 bytes ...").decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"the next key, of 32 bytes too ..").decode()

@@ -11,7 +11,7 @@ from simulator.client import Refuse
 from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Answer, Stack, sample
+from .door import Answer, Stack, sample
 
 
 def assert_error(answer: Answer, status: int, error_type: str) -> None:

@@ -13,7 +13,7 @@ from sluice.access.store import KeyStore, KeyTerms
 from sluice.access.usage import AnswerUsage, MonthlyUsage, add_usage, month_of, read_usage
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Stack
+from .door import Stack
 
 
 class Client:

@@ -13,8 +13,8 @@ from sluice.backoff import CALLBACK
 from sluice.notify.notice import Notice
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
+from .door import Stack
 from .resources import CURRENT_SECRET, NEXT_SECRET
-from .stack import Stack
 
 
 def test_a_refused_callback_is_tried_again_over_hours_and_delivered(stack: Stack) -> None:

@@ -10,7 +10,7 @@ import pytest
 from simulator.client import Break, Match, Refuse, Reply
 from simulator.faults import Action
 
-from .stack import Stack
+from .door import Stack
 
 TRANSIENT: list[tuple[str, Action]] = [
     ("overloaded", Refuse(status=529)),

@@ -15,7 +15,7 @@ from sluice.tasks.callbacks.client import CallbackClient
 from sluice.tasks.sdk import ClaudeSdk
 
 from .aws_calls import Crash
-from .stack import Stack
+from .door import Stack
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import pytest
 from simulator.client import Match, Refuse
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Stack
+from .door import Stack
 
 SPEND_LIMIT = Refuse(status=429, details={"error_code": "enforced_spend_limit_reached"}, message="spend limit")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .door import Stack
 from .resources import CURRENT_SECRET
-from .stack import Stack
 
 
 def test_a_task_is_answered_at_once_run_and_called_back_signed(stack: Stack) -> None:

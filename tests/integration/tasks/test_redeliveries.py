@@ -8,7 +8,7 @@ from typing import Any
 from simulator.client import Delay, Match
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Context, Stack, sample
+from .door import Context, Stack, sample
 
 LATER = 2 * 10**9
 

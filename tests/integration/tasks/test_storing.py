@@ -17,7 +17,7 @@ from sluice.tasks.services import TaskServices
 from sluice.tasks.table import Payloads
 from sluice.tasks.worker import Worker
 
-from .stack import Stack
+from .door import Stack
 
 
 @pytest.fixture
