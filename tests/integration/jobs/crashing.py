@@ -62,9 +62,9 @@ def run(simulator: Simulator, crashes: Sequence[Crash] = ()) -> Outcome:
         overloaded, invalid = (Result(error_type=name) for name in ("overloaded_error", "invalid_request_error"))
         simulator.fail(overloaded, Match(prompt="passes"), times=1)
         simulator.fail(invalid, Match(prompt="hopeless"))
-        world.outside.crash(*((crash.number, crash.before) for crash in crashes))
+        world.calls.crash(*((crash.number, crash.before) for crash in crashes))
         job_id = world.upload("in/four.jsonl", FILE).job_id
-        world.drive()
+        world.run_until_idle()
         return _observe(world, job_id)
 
 
@@ -75,7 +75,7 @@ def _observe(world: World, job_id: str) -> Outcome:
     job, shards = world.job(job_id), world.shards(job_id)
     tally = job.tally
     return Outcome(
-        calls=tuple(world.outside.calls),
+        calls=tuple(world.calls.made),
         status=str(job.status),
         totals=(tally.lines, tally.succeeded, tally.errored, tally.rejected) if tally else (0, 0, 0, 0),
         paid=sorted(batch.first_custom_id for batch in world.paid_batches()),
