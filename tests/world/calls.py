@@ -41,14 +41,17 @@ class Call:
 class WatchedCalls:
     """``step`` is the function that is running; None: nobody, and calls are the test's own.
 
-    ``interrupt`` has what happens right before the call with a number, by another's hand. ``instead`` of some of AWS's
-    operations, something of the test's own happens.
+    ``points`` are the places before and after each call, in their order, where a function may die; it does at the one
+    with the number ``last_point``. ``interrupt`` has what happens right before the call with a number, by another's
+    hand. ``instead`` of some of AWS's operations, something of the test's own happens.
     """
 
     step: str | None = None
     made: list[Call] = field(default_factory=list)
     crashes: dict[int, bool] = field(default_factory=dict)
     crashed: bool = False
+    points: list[str] = field(default_factory=list)
+    last_point: int | None = None
     interrupt: dict[int, Callable[[], None]] = field(default_factory=dict)
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
     instead: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
@@ -67,13 +70,13 @@ class WatchedCalls:
         self.made.append(Call(name, self.step))
         if meanwhile := self.interrupt.pop(number, None):
             meanwhile()
-        if self.crashes.get(number) is True:
-            self._die()
+        self._pass_point(f"before {name}", self.crashes.get(number) is True)
         try:
             return call()
         finally:
-            if number in self.crashes:
-                self._die()
+            # Not where the call itself has led to the end, within which it was made.
+            if not self.crashed:
+                self._pass_point(f"after {name}", self.crashes.get(number) is False)
 
     @contextmanager
     def running(self, step: str) -> Iterator[None]:
@@ -84,9 +87,11 @@ class WatchedCalls:
         finally:
             self.step = before
 
-    def _die(self) -> None:
-        self.crashed = True
-        raise Crash
+    def _pass_point(self, point: str, is_last: bool) -> None:
+        self.points.append(point)
+        if is_last or len(self.points) - 1 == self.last_point:
+            self.crashed = True
+            raise Crash
 
 
 @contextmanager
