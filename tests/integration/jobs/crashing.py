@@ -26,7 +26,7 @@ FILE = b"".join(
 
 
 @dataclass(frozen=True)
-class Crash:
+class CrashAt:
     """After the call with this number or, with ``before``, in its place, the function that makes it dies."""
 
     number: int
@@ -56,7 +56,7 @@ class Outcome:
         return replace(self, notices=notices, events=events)
 
 
-def run(simulator: Simulator, crashes: Sequence[Crash] = ()) -> Outcome:
+def run(simulator: Simulator, crashes: Sequence[CrashAt] = ()) -> Outcome:
     """Run a job of two shards, a second wave, an error and a rejected line."""
     with new_world(simulator, MaxShardRequests="2") as world:
         overloaded, invalid = (Result(error_type=name) for name in ("overloaded_error", "invalid_request_error"))
@@ -107,7 +107,7 @@ def _start_simulator() -> None:
     _simulators.append(_open.enter_context(running_simulator()))
 
 
-def _run(crashes: Sequence[Crash]) -> Outcome:
+def _run(crashes: Sequence[CrashAt]) -> Outcome:
     return run(_simulators[0], crashes)
 
 
@@ -117,7 +117,7 @@ class Runners:
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    def run_each(self, cases: Sequence[Sequence[Crash]]) -> list[Outcome]:
+    def run_each(self, cases: Sequence[Sequence[CrashAt]]) -> list[Outcome]:
         return list(self._pool.map(_run, cases))
 
 
