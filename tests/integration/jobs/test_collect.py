@@ -170,7 +170,7 @@ def test_results_that_name_a_strange_request_are_refused_loudly(world: World, ca
     (shard,) = world.shards(mine)
     stolen = world.shards(other)[0].batch_id
     world.dynamodb.update(Update(key_of(shard.ref), set={"batch_id": stolen}))
-    for queue_message in list(world.queue_messages):
+    for queue_message in list(world.queues.messages):
         world.deliver(queue_message)
 
     assert world.shards(mine)[0].status is ShardStatus.ENDED

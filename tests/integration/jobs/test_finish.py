@@ -138,7 +138,7 @@ def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fail
         world.run_until_idle(advances=4)
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert "TotalsMismatch" not in capsys.readouterr().out
-    world.drive()
+    world.run_until_idle()
 
     assert "TotalsMismatch" in capsys.readouterr().out
     assert [notice["balanced"] for notice in world.notices] == [False]

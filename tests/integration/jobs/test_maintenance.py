@@ -130,7 +130,7 @@ def held_for_its_cost(world: World) -> str:
 
 def test_a_hold_that_nobody_was_told_of_is_not_told_after_its_release(world: World) -> None:
     world.simulator.set(batch_seconds=7200)
-    job, now = plant_job(world), world.clock.now()
+    job, now = make_job(world), world.clock.now()
     world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
 
     release_job(world.services("ServeApi"), job.job_id)

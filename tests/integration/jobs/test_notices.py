@@ -129,12 +129,12 @@ def test_a_job_that_is_held_twice_is_told_of_twice(world: World) -> None:
         held = world.job_table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
         announce_hold(world.services(), held)
         world.job_table.release(held, world.clock.now())
-        world.clock.leap(5)
+        world.clock.advance(5)
     assert len({notice["notification_id"] for notice in world.notices}) == 2
 
 
 def test_a_notice_of_a_hold_that_is_over_is_dropped(world: World) -> None:
-    job, now = plant_job(world), world.clock.now()
+    job, now = make_job(world), world.clock.now()
     held = world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
     released = world.job_table.release(held, world.clock.now())
 

@@ -132,7 +132,7 @@ def test_a_message_of_a_job_that_moves_is_not_sent_again(world: World) -> None:
 def test_a_received_job_whose_message_was_lost_is_planned(world: World) -> None:
     upload = world.upload("lost.jsonl", b"{}\n", notify=False)
     job = world.job_table.claim(upload, world.clock.now())
-    world.clock.leap(HOUR)
+    world.clock.advance(HOUR)
 
     world.poll()
 
@@ -197,7 +197,7 @@ def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
 def test_the_time_that_batches_take_is_learnt(world: World) -> None:
     submit_job(world)
     assert average_batch_seconds(world.dynamodb) is None
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
 
     world.poll()
 

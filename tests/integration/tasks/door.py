@@ -16,6 +16,10 @@ from sluice.incidents import Incidents
 from sluice.table_keys import open_at
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
+from tests.world.aws import Resources
+from tests.world.calls import WatchedCalls
+from tests.world.lambdas import Context, load_handler, sample
+from tests.world.queues import Queues
 
 from .receiver import Receiver
 
