@@ -22,7 +22,7 @@ IS_FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	"$$name" -c '$(IS_FIT)' 2>/dev/null && { command -v "$$name"; break; }; done)
 
-.PHONY: help demo test test-e2e test-jobs test-doors local check build deploy key bench lock clean
+.PHONY: help demo test test-e2e test-stacks test-jobs test-doors local check build deploy key bench lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,11 +33,14 @@ demo: $(VENV) $(SAM) $(EMULATOR) ## see it work: all three doors, on real input,
 test: $(VENV) $(SAM) $(EMULATOR) ## run all tests; ARGS="tests/unit -k word" runs some
 	@$(if $(ARGS),$(RUN) -m pytest $(ARGS),$(MAKE) --jobs --keep-going $(TESTS:%=test-%))
 
-# Tests wait a lot, for emulators and for timeouts. So they run in three parts at once, of about the same length.
-TESTS := e2e jobs doors
-test-e2e: PART := tests/e2e
-test-jobs: PART := tests/unit tests/integration/jobs
-test-doors: PART := tests/integration --ignore=tests/integration/jobs
+# Tests wait a lot, for emulators and for timeouts. So they run in four parts at once, of about the same length. Those of
+# the stacks that are started for one file alone are a part with what never waits.
+TESTS := e2e stacks jobs doors
+OWN_STACK := tests/e2e/test_least_privilege.py tests/e2e/test_local.py
+test-e2e: PART := tests/e2e $(OWN_STACK:%=--ignore=%)
+test-stacks: PART := $(OWN_STACK) tests/unit tests/integration/bench
+test-jobs: PART := tests/integration/jobs
+test-doors: PART := tests/integration --ignore=tests/integration/jobs --ignore=tests/integration/bench
 $(TESTS:%=test-%): test-%:
 	@bash -o pipefail -c '$(RUN) -m pytest $(PART) 2>&1 | sed -u "s/^/$*: /"'
 

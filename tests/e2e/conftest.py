@@ -1,4 +1,4 @@
-"""One stack for all tests of this folder: the template as it is built and deployed, with the simulator behind it."""
+"""One stack for all tests that ask for it: the template as it is built and deployed, with the simulator behind it."""
 
 from __future__ import annotations
 
@@ -34,23 +34,30 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def doors(stack: Stack) -> Iterator[Doors]:
-    """The doors of the stack, and the simulator, whose batches take a second."""
+def claude_of_stack(stack: Stack) -> Iterator[Simulator]:
+    """The simulator of the stack, whose batches take a moment."""
     with closing(Simulator(stack.facts.claude_base_url)) as simulator:
-        simulator.set(batch_seconds=1)
-        with closing(Doors(stack, simulator)) as doors:
-            yield doors
+        simulator.set(batch_seconds=0.3)
+        yield simulator
 
 
-@pytest.fixture(scope="session", autouse=True)
-def revoked_key(doors: Doors) -> str:
+@pytest.fixture(scope="session")
+def revoked_key(stack: Stack, claude_of_stack: Simulator) -> str:
     """A key that was used, and then revoked when the tests began, so that no test has to wait for the doors to see."""
-    key = doors.make_key("soon revoked")
-    headers = {"x-api-key": key.text}
-    for door, path in ((doors.streams, "/v1/models"), (doors.api, "/v1/tasks")):
-        assert door.get(path, headers=headers).status_code == 200
-    KeyStore(doors.table).revoke(key.id)
-    return key.text
+    with closing(Doors(stack, claude_of_stack)) as doors:
+        key = doors.make_key("soon revoked")
+        headers = {"x-api-key": key.text}
+        for door, path in ((doors.streams, "/v1/models"), (doors.api, "/v1/tasks")):
+            assert door.get(path, headers=headers).status_code == 200
+        KeyStore(doors.table).revoke(key.id)
+        return key.text
+
+
+@pytest.fixture(scope="session")
+def doors(stack: Stack, claude_of_stack: Simulator, revoked_key: str) -> Iterator[Doors]:
+    """The doors of the stack, and the simulator."""
+    with closing(Doors(stack, claude_of_stack)) as doors:
+        yield doors
 
 
 @pytest.fixture

@@ -150,11 +150,14 @@ class Doors:
     # The completion topic
 
     def notice(self, wanted: Callable[[Notice], bool], what: str, seconds: float = PATIENCE) -> Notice:
-        """Wait for a notice, the first of those that are wanted."""
+        """Wait for a notice, the first of those that are wanted; it may have been read already."""
 
         def look() -> Notice | None:
-            self.read_notices()
-            return next(filter(wanted, self.notices), None)
+            # Reading waits for a message that is new, so what was read before comes first.
+            found = next(filter(wanted, self.notices), None)
+            if found is None:
+                self.read_notices()
+            return found
 
         return wait_until(look, f"a notice about {what}", seconds, pause=0.0)
 

@@ -27,7 +27,7 @@ def enforcing() -> Iterator[Doors]:
     """A stack whose functions are refused what their roles may not do."""
     options = Options(state_dir=STATE_DIR / "enforcing", parameters=PARAMETERS, enforces_policies=True)
     with running_stack(options) as stack, closing(Simulator(stack.facts.claude_base_url)) as simulator:
-        simulator.set(batch_seconds=1)
+        simulator.set(batch_seconds=0.3)
         with closing(Doors(stack, simulator)) as doors:
             yield doors
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,22 +20,7 @@ from local.facts import StackFacts, read_facts
 from local.servers import python_environ
 from local.template import ROOT
 from tests.e2e.doors import wait_until
-
-
-def ports_in_a_row(count: int) -> int:
-    """The first of so many ports that nothing listens on now."""
-    for base in range(21000, 30000, 10):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for number, each in enumerate(sockets):
-                each.bind(("127.0.0.1", base + number))
-        except OSError:
-            continue
-        finally:
-            for each in sockets:
-                each.close()
-        return base
-    raise AssertionError("no free ports in a row")
+from tests.world.ports import ports_in_a_row
 
 
 def start(state_dir: Path, output: Path, **environ: str) -> subprocess.Popen[bytes]:

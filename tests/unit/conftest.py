@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sluice.aws.dynamodb import Table
-from tests.stack import moto_table
+from tests.world.aws import moto_table
 
 
 @pytest.fixture

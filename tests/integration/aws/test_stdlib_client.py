@@ -129,7 +129,7 @@ def failing() -> Iterator[Table]:
     Failing.script, Failing.calls = [], 0
     Failing.connections.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Failing)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     access = AwsAccess("us-east-1", CREDENTIALS, f"http://127.0.0.1:{server.server_port}")
     client = DynamoDb(access, sleep=lambda seconds: None)

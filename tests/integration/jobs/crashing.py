@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from simulator.client import Match, Result, Simulator, running_simulator
-from tests.integration.jobs.outside import Call
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World, new_world
+from tests.world.calls import Call
 
 FILE = b"".join(
     (
@@ -26,7 +26,7 @@ FILE = b"".join(
 
 
 @dataclass(frozen=True)
-class Crash:
+class CrashAt:
     """After the call with this number or, with ``before``, in its place, the function that makes it dies."""
 
     number: int
@@ -56,15 +56,15 @@ class Outcome:
         return replace(self, notices=notices, events=events)
 
 
-def run(simulator: Simulator, crashes: Sequence[Crash] = ()) -> Outcome:
+def run(simulator: Simulator, crashes: Sequence[CrashAt] = ()) -> Outcome:
     """Run a job of two shards, a second wave, an error and a rejected line."""
     with new_world(simulator, MaxShardRequests="2") as world:
         overloaded, invalid = (Result(error_type=name) for name in ("overloaded_error", "invalid_request_error"))
         simulator.fail(overloaded, Match(prompt="passes"), times=1)
         simulator.fail(invalid, Match(prompt="hopeless"))
-        world.outside.crash(*((crash.number, crash.before) for crash in crashes))
+        world.calls.crash(*((crash.number, crash.before) for crash in crashes))
         job_id = world.upload("in/four.jsonl", FILE).job_id
-        world.drive()
+        world.run_until_idle()
         return _observe(world, job_id)
 
 
@@ -75,7 +75,7 @@ def _observe(world: World, job_id: str) -> Outcome:
     job, shards = world.job(job_id), world.shards(job_id)
     tally = job.tally
     return Outcome(
-        calls=tuple(world.outside.calls),
+        calls=tuple(world.calls.made),
         status=str(job.status),
         totals=(tally.lines, tally.succeeded, tally.errored, tally.rejected) if tally else (0, 0, 0, 0),
         paid=sorted(batch.first_custom_id for batch in world.paid_batches()),
@@ -107,7 +107,7 @@ def _start_simulator() -> None:
     _simulators.append(_open.enter_context(running_simulator()))
 
 
-def _run(crashes: Sequence[Crash]) -> Outcome:
+def _run(crashes: Sequence[CrashAt]) -> Outcome:
     return run(_simulators[0], crashes)
 
 
@@ -117,7 +117,7 @@ class Runners:
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    def run_each(self, cases: Sequence[Sequence[Crash]]) -> list[Outcome]:
+    def run_each(self, cases: Sequence[Sequence[CrashAt]]) -> list[Outcome]:
         return list(self._pool.map(_run, cases))
 
 

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World
 
 
@@ -24,7 +24,7 @@ def river(number: int) -> str:
 def run(world: World, data: bytes, key: str = "rivers.jsonl") -> str:
     """Drop a file and let everything come to rest; return the job's id."""
     upload = world.upload(key, data)
-    world.drive()
+    world.run_until_idle()
     return upload.job_id
 
 

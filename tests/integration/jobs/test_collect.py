@@ -74,7 +74,7 @@ def test_every_request_of_a_batch_may_fail(world: World) -> None:
 def test_a_systemic_error_holds_the_job_until_it_is_released(world: World) -> None:
     rule = world.simulator.fail(Result(outcome="errored", error_type="billing_error"), Match(prompt=river(1)))
     job_id = drop(world, requests(3))
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
     world.deliver_all()
 
@@ -84,7 +84,7 @@ def test_a_systemic_error_holds_the_job_until_it_is_released(world: World) -> No
 
     world.simulator.heal(rule)
     release_job(world.services(), job_id)
-    world.drive()
+    world.run_until_idle()
     assert ids(world, job_id, "results") == ["r-0", "r-1", "r-2"]
     assert len(world.notices) == 2
 
@@ -143,7 +143,7 @@ def test_requests_that_the_results_lack_for_long_are_sent_again(world: World) ->
     job_id = drop(world, requests(8))
     (batch,) = world.paid_batches()
     world.simulator.fail(Break(how="end", after_events=5), Match(path=f"/v1/messages/batches/{batch.id}/results"))
-    world.drive()
+    world.run_until_idle()
 
     assert [batch.count for batch in world.paid_batches()] == [8, 3]
     assert ids(world, job_id, "results") == [f"r-{number}" for number in range(8)]
@@ -152,25 +152,25 @@ def test_requests_that_the_results_lack_for_long_are_sent_again(world: World) ->
 def test_results_that_are_refused_hold_the_job(world: World) -> None:
     rule = world.simulator.fail(Refuse(status=401), RESULTS)
     job_id = drop(world, requests(3))
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
     world.deliver_all()
     assert world.job(job_id).status is JobStatus.HELD
 
     world.simulator.heal(rule)
     release_job(world.services(), job_id)
-    world.drive()
+    world.run_until_idle()
     assert world.job(job_id).status is JobStatus.FINISHED
 
 
 def test_results_that_name_a_strange_request_are_refused_loudly(world: World, caplog: pytest.LogCaptureFixture) -> None:
     mine, other = drop(world, requests(3), "mine.jsonl"), drop(world, requests(4), "other.jsonl")
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
     (shard,) = world.shards(mine)
     stolen = world.shards(other)[0].batch_id
     world.dynamodb.update(Update(key_of(shard.ref), set={"batch_id": stolen}))
-    for queue_message in list(world.queue_messages):
+    for queue_message in list(world.queues.messages):
         world.deliver(queue_message)
 
     assert world.shards(mine)[0].status is ShardStatus.ENDED
@@ -186,17 +186,17 @@ def test_a_full_disk_says_what_to_do_and_loses_nothing(
 ) -> None:
     world.simulator.fail(Result(outcome="errored", error_type="invalid_request_error"), Match(prompt=river(1)))
     job_id = drop(world, requests(3))
-    world.clock.leap(120)
+    world.clock.advance(120)
     with monkeypatch.context() as patch:
         patch.setattr(files_of, "TemporaryFile", lambda **options: FULL.open("r+b", options.get("buffering", -1)))
         world.poll()
-        for queue_message in list(world.queue_messages):
+        for queue_message in list(world.queues.messages):
             world.deliver(queue_message)
     assert world.shards(job_id)[0].status is ShardStatus.ENDED
     (failed,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
     assert "more ephemeral storage" in failed["error"]
 
-    world.drive()
+    world.run_until_idle()
     assert (ids(world, job_id, "results"), ids(world, job_id, "errors")) == (["r-0", "r-2"], ["r-1"])
     assert len(world.paid_batches()) == 1
 
@@ -205,7 +205,7 @@ def test_a_cancelled_job_keeps_what_had_finished_and_names_the_rest(world: World
     world.simulator.fail(Result(outcome="canceled"), Match(prompt=river(2)))
     job_id = drop(world, requests(4))
     cancel_job(world.services(), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.CANCELLED
     assert "r-2" in ids(world, job_id, "errors")
@@ -218,7 +218,7 @@ def test_a_job_that_is_cancelled_before_it_was_sent_costs_nothing(world: World) 
     upload = world.upload("rivers.jsonl", requests(3))
     world.deliver(world.due()[0])
     cancel_job(world.services(), upload.job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert not world.paid_batches()
     assert [line["result"] for line in lines(world, upload.job_id, "errors")] == [{"type": "canceled"}] * 3
@@ -238,18 +238,18 @@ def test_a_batch_that_is_refused_for_good_turns_its_requests_into_errors(world: 
 def test_a_redelivered_message_collects_once_and_sends_on_again(world: World) -> None:
     world.simulator.fail(OVERLOADED, Match(prompt=river(1)), times=1)
     job_id = drop(world, requests(3))
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
-    (queue_message,) = world.queue_messages
+    (queue_message,) = world.queues.messages
     world.deliver(queue_message, keep=True)
-    sent = [each for each in world.queue_messages if each is not queue_message]
+    sent = [each for each in world.queues.messages if each is not queue_message]
     queue_message.due = 0.0
     world.deliver(queue_message)
 
     assert [each.queue for each in sent] == ["SubmitQueue"]
-    assert [each.queue for each in world.queue_messages] == ["SubmitQueue", "SubmitQueue"]
+    assert [each.queue for each in world.queues.messages] == ["SubmitQueue", "SubmitQueue"]
     assert [shard.status for shard in world.shards(job_id)] == [ShardStatus.COLLECTED, ShardStatus.PLANNED]
-    world.drive()
+    world.run_until_idle()
     assert len(world.paid_batches()) == 2
 
 
@@ -268,7 +268,7 @@ def test_requests_whose_file_was_deleted_still_end_somewhere(world: World) -> No
     job = world.job(job_id)
     upload = job.upload
     boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
-    world.drive()
+    world.run_until_idle()
 
     assert ids(world, job_id, "results") == ["r-0", "r-2"]
     assert lines(world, job_id, "errors")[0]["params"] is None

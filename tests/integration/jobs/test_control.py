@@ -14,9 +14,9 @@ from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
 from sluice.notify.channels import Topic
 from sluice.notify.notice import Notice
-from tests.integration.jobs.outside import Crash
-from tests.integration.jobs.planting import plant_job, request_line, submit_job
+from tests.integration.jobs.job_maker import make_job, request_line, submit_job
 from tests.integration.jobs.world import World
+from tests.world.calls import Crash
 
 CREATE = Match(operation="batches.create")
 
@@ -46,7 +46,7 @@ def totals(world: World, job_id: str) -> tuple[int, int, int, int]:
 
 def test_a_cancelled_job_ends_its_batches_and_never_sends_the_rest(world: World) -> None:
     world.simulator.set(batch_seconds=7200)
-    job = plant_job(world, (2, 2, 2))
+    job = make_job(world, (2, 2, 2))
     for number in range(2):
         world.send("SubmitQueue", {"job_id": job.job_id, "shard": number, "wave": 0})
     world.deliver_all()
@@ -54,7 +54,7 @@ def test_a_cancelled_job_ends_its_batches_and_never_sends_the_rest(world: World)
     world.simulator.end_batch(done.batch_id or "")
 
     cancel_job(world.services("ServeApi"), job.job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job.job_id).status is JobStatus.CANCELLED
     assert totals(world, job.job_id) == (6, 2, 4, 0)
@@ -82,7 +82,7 @@ def test_a_cancelled_job_that_was_only_received_is_never_sent(world: World) -> N
     world.job_table.claim(upload, world.clock.now())
 
     cancel_job(world.services("ServeApi"), upload.job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(upload.job_id).status is JobStatus.CANCELLED
     assert totals(world, upload.job_id) == (2, 0, 2, 0)
@@ -90,10 +90,10 @@ def test_a_cancelled_job_that_was_only_received_is_never_sent(world: World) -> N
 
 
 def test_a_cancelled_job_that_was_planned_is_never_sent(world: World) -> None:
-    job = plant_job(world, (2,), started=False)
+    job = make_job(world, (2,), started=False)
 
     cancel_job(world.services("ServeApi"), job.job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job.job_id).status is JobStatus.CANCELLED
     assert world.paid_batches() == []
@@ -109,7 +109,7 @@ def test_a_cancelled_job_ends_although_its_batch_was_deleted_at_claude(world: Wo
     world.simulator.fail(Hide(seconds=1e9), Match(operation="batches.list"))
 
     cancel_job(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert totals(world, job_id) == (2, 1, 1, 0)
     errors = [json.loads(line) for line in world.read("Outbox", f"{job_id}/errors.jsonl").splitlines()]
@@ -121,7 +121,7 @@ def test_a_held_job_that_is_cancelled_ends(world: World) -> None:
     job_id = held_for_a_bad_key(world)
 
     cancel_job(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.CANCELLED
     assert world.paid_batches() == []
@@ -130,7 +130,7 @@ def test_a_held_job_that_is_cancelled_ends(world: World) -> None:
 def held_for_a_bad_key(world: World, key: str = "rivers.jsonl", sizes: tuple[int, ...] = (1, 1)) -> str:
     """Leave a job held because Claude refused the key when it was to be submitted."""
     fault = world.simulator.fail(Refuse(status=401), CREATE)
-    job = plant_job(world, sizes, key=key)
+    job = make_job(world, sizes, key=key)
     for number in range(len(sizes)):
         world.send("SubmitQueue", {"job_id": job.job_id, "shard": number, "wave": 0})
     world.deliver_all()
@@ -150,7 +150,7 @@ def test_releasing_one_job_ends_the_incident_and_all_that_it_holds_goes_on(world
     jobs = [held_for_a_bad_key(world, "rivers.jsonl"), held_for_a_bad_key(world, "lakes.jsonl")]
 
     release_job(world.services("ServeApi"), jobs[0])
-    world.drive()
+    world.run_until_idle()
 
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.FINISHED] * 2
     assert len(world.paid_batches()) == 4
@@ -160,7 +160,7 @@ def test_ending_the_incident_releases_its_jobs(world: World) -> None:
     job_id = held_for_a_bad_key(world)
 
     world.services().incidents.release("authentication_error")
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
 
@@ -174,10 +174,10 @@ def test_a_key_that_was_corrected_is_used_by_functions_that_hold_the_old_one(
     job_id = submit_job(world)
     assert world.job(job_id).status is JobStatus.HELD
 
-    secret = world.stack.attributes["ClaudeSecret", "Id"]
+    secret = world.resources.attributes["ClaudeSecret", "Id"]
     boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretString="sk-ant-corrected")
     release_job(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
     assert [notice["event"] for notice in world.notices] == ["job.held", "job.finished"]
@@ -189,7 +189,7 @@ def test_a_hold_that_nobody_was_told_of_is_told_by_the_poller(world: World) -> N
         held_for_a_bad_key(world)
     assert world.notices == []
 
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
     world.poll()
 
@@ -204,7 +204,7 @@ def test_a_job_in_the_api_shows_its_progress_without_invention(world: World) -> 
     job_id = submit_job(world, (1, 2))
     done, _ = world.shards(job_id)
     world.simulator.end_batch(done.batch_id or "")
-    world.clock.leap(600)
+    world.clock.advance(600)
     world.poll()
     world.deliver_all()
 
@@ -231,7 +231,7 @@ def test_the_api_releases_and_cancels(world: World) -> None:
 
     assert call_api(world, "POST", f"/v1/jobs/{job_id}/release")[1]["status"] == "running"
     assert call_api(world, "POST", f"/v1/jobs/{job_id}/cancel")[1]["cancel_requested"] is True
-    world.drive()
+    world.run_until_idle()
     assert [shard.status for shard in world.shards(job_id)] == [ShardStatus.COLLECTED] * 2
 
 
@@ -247,16 +247,16 @@ def test_the_api_says_why_it_does_not(world: World) -> None:
 @pytest.mark.parametrize("change", range(3))
 def test_a_crash_while_a_held_job_is_cancelled_leaves_it_cancelled_or_as_it_was(world: World, change: int) -> None:
     job_id = held_for_a_bad_key(world)
-    beginning = len(world.outside.calls)
-    world.outside.crash((beginning + 1 + change, False))
+    beginning = len(world.calls.made)
+    world.calls.crash((beginning + 1 + change, False))
 
-    with world.outside.running("serve_api"), contextlib.suppress(Crash):
+    with world.calls.running("serve_api"), contextlib.suppress(Crash):
         cancel_job(world.services("ServeApi"), job_id)
-    assert world.outside.crashed
+    assert world.calls.crashed
     if not world.job(job_id).cancel_requested:
         assert world.job(job_id).status is JobStatus.HELD
         release_job(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status in (JobStatus.CANCELLED, JobStatus.FINISHED)
     assert world.dead == []
@@ -265,12 +265,12 @@ def test_a_crash_while_a_held_job_is_cancelled_leaves_it_cancelled_or_as_it_was(
 @pytest.mark.parametrize("change", range(4))
 def test_a_crash_while_jobs_are_released_is_made_up_for(world: World, change: int) -> None:
     jobs = [held_for_a_bad_key(world, key) for key in ("rivers.jsonl", "lakes.jsonl")]
-    world.outside.crash((len(world.outside.calls) + 1 + change, False))
+    world.calls.crash((len(world.calls.made) + 1 + change, False))
 
-    with world.outside.running("serve_api"), contextlib.suppress(Crash):
+    with world.calls.running("serve_api"), contextlib.suppress(Crash):
         release_job(world.services("ServeApi"), jobs[0])
-    assert world.outside.crashed
-    world.drive()
+    assert world.calls.crashed
+    world.run_until_idle()
 
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.FINISHED] * 2
     assert len(world.paid_batches()) == 4

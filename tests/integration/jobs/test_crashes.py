@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.jobs.crashing import Crash, Outcome, Runners, running_runners
+from tests.integration.jobs.crashing import CrashAt, Outcome, Runners, running_runners
 
 STEPS = ("plan_job", "submit_shard", "poll_batches", "collect_shard", "finish_job")
 EVERYWHERE = bool(os.environ.get("SLUICE_CRASH_EVERYWHERE"))
@@ -67,7 +67,7 @@ def test_without_a_crash_every_step_is_watched(untroubled: Outcome) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_after_any_change_costs_and_loses_nothing(step: str, runners: Runners, untroubled: Outcome) -> None:
     numbers = changes(untroubled, step)
-    for number, outcome in zip(numbers, runners.run_each([(Crash(number),) for number in numbers]), strict=True):
+    for number, outcome in zip(numbers, runners.run_each([(CrashAt(number),) for number in numbers]), strict=True):
         call = untroubled.calls[number]
         assert outcome.calls[number] == call
         check(outcome, untroubled, told_at_most=2 if call.name in TELLING else 1)
@@ -76,14 +76,14 @@ def test_a_crash_after_any_change_costs_and_loses_nothing(step: str, runners: Ru
 @pytest.mark.timeout(600)
 def test_a_crash_before_a_step_does_anything_is_a_step_later(runners: Runners, untroubled: Outcome) -> None:
     firsts = [next(number for number, call in enumerate(untroubled.calls) if call.step == step) for step in STEPS]
-    for outcome in runners.run_each([(Crash(number, before=True),) for number in firsts]):
+    for outcome in runners.run_each([(CrashAt(number, before=True),) for number in firsts]):
         check(outcome, untroubled)
 
 
 @pytest.mark.timeout(600)
 def test_crashes_again_and_again_cost_and_lose_nothing(runners: Runners, untroubled: Outcome) -> None:
     """Functions that die each so many calls, also while they make up for the last death."""
-    cases = [[Crash(number) for number in range(every, 10 * every, every)] for every in (7, 10, 13, 16)]
+    cases = [[CrashAt(number) for number in range(every, 10 * every, every)] for every in (7, 10, 13, 16)]
     for outcome in runners.run_each(cases):
         # That nothing had moved for long, and twice, was true.
         check(outcome.without("job.stuck"), untroubled, told_at_most=2)
@@ -94,7 +94,7 @@ def test_crashes_again_and_again_cost_and_lose_nothing(runners: Runners, untroub
 @pytest.mark.parametrize("before", [True, False])
 def test_a_crash_at_any_call_costs_and_loses_nothing(before: bool, runners: Runners, untroubled: Outcome) -> None:
     names = [call.name for call in untroubled.calls]
-    outcomes = runners.run_each([(Crash(number, before),) for number in range(len(names))])
+    outcomes = runners.run_each([(CrashAt(number, before),) for number in range(len(names))])
     for number, outcome in enumerate(outcomes):
         telling = {names[number], names[number - 1]} & set(TELLING)
         check(outcome, untroubled, told_at_most=2 if telling else 1)

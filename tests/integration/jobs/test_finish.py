@@ -13,8 +13,8 @@ from simulator.client import Match, Reply, Result, Simulator
 from sluice.errors import AwsUnavailable
 from sluice.jobs.finish.totals import check_totals
 from sluice.jobs.model import JobStatus
+from tests.integration.jobs.job_maker import MODEL, make_job
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
-from tests.integration.jobs.planting import MODEL, plant_job
 from tests.integration.jobs.world import World, new_world
 
 
@@ -84,19 +84,19 @@ def test_a_redelivered_finish_changes_nothing(world: World) -> None:
     job_id = run(world, requests(3))
     before = world.read("Outbox", f"{job_id}/summary.json")
     world.send("FinishQueue", {"job_id": job_id})
-    world.drive()
+    world.run_until_idle()
 
     assert world.read("Outbox", f"{job_id}/summary.json") == before
     assert len(world.notices) == 1
 
 
 def test_a_message_for_an_unknown_or_unfinished_job_is_dropped(world: World) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     world.send("FinishQueue", {"job_id": job.job_id})
     world.send("FinishQueue", {"job_id": "nobody-000000000000"})
     world.deliver_all()
 
-    assert not world.queue_messages
+    assert not world.queues.messages
     assert world.job(job.job_id).status is JobStatus.RUNNING
 
 
@@ -104,7 +104,7 @@ def test_a_lost_part_is_not_passed_over(world: World) -> None:
     with patch("sluice.jobs.collect.write.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
         upload = world.upload("rivers.jsonl", requests(2))
         with pytest.raises(AssertionError):
-            world.drive(leaps=12)
+            world.run_until_idle(advances=12)
 
     assert world.job(upload.job_id).status is JobStatus.RUNNING
 
@@ -114,7 +114,7 @@ def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.C
     with patch(
         "sluice.jobs.finish.finish.check_totals", lambda plan, shards: check_totals(replace(plan, lines=4), shards)
     ):
-        world.drive()
+        world.run_until_idle()
 
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert not summary(world, upload.job_id)["books"]["balanced"]
@@ -135,10 +135,10 @@ def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fail
         patch("sluice.notify.channels.Topic.publish", side_effect=AwsUnavailable("SNS did not take a notice.")),
         pytest.raises(AssertionError),
     ):
-        world.drive(leaps=4)
+        world.run_until_idle(advances=4)
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert "TotalsMismatch" not in capsys.readouterr().out
-    world.drive()
+    world.run_until_idle()
 
     assert "TotalsMismatch" in capsys.readouterr().out
     assert [notice["balanced"] for notice in world.notices] == [False]
@@ -171,7 +171,7 @@ def test_a_table_whose_file_was_deleted_meanwhile_finishes_without_its_csv_and_s
     upload = world.upload("shop/words.csv", b"text\neins\nzwei\n")
     world.deliver_all()
     boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
-    world.drive()
+    world.run_until_idle()
 
     told, says = summary(world, upload.job_id), "There is no results.csv"
     assert world.job(upload.job_id).status is JobStatus.FINISHED

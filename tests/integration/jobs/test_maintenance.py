@@ -15,7 +15,7 @@ from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.text import hold_notice
 from sluice.notify.channels import Topic
 from sluice.notify.notice import Notice
-from tests.integration.jobs.planting import plant_job, request_line, submit_job
+from tests.integration.jobs.job_maker import make_job, request_line, submit_job
 from tests.integration.jobs.world import World
 
 CREATE, CANCEL = Match(operation="batches.create"), Match(operation="batches.cancel")
@@ -43,7 +43,7 @@ def submit_shard(world: World, job: Job, number: int) -> None:
 
 
 def resent(world: World) -> set[str]:
-    return {json.loads(queue_message.body)["job_id"] for queue_message in world.queue_messages}
+    return {json.loads(queue_message.body)["job_id"] for queue_message in world.queues.messages}
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[Any]:
@@ -53,12 +53,12 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[Any]:
 def test_a_notice_that_sns_refuses_keeps_no_other_job_from_being_pushed_and_told_of(
     world: World, refused: set[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    jobs = [plant_job(world, key=f"{number}.jsonl") for number in range(5)]
+    jobs = [make_job(world, key=f"{number}.jsonl") for number in range(5)]
     bad = min(jobs, key=lambda job: job.job_id)
     refused.add(bad.job_id)
 
     for _ in range(4):
-        world.clock.leap(HOUR)
+        world.clock.advance(HOUR)
         report = world.poll()
 
     assert report is not None
@@ -77,7 +77,7 @@ def test_an_incident_that_cannot_be_told_of_holds_all_jobs_and_is_told_later(wor
     world.poll()
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.HELD] * 2
     refused.clear()
-    world.clock.leap(120)
+    world.clock.advance(120)
     world.poll()
 
     assert [notice["event"] for notice in world.notices] == ["job.held"]
@@ -85,10 +85,10 @@ def test_an_incident_that_cannot_be_told_of_holds_all_jobs_and_is_told_later(wor
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_a_batch_that_cannot_be_cancelled_stops_nothing_else(world: World, status: int) -> None:
-    job_id, other = submit_job(world, (1, 1), key="a.jsonl"), plant_job(world, key="b.jsonl")
+    job_id, other = submit_job(world, (1, 1), key="a.jsonl"), make_job(world, key="b.jsonl")
     world.simulator.set(cancel_seconds=600)
     world.simulator.fail(Refuse(status=status), CANCEL, times=1)
-    world.clock.leap(HOUR)
+    world.clock.advance(HOUR)
     cancel_job(world.services("ServeApi"), job_id)
 
     report = world.poll()
@@ -102,7 +102,7 @@ def test_a_batch_that_cannot_be_cancelled_stops_nothing_else(world: World, statu
 
 def test_a_release_reaches_a_job_of_which_something_moved_in_the_same_minute(world: World) -> None:
     world.simulator.set(batch_seconds=7200)
-    jobs = [plant_job(world, (1, 1), key=key) for key in ("a.jsonl", "b.jsonl")]
+    jobs = [make_job(world, (1, 1), key=key) for key in ("a.jsonl", "b.jsonl")]
     for job in jobs:
         submit_shard(world, job, 0)
     fault = world.simulator.fail(Refuse(status=402), CREATE)
@@ -130,11 +130,11 @@ def held_for_its_cost(world: World) -> str:
 
 def test_a_hold_that_nobody_was_told_of_is_not_told_after_its_release(world: World) -> None:
     world.simulator.set(batch_seconds=7200)
-    job, now = plant_job(world), world.clock.now()
+    job, now = make_job(world), world.clock.now()
     world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
 
     release_job(world.services("ServeApi"), job.job_id)
-    world.clock.leap(200)
+    world.clock.advance(200)
     world.poll()
 
     assert world.notices == []
@@ -144,10 +144,10 @@ def test_a_hold_that_nobody_was_told_of_is_not_told_after_its_release(world: Wor
 def test_a_job_that_was_held_for_longer_than_its_plan_is_kept_fails_and_says_so(world: World, act: Any) -> None:
     job_id = held_for_its_cost(world)
     expire_work_files(world)
-    world.clock.leap(32 * DAY)
+    world.clock.advance(32 * DAY)
 
     act(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FAILED
     assert [notice["event"] for notice in world.notices] == ["job.held", "job.failed"]
@@ -157,16 +157,16 @@ def test_a_job_that_was_held_for_longer_than_its_plan_is_kept_fails_and_says_so(
 
 def test_a_job_that_was_held_for_weeks_goes_on(world: World) -> None:
     job_id = held_for_its_cost(world)
-    world.clock.leap(26 * DAY)
+    world.clock.advance(26 * DAY)
 
     release_job(world.services("ServeApi"), job_id)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
 
 
 def expire_work_files(world: World) -> None:
     """Delete what the Outbox keeps for a month only, as its lifecycle does."""
-    s3, outbox = boto3.client("s3"), world.stack.ids["Outbox"]
+    s3, outbox = boto3.client("s3"), world.resources.ids["Outbox"]
     for each in s3.list_objects_v2(Bucket=outbox, Prefix="work/")["Contents"]:
         s3.delete_object(Bucket=outbox, Key=each["Key"])

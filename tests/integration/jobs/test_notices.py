@@ -13,8 +13,8 @@ from sluice.errors import AwsUnavailable
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
 from sluice.jobs.notices.text import LATE, STUCK, hold_notice
+from tests.integration.jobs.job_maker import make_job
 from tests.integration.jobs.outputs import requests, river, run, summary
-from tests.integration.jobs.planting import plant_job
 from tests.integration.jobs.world import World
 
 
@@ -22,7 +22,7 @@ from tests.integration.jobs.world import World
 def published(world: World) -> list[dict[str, Any]]:
     """Every call of sns.Publish, as it was made."""
     calls: list[dict[str, Any]] = []
-    world.outside.heard.append(lambda operation, params: calls.append(params) if operation == "Publish" else None)
+    world.calls.listeners.append(lambda operation, params: calls.append(params) if operation == "Publish" else None)
     return calls
 
 
@@ -75,12 +75,12 @@ def test_a_notice_that_could_not_be_sent_is_sent_later(world: World) -> None:
     with patch("sluice.notify.channels.Topic.publish", side_effect=[unreachable, unreachable]):
         world.deliver_all()
         while not world.job(upload.job_id).status.final:
-            world.clock.leap(60)
+            world.clock.advance(60)
             world.poll()
             world.deliver_all()
     assert world.job(upload.job_id).notices == {"job.finished": "pending"}
 
-    world.drive()
+    world.run_until_idle()
     assert [notice["event"] for notice in world.notices] == ["job.finished"]
     assert world.job(upload.job_id).notices == {"job.finished": "sent"}
 
@@ -105,7 +105,7 @@ def _fields(job: Job) -> dict[str, Any]:
 
 
 def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: list[dict[str, Any]]) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     hold = Hold("cost", "The estimate is $12.00; the limit is $10.00.")
     now = world.clock.now()
     held = world.job_table.hold(job, hold, now, hold_notice(hold.kind, now))
@@ -123,18 +123,18 @@ def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: l
 
 
 def test_a_job_that_is_held_twice_is_told_of_twice(world: World) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     for _ in range(2):
         now = world.clock.now()
         held = world.job_table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
         announce_hold(world.services(), held)
         world.job_table.release(held, world.clock.now())
-        world.clock.leap(5)
+        world.clock.advance(5)
     assert len({notice["notification_id"] for notice in world.notices}) == 2
 
 
 def test_a_notice_of_a_hold_that_is_over_is_dropped(world: World) -> None:
-    job, now = plant_job(world), world.clock.now()
+    job, now = make_job(world), world.clock.now()
     held = world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
     released = world.job_table.release(held, world.clock.now())
 
@@ -145,15 +145,15 @@ def test_a_notice_of_a_hold_that_is_over_is_dropped(world: World) -> None:
 
 @pytest.mark.parametrize("event", [LATE, STUCK])
 def test_what_comes_without_a_transition_is_told_once(world: World, event: str) -> None:
-    job = plant_job(world)
-    world.clock.leap(90_000)
+    job = make_job(world)
+    world.clock.advance(90_000)
     assert announce_once(world.services(), job, event)
     assert not announce_once(world.services(), world.job(job.job_id), event)
     assert [(notice["event"], notice["outcome"]) for notice in world.notices] == [(event, "running")]
 
 
 def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, published: list[dict[str, Any]]) -> None:
-    jobs = [plant_job(world, key=f"rivers-{number}.jsonl") for number in range(22)]
+    jobs = [make_job(world, key=f"rivers-{number}.jsonl") for number in range(22)]
     announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
 
     (notice,), (call,) = world.notices, published
@@ -167,7 +167,7 @@ def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, publ
 
 
 def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(world: World) -> None:
-    jobs = [plant_job(world, key=f"{number}-{'k' * 1000}.jsonl") for number in range(20)]
+    jobs = [make_job(world, key=f"{number}-{'k' * 1000}.jsonl") for number in range(20)]
     announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
 
     assert world.notices[0]["job_count"] == 20
@@ -176,7 +176,7 @@ def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(w
 
 def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, published: list[dict[str, Any]]) -> None:
     upload = world.upload("photo.png", b"\x89PNG")
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(upload.job_id).status is JobStatus.FAILED
     assert [notice["event"] for notice in world.notices] == ["job.failed"]
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, publish
 
 def test_a_job_that_cannot_run_leaves_its_summary_with_the_reason(world: World) -> None:
     upload = world.upload("photo.png", b"\x89PNG")
-    world.drive()
+    world.run_until_idle()
 
     left = summary(world, upload.job_id)
     assert (left["job_id"], left["status"], left["input"]["key"]) == (upload.job_id, "failed", "photo.png")

@@ -19,8 +19,10 @@ from sluice.jobs.plan.plan import Planner
 from sluice.jobs.requests import batch_body, read_lines
 from sluice.jobs.storage import Manifest, read_manifest
 from sluice.settings import JobSettings
-from tests.integration.jobs.planting import MODEL, request_line
-from tests.integration.jobs.world import Context, QueueMessage, World, notification
+from tests.integration.jobs.job_maker import MODEL, request_line
+from tests.integration.jobs.world import World, notification
+from tests.world.lambdas import Context
+from tests.world.queues import QueueMessage
 
 
 def plan(world: World, key: str, data: bytes) -> Job:
@@ -79,7 +81,7 @@ def test_an_upload_becomes_shards_and_messages(world: World) -> None:
     job = plan(world, "rivers.jsonl", b"".join(lines))
     assert job.status is JobStatus.RUNNING
     assert bodies(world, job) == [json.loads(line) for line in lines]
-    assert [json.loads(queue_message.body) for queue_message in world.queue_messages] == [
+    assert [json.loads(queue_message.body) for queue_message in world.queues.messages] == [
         {"job_id": job.job_id, "shard": 0, "wave": 0}
     ]
     assert job.plan is not None
@@ -101,9 +103,9 @@ def test_bad_lines_are_put_aside_and_the_rest_runs(world: World) -> None:
 
 def test_a_redelivered_upload_is_planned_once(world: World) -> None:
     upload = world.upload("rivers.jsonl", request_line("r-0"))
-    body = world.queue_messages[0].body
+    body = world.queues.messages[0].body
     plan_on(world, upload)
-    world.queue_messages.append(QueueMessage("PlanQueue", body, world.clock.now()))
+    world.queues.messages.append(QueueMessage("PlanQueue", body, world.clock.now()))
     plan_on(world, upload)
     assert len(world.shards(upload.job_id)) == 1
 
@@ -164,7 +166,7 @@ def test_a_file_without_a_good_line_finishes_with_its_lines_rejected(world: Worl
     job = plan(world, "x.jsonl", b'{"custom_id":"a"}\n{"custom_id":"b"}\n')
     assert (job.status, job.open_shards) == (JobStatus.RUNNING, 0)
     assert [each["line"] for each in rejected(world, job)] == [1, 2]
-    assert [(queue_message.queue, json.loads(queue_message.body)) for queue_message in world.queue_messages] == [
+    assert [(queue_message.queue, json.loads(queue_message.body)) for queue_message in world.queues.messages] == [
         ("FinishQueue", {"job_id": job.job_id})
     ]
 
@@ -195,13 +197,13 @@ def test_a_held_job_can_be_cancelled(world: World) -> None:
     world.upload(f"some/folder/{job.job_id}.cancel", b"")
     job = plan_on(world, job.upload)
     assert job.cancel_requested
-    assert {queue_message.queue for queue_message in world.queue_messages} == {"CollectQueue"}
+    assert {queue_message.queue for queue_message in world.queues.messages} == {"CollectQueue"}
 
 
 def test_a_command_for_no_job_is_forgotten(world: World) -> None:
     world.upload("who-0a1b.release", b"")
-    assert world.deliver(world.queue_messages[0])
-    assert not world.queue_messages
+    assert world.deliver(world.queues.messages[0])
+    assert not world.queues.messages
 
 
 def test_settings_that_cannot_be_used_hold_the_file_until_they_are_corrected(world: World) -> None:
@@ -318,27 +320,27 @@ def test_a_crash_at_any_line_of_planning_leads_to_one_plan(world: World, monkeyp
     lines = [request_line(f"r-{number}") for number in range(5)]
     data = b"".join((*lines, b"oops\n"))
     plan(world, "x.jsonl", data)
-    planning = len(world.outside.calls)
+    planning = len(world.calls.made)
     assert planning > 10
     # To die before a call is to die after the one before it.
     for number in range(planning):
-        world.queue_messages.clear()
+        world.queues.messages.clear()
         upload = world.upload("x.jsonl", data)
-        world.outside.crash((len(world.outside.calls) + number, True))
-        world.deliver(world.queue_messages[0])
-        world.outside.crash()
-        world.clock.leap(3600)
+        world.calls.crash((len(world.calls.made) + number, True))
+        world.deliver(world.queues.messages[0])
+        world.calls.crash()
+        world.clock.advance(3600)
         job = plan_on(world, upload)
         assert job.status is JobStatus.RUNNING
         assert bodies(world, job) == [json.loads(line) for line in lines]
-        sent = {queue_message.body for queue_message in world.queue_messages if queue_message.queue == "SubmitQueue"}
+        sent = {queue_message.body for queue_message in world.queues.messages if queue_message.queue == "SubmitQueue"}
         assert sent == {json.dumps(shard.ref.message()) for shard in world.shards(job.job_id)}
     assert not world.notices
 
 
 def test_a_message_that_means_nothing_is_left_to_the_dead_letter_queue(world: World) -> None:
-    world.queue_messages.append(QueueMessage("PlanQueue", "{}", world.clock.now()))
-    queue_message = world.queue_messages[0]
-    while world.queue_messages:
+    world.queues.messages.append(QueueMessage("PlanQueue", "{}", world.clock.now()))
+    queue_message = world.queues.messages[0]
+    while world.queues.messages:
         assert not world.deliver(queue_message)
     assert world.dead == [queue_message]

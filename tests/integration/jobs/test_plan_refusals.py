@@ -9,7 +9,7 @@ import pytest
 
 from sluice.jobs.model import JobStatus
 from sluice.jobs.wording import MAX_REASON
-from tests.integration.jobs.planting import MODEL, request_line
+from tests.integration.jobs.job_maker import MODEL, request_line
 from tests.integration.jobs.test_plan import bodies, failed, held, plan, rejected
 from tests.integration.jobs.world import World
 

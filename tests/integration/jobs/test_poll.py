@@ -9,20 +9,20 @@ from simulator.client import Hide, Match, Refuse
 from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
 from sluice.jobs.notices.announce import hold_for_incident
 from sluice.jobs.progress import average_batch_seconds
-from tests.integration.jobs.planting import plant_job, refs, submit_job
+from tests.integration.jobs.job_maker import make_job, refs, submit_job
 from tests.integration.jobs.world import World
 
 HOUR = 3600.0
 
 
 def calls_of_poll(world: World) -> Counter[str]:
-    before = len(world.outside.calls)
+    before = len(world.calls.made)
     world.poll()
-    return Counter(call.name for call in world.outside.calls[before:])
+    return Counter(call.name for call in world.calls.made[before:])
 
 
 def collected(world: World) -> list[ShardRef]:
-    return [ShardRef.parse(json.loads(each.body)) for each in world.queue_messages if each.queue == "CollectQueue"]
+    return [ShardRef.parse(json.loads(each.body)) for each in world.queues.messages if each.queue == "CollectQueue"]
 
 
 def told(world: World) -> list[str]:
@@ -55,14 +55,14 @@ def test_an_ended_batch_is_passed_on_once(world: World) -> None:
 def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
     job_id = submit_job(world, (1, 1, 1))
     world.poll()
-    world.clock.leap(3 * HOUR)
-    beginning = len(world.outside.calls)
+    world.clock.advance(3 * HOUR)
+    beginning = len(world.calls.made)
 
     def poll_too() -> None:
-        world.outside.interrupt = {}
+        world.calls.interrupt = {}
         world.poll()
 
-    world.outside.interrupt = {beginning + 3: poll_too}
+    world.calls.interrupt = {beginning + 3: poll_too}
     world.poll()
 
     assert sorted(collected(world), key=lambda ref: ref.shard) == refs(world.job(job_id), 3)
@@ -70,13 +70,13 @@ def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
 
 def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
     job_id = submit_job(world, (1, 1))
-    world.clock.leap(3 * HOUR)
-    ends = len(world.outside.calls) + 3
-    world.outside.crash((ends, False))
+    world.clock.advance(3 * HOUR)
+    ends = len(world.calls.made) + 3
+    world.calls.crash((ends, False))
 
     assert world.poll() is None
     assert {shard.status for shard in world.shards(job_id)} == {ShardStatus.ENDED, ShardStatus.IN_PROGRESS}
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
 
@@ -84,7 +84,7 @@ def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
 def test_a_batch_that_is_not_listed_is_asked_for_by_itself(world: World) -> None:
     job_id = submit_job(world)
     world.simulator.fail(Hide(seconds=1e6), Match(operation="batches.list"))
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
 
     world.poll()
 
@@ -98,45 +98,45 @@ def test_a_batch_that_claude_does_not_know_for_long_is_told_of_once(world: World
     assert told(world) == []
 
     for _ in range(3):
-        world.clock.leap(HOUR)
+        world.clock.advance(HOUR)
         world.poll()
 
     assert told(world) == ["job.stuck"]
 
 
 def test_a_lost_message_is_sent_again_and_a_job_that_does_not_move_is_told_of(world: World) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     world.poll()
-    assert world.queue_messages == []
+    assert world.queues.messages == []
 
     for _ in range(4):
-        world.clock.leap(HOUR)
+        world.clock.advance(HOUR)
         world.poll()
 
-    assert [json.loads(each.body) for each in world.queue_messages] == [refs(job, 1)[0].message()] * 4
+    assert [json.loads(each.body) for each in world.queues.messages] == [refs(job, 1)[0].message()] * 4
     assert told(world) == ["job.stuck"]
 
 
 def test_a_message_of_a_job_that_moves_is_not_sent_again(world: World) -> None:
-    job = plant_job(world, (1, 1))
-    world.clock.leap(HOUR)
+    job = make_job(world, (1, 1))
+    world.clock.advance(HOUR)
     world.simulator.set(batch_seconds=7200)
     world.send("SubmitQueue", refs(job, 1)[0].message())
     world.deliver_all()
 
     world.poll()
 
-    assert world.queue_messages == []
+    assert world.queues.messages == []
 
 
 def test_a_received_job_whose_message_was_lost_is_planned(world: World) -> None:
     upload = world.upload("lost.jsonl", b"{}\n", notify=False)
     job = world.job_table.claim(upload, world.clock.now())
-    world.clock.leap(HOUR)
+    world.clock.advance(HOUR)
 
     world.poll()
 
-    (queue_message,) = world.queue_messages
+    (queue_message,) = world.queues.messages
     assert (queue_message.queue, json.loads(queue_message.body)) == (
         "PlanQueue",
         {"job_id": job.job_id, "checkpoint": None},
@@ -148,7 +148,7 @@ def test_a_late_job_is_told_of_once(world: World) -> None:
     submit_job(world)
 
     for _ in range(4):
-        world.clock.leap(9 * HOUR)
+        world.clock.advance(9 * HOUR)
         world.poll()
 
     assert told(world) == ["job.late"]
@@ -157,9 +157,9 @@ def test_a_late_job_is_told_of_once(world: World) -> None:
 
 def test_the_list_failing_in_passing_stops_nothing_else(world: World) -> None:
     submit_job(world)
-    plant_job(world, key="lakes.jsonl")
+    make_job(world, key="lakes.jsonl")
     world.simulator.fail(Refuse(status=529), Match(operation="batches.list"))
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
 
     report = world.poll()
 
@@ -177,7 +177,7 @@ def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World)
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.HELD] * 2
     assert told(world) == ["job.held"]
     world.simulator.heal(fault)
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
     world.poll()
     assert len(collected(world)) == 2
 
@@ -185,7 +185,7 @@ def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World)
 def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
     job_id = submit_job(world)
     hold_for_incident(world.services(), world.job(job_id), "billing_error", "There is no credit left.")
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
 
     world.poll()
     world.deliver_all()
@@ -197,7 +197,7 @@ def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
 def test_the_time_that_batches_take_is_learnt(world: World) -> None:
     submit_job(world)
     assert average_batch_seconds(world.dynamodb) is None
-    world.clock.leap(3 * HOUR)
+    world.clock.advance(3 * HOUR)
 
     world.poll()
 

@@ -11,7 +11,7 @@ import pytest
 from simulator.client import Break, Hide, Lose, Match, Refuse
 from sluice.errors import AwsUnavailable
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import MODEL, plant_job, refs, request_line
+from tests.integration.jobs.job_maker import MODEL, make_job, refs, request_line
 from tests.integration.jobs.world import World
 
 CREATE, LIST = Match(operation="batches.create"), Match(operation="batches.list")
@@ -21,7 +21,7 @@ def lose_the_answer(world: World, *, batch_seconds: float = 7200, made: bool = T
     """Submit a shard of two requests whose answer never comes, whether its batch was ``made`` or not."""
     world.simulator.set(batch_seconds=batch_seconds)
     fault = world.simulator.fail(Lose(how="reset") if made else Refuse(status=500), CREATE)
-    job = plant_job(world)
+    job = make_job(world)
     world.send("SubmitQueue", refs(job, 1)[0].message())
     world.deliver_all()
     world.simulator.heal(fault)
@@ -49,7 +49,7 @@ def make_foreign_batch(world: World, count: int = 2) -> str:
 
 def look_again(world: World, seconds: float = 200) -> None:
     """Let time pass, and poll, and deliver what comes of it."""
-    world.clock.leap(seconds)
+    world.clock.advance(seconds)
     world.poll()
     world.deliver_all()
 
@@ -61,7 +61,7 @@ def test_a_batch_is_adopted_only_when_it_has_ended_and_shown_its_nonce(world: Wo
     assert [shard.candidates for shard in world.shards(job_id)] == [(world.paid_batches()[0].id,)]
 
     look_again(world, 8000)
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
     assert len(world.paid_batches()) == 1
@@ -80,9 +80,9 @@ def test_what_was_never_made_is_made_then_and_once(world: World) -> None:
 def test_an_error_of_the_server_leaves_the_outcome_open(world: World) -> None:
     world.simulator.set(batch_seconds=0)
     world.simulator.fail(Lose(how="status", status=500), CREATE, times=1)
-    job = plant_job(world)
+    job = make_job(world)
     world.send("SubmitQueue", refs(job, 1)[0].message())
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job.job_id).status is JobStatus.FINISHED
     assert len(world.paid_batches()) == 1
@@ -92,7 +92,7 @@ def test_nothing_is_sent_before_the_list_can_be_trusted(world: World) -> None:
     job_id = lose_the_answer(world, made=False)
     world.simulator.fail(Hide(seconds=60), LIST)
 
-    world.clock.leap(100)
+    world.clock.advance(100)
     world.poll()
     world.deliver_all()
 
@@ -104,7 +104,7 @@ def test_a_batch_that_is_listed_late_is_found(world: World) -> None:
     job_id = lose_the_answer(world, batch_seconds=0)
     world.simulator.fail(Hide(seconds=110), LIST)
 
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
     assert len(world.paid_batches()) == 1
@@ -137,7 +137,7 @@ def test_other_peoples_batches_alone_are_no_reason_to_wait_for_ever(world: World
 
 
 def test_batches_that_other_shards_own_are_left_out(world: World) -> None:
-    job = plant_job(world, (2, 2))
+    job = make_job(world, (2, 2))
     world.simulator.set(batch_seconds=7200)
     world.simulator.fail(Lose(how="reset"), CREATE, times=1)
     for ref in refs(job, 2):
@@ -198,14 +198,14 @@ def test_two_that_reconcile_at_once_do_no_harm(world: World) -> None:
     """The second comes in between any two calls of the first."""
     job_id = lose_the_answer(world, batch_seconds=0)
     make_foreign_batch(world)
-    world.clock.leap(200)
+    world.clock.advance(200)
     event = {"Records": [record(world, job_id)]}
-    beginning = len(world.outside.calls)
+    beginning = len(world.calls.made)
 
     def reconcile_too() -> None:
         world.invoke("submit_shard", event)
 
-    world.outside.interrupt = {beginning + number: reconcile_too for number in (3, 9, 14, 20)}
+    world.calls.interrupt = {beginning + number: reconcile_too for number in (3, 9, 14, 20)}
     world.invoke("submit_shard", event)
 
     assert batch_of(world, job_id) == world.paid_batches()[0].id
@@ -215,9 +215,9 @@ def test_two_that_reconcile_at_once_do_no_harm(world: World) -> None:
 @pytest.mark.parametrize("number", range(2, 9))
 def test_two_that_find_nothing_make_one_batch(world: World, number: int) -> None:
     job_id = lose_the_answer(world, made=False)
-    world.clock.leap(200)
+    world.clock.advance(200)
     event = {"Records": [record(world, job_id)]}
-    world.outside.interrupt = {len(world.outside.calls) + number: invoke_with(world, event)}
+    world.calls.interrupt = {len(world.calls.made) + number: invoke_with(world, event)}
 
     world.invoke("submit_shard", event)
 
@@ -238,7 +238,7 @@ def record(world: World, job_id: str) -> dict[str, object]:
 
 def test_a_body_that_breaks_off_is_known_to_have_made_nothing(world: World) -> None:
     """What was not sent whole cannot have been carried out, so there is nothing to reconcile."""
-    job = plant_job(world)
+    job = make_job(world)
 
     def break_off(*_: object) -> Iterator[bytes]:
         yield request_line("r-0")
@@ -250,5 +250,5 @@ def test_a_body_that_breaks_off_is_known_to_have_made_nothing(world: World) -> N
         world.deliver_all()
 
     assert statuses(world, job.job_id) == [ShardStatus.PLANNED]
-    world.drive()
+    world.run_until_idle()
     assert len(world.paid_batches()) == 1

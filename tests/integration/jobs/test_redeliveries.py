@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from simulator.client import Match, Result, Simulator, running_simulator
 from sluice.jobs.control import cancel_job
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import request_line
-from tests.integration.jobs.world import QueueMessage, World, new_world
+from tests.integration.jobs.job_maker import request_line
+from tests.integration.jobs.world import World, new_world
+from tests.world.queues import QueueMessage
 
 FATES = {
     "answered": None,
@@ -67,7 +68,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def deliver_an_old_one(self, data: st.DataObject) -> None:
         old = self.old_letters[data.draw(st.integers(0, len(self.old_letters) - 1))]
-        self.world.queue_messages.append(copy := QueueMessage(old.queue, old.body, self.world.clock.now()))
+        self.world.queues.messages.append(copy := QueueMessage(old.queue, old.body, self.world.clock.now()))
         self.world.deliver(copy)
 
     @rule()
@@ -76,7 +77,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([1, 20, 120]))
     def wait(self, minutes: int) -> None:
-        self.world.clock.leap(minutes * 60)
+        self.world.clock.advance(minutes * 60)
 
     @precondition(lambda self: not self.cancelled)
     @rule()
@@ -89,7 +90,7 @@ class Deliveries(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.world.drive()
+            self.world.run_until_idle()
             for job_id, kinds in self.files.items():
                 self.check(job_id, kinds)
             assert self.world.dead == []
@@ -118,7 +119,9 @@ class Deliveries(RuleBasedStateMachine):
 
     def places(self, job_id: str, name: str) -> list[int]:
         """The lines of the file that ended in an object, in its order; none where there is no such object."""
-        keys = {each.key for each in self.world.services().objects.list(self.world.stack.ids["Outbox"], f"{job_id}/")}
+        keys = {
+            each.key for each in self.world.services().objects.list(self.world.resources.ids["Outbox"], f"{job_id}/")
+        }
         key = f"{job_id}/{name}.jsonl"
         data = self.world.read("Outbox", key) if key in keys else b""
         return [int(json.loads(line)["custom_id"].removeprefix("r-")) for line in data.splitlines()]

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sluice.jobs.model import JobStatus
-from tests.integration.jobs.planting import request_line
+from tests.integration.jobs.job_maker import request_line
 from tests.integration.jobs.world import World
 
 
@@ -23,18 +23,18 @@ def test_a_step_that_fails_is_tried_again_within_half_a_minute(
     waits: list[int] = []
 
     def fail_once(operation: str, _params: dict[str, Any]) -> None:
-        if world.outside.step == step and not failures:
+        if world.calls.step == step and not failures:
             failures.append(operation)
             raise failure
 
-    def put_off(params: dict[str, Any]) -> None:
+    def change_visibility(params: dict[str, Any]) -> None:
         waits.append(params["VisibilityTimeout"])
-        world.put_off(params)
+        world.queues.change_visibility(params)
 
-    world.outside.heard.append(fail_once)
-    world.outside.instead["ChangeMessageVisibility"] = put_off
+    world.calls.listeners.append(fail_once)
+    world.calls.instead["ChangeMessageVisibility"] = change_visibility
     job_id = world.upload("rivers.jsonl", request_line("one", "A question between us.")).job_id
-    world.drive()
+    world.run_until_idle()
     assert len(failures) == len(waits) == 1
     assert 20 <= waits[0] <= 30
     assert world.job(job_id).status is JobStatus.FINISHED

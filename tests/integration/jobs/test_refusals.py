@@ -15,7 +15,7 @@ def holds_of(world: World, job_id: str) -> Iterator[None]:
     """Bring a job to its end; stop at each hold, and release it when the caller goes on."""
     world.deliver_all()
     while not world.job(job_id).status.final:
-        world.clock.leap(120)
+        world.clock.advance(120)
         world.poll()
         world.deliver_all()
         if world.job(job_id).status is JobStatus.HELD:

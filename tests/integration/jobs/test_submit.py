@@ -11,7 +11,7 @@ import pytest
 
 from simulator.client import Lose, Match, Refuse, Simulator
 from sluice.jobs.model import JobStatus, ShardStatus
-from tests.integration.jobs.planting import plant_job, refs
+from tests.integration.jobs.job_maker import make_job, refs
 from tests.integration.jobs.world import World, new_world
 
 CREATE, CANCEL = Match(operation="batches.create"), Match(operation="batches.cancel")
@@ -20,7 +20,7 @@ EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 def submit_all(world: World, count: int = 1, sizes: Sequence[int] = (2,)) -> str:
     """Plant a job and send a message for each of its shards, ``count`` times."""
-    job = plant_job(world, sizes)
+    job = make_job(world, sizes)
     for ref in refs(job, len(sizes)) * count:
         world.send("SubmitQueue", ref.message())
     world.deliver_all()
@@ -48,14 +48,14 @@ def test_a_redelivered_message_is_submitted_once(world: World) -> None:
 
 
 def test_two_messages_at_once_are_submitted_once(world: World) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     message = {"Records": [sample_record(job.job_id)]}
 
     def submit_too() -> None:
         world.invoke("submit_shard", message)
 
     for number in range(6):
-        world.outside.interrupt[number] = submit_too
+        world.calls.interrupt[number] = submit_too
     world.invoke("submit_shard", message)
 
     assert len(world.paid_batches()) == 1
@@ -76,7 +76,7 @@ def test_a_message_of_a_job_that_is_gone_is_dropped(world: World, path: Path) ->
 def test_a_message_that_is_no_shard_is_left_to_the_dead_letter_queue(world: World) -> None:
     world.send("SubmitQueue", {"job_id": "rivers"})
     for _ in range(21):
-        world.deliver(world.queue_messages[0])
+        world.deliver(world.queues.messages[0])
 
     assert [queue_message.body for queue_message in world.dead] == ['{"job_id": "rivers"}']
 
@@ -85,11 +85,11 @@ def test_a_refusal_to_wait_puts_the_message_off_and_counts_for_nothing(world: Wo
     world.simulator.fail(Refuse(status=429, headers={"retry-after": "40"}), CREATE, times=1)
     job_id = submit_all(world)
 
-    (queue_message,) = world.queue_messages
+    (queue_message,) = world.queues.messages
     assert statuses(world, job_id) == [ShardStatus.PLANNED]
     assert queue_message.count == 0
     assert 39 <= queue_message.due - world.clock.now() <= 51
-    world.clock.leap(52)
+    world.clock.advance(52)
     world.deliver_all()
     assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
 
@@ -99,8 +99,8 @@ def test_while_claudes_queue_is_full_one_shard_asks_and_the_others_wait(world: W
     job_id = submit_all(world, sizes=(1, 1, 1, 1))
 
     assert len(world.simulator.requests("batches.create")) == 1
-    assert len(world.queue_messages) == 4
-    world.drive()
+    assert len(world.queues.messages) == 4
+    world.run_until_idle()
     assert world.job(job_id).status is JobStatus.FINISHED
 
 
@@ -109,11 +109,11 @@ def test_a_wait_longer_than_a_message_can_be_delayed_is_kept(world: World) -> No
     submit_all(world)
 
     for _ in range(3):
-        world.clock.leap(1000)
+        world.clock.advance(1000)
         world.deliver_all()
 
     assert len(world.simulator.requests("batches.create")) == 1
-    world.drive()
+    world.run_until_idle()
     assert len(world.simulator.requests("batches.create")) == 2
     assert world.dead == []
 
@@ -124,7 +124,7 @@ def test_a_wait_of_years_is_not_believed(world: World) -> None:
     job_id = submit_all(world)
 
     for _ in range(6):
-        world.clock.leap(900)
+        world.clock.advance(900)
         world.deliver_all()
 
     assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
@@ -135,7 +135,7 @@ def test_a_server_that_cannot_be_reached_is_tried_again_later(one_simulator: Sim
         job_id = submit_all(world)
 
         assert statuses(world, job_id) == [ShardStatus.PLANNED]
-        assert [queue_message.count for queue_message in world.queue_messages] == [0]
+        assert [queue_message.count for queue_message in world.queues.messages] == [0]
 
 
 def test_a_bad_key_holds_the_job_and_tells_once(world: World) -> None:
@@ -153,13 +153,13 @@ def test_a_spend_limit_holds_the_job_although_it_comes_as_a_429(world: World) ->
     job_id = submit_all(world)
 
     assert world.job(job_id).status is JobStatus.HELD
-    assert world.queue_messages == []
+    assert world.queues.messages == []
 
 
 def test_a_batch_that_claude_refuses_for_good_becomes_errors(world: World) -> None:
     world.simulator.fail(Refuse(status=400, message="requests: that cannot be"), CREATE)
     job_id = submit_all(world, sizes=(2,))
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
     errors = [json.loads(line) for line in world.read("Outbox", f"{job_id}/errors.jsonl").splitlines()]
@@ -169,11 +169,11 @@ def test_a_batch_that_claude_refuses_for_good_becomes_errors(world: World) -> No
 
 
 def test_a_file_that_was_deleted_before_it_was_sent_becomes_errors(world: World) -> None:
-    job = plant_job(world)
+    job = make_job(world)
     upload = job.upload
     boto3.client("s3").delete_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version or "null")
     world.send("SubmitQueue", refs(job, 1)[0].message())
-    world.drive()
+    world.run_until_idle()
 
     assert world.job(job.job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert world.paid_batches() == []
@@ -183,18 +183,18 @@ def submit_too_late(world: World) -> str:
     """Let a lease run out, the shard be given back and submitted by somebody else, and only then the call come
     through."""
     world.simulator.set(batch_seconds=7200)
-    job = plant_job(world)
+    job = make_job(world)
     message = {"Records": [sample_record(job.job_id)]}
 
     def overtake() -> None:
-        world.clock.leap(1000)
+        world.clock.advance(1000)
         world.invoke("submit_shard", message)
 
     before_the_call = 5
-    world.outside.interrupt[before_the_call] = overtake
+    world.calls.interrupt[before_the_call] = overtake
     world.invoke("submit_shard", message)
 
-    assert world.outside.calls[before_the_call].name == "claude.POST /v1/messages/batches"
+    assert world.calls.made[before_the_call].name == "claude.POST /v1/messages/batches"
     return job.job_id
 
 
@@ -213,12 +213,12 @@ def test_a_batch_that_nobody_owns_is_cancelled_later_where_that_failed(world: Wo
     assert world.paid_batches()[1].cancel_initiated_at is None
 
     for _ in range(2):
-        world.clock.leap(60)
+        world.clock.advance(60)
         world.deliver_all()
 
     assert world.paid_batches()[1].cancel_initiated_at is not None
     assert world.paid_batches()[0].cancel_initiated_at is None
-    assert world.queue_messages == []
+    assert world.queues.messages == []
     assert world.job(job_id).status is JobStatus.RUNNING
 
 
@@ -227,7 +227,7 @@ def test_a_batch_that_nobody_owns_and_that_cannot_be_cancelled_is_given_up_in_si
     submit_too_late(world)
 
     for _ in range(40):
-        world.clock.leap(7200)
+        world.clock.advance(7200)
         world.deliver_all()
 
     assert len(world.dead) == 1
@@ -238,7 +238,7 @@ def test_a_lost_answer_is_reconciled_and_its_batch_adopted(world: World) -> None
     job_id = submit_all(world)
     assert statuses(world, job_id) == [ShardStatus.SUBMITTING]
 
-    world.clock.leap(200)
+    world.clock.advance(200)
     world.deliver_all()
 
     assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]

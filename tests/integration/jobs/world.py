@@ -1,21 +1,18 @@
 """The batch door on this machine: the functions as they are deployed, AWS in process, Claude's simulator over HTTP.
 
-Time is the test's: it passes only in leaps, in which nothing happens but what was due. Messages are delivered here,
-so that a test can repeat, reorder and delay them.
+Time is the test's: it passes only where the test advances it, and nothing happens meanwhile but what was due. Messages
+are delivered here, so that a test can repeat, reorder and delay them.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import random
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -31,10 +28,12 @@ from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
-from tests.integration.jobs.outside import Crash, Outside, watched
-from tests.stack import STACK, Stack, build_stack, client
+from tests.world.aws import STACK, Resources, client, create_resources
+from tests.world.calls import Crash, WatchedCalls, watched
+from tests.world.clock import Clock
+from tests.world.lambdas import Context, load_handler
+from tests.world.queues import QueueMessage, Queues
 
-FUNCTIONS = Path(__file__).resolve().parents[3] / "functions"
 _STEPS = {
     "PlanQueue": "plan_job",
     "SubmitQueue": "submit_shard",
@@ -42,61 +41,17 @@ _STEPS = {
     "FinishQueue": "finish_job",
 }
 POLL = "poll_batches"
-_FIRST_LEAP, _LONGEST_LEAP = 60.0, 3600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 _TIMEOUT_SECONDS = 300.0
-
-
-@dataclass(eq=False)
-class QueueMessage:
-    """A message on its way: seen from ``due`` on, received ``count`` times until now."""
-
-    queue: str
-    body: str
-    due: float
-    count: int = 0
-
-
-@dataclass
-class Context:
-    """What Lambda tells a function about its invocation."""
-
-    clock: Clock
-    function_name: str
-    deadline: float = 0.0
-    memory_limit_in_mb: int = 1769
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
-
-    def __post_init__(self) -> None:
-        self.deadline = self.clock.now() + _TIMEOUT_SECONDS
-
-    def get_remaining_time_in_millis(self) -> int:
-        return max(round((self.deadline - self.clock.now()) * 1000), 0)
-
-
-class Clock:
-    """The time here and, in step with it, at Claude. Each look takes a millisecond, so that no two are the same."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
-        self._now = time.time()
-
-    def now(self) -> float:
-        self._now += 0.001
-        return self._now
-
-    def leap(self, seconds: float) -> None:
-        self._now += seconds
-        self._simulator.advance(seconds)
 
 
 @dataclass
 class World:
-    stack: Stack
+    resources: Resources
     simulator: Simulator
     clock: Clock
-    outside: Outside
-    queue_messages: list[QueueMessage] = field(default_factory=list)
+    calls: WatchedCalls
+    queues: Queues
     dead: list[QueueMessage] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -120,7 +75,7 @@ class World:
 
     def services(self, function: str = "CollectShard") -> Services:
         """The services of a function, with its environment and the clock of this world."""
-        return Services.from_env(self.stack.environment(function))
+        return Services.from_env(self.resources.environment(function))
 
     def job(self, job_id: str) -> Job:
         job = self.job_table.find(job_id)
@@ -134,7 +89,7 @@ class World:
         return any(True for _ in self.job_table.open())
 
     def read(self, bucket: str, key: str) -> bytes:
-        answer: bytes = boto3.client("s3").get_object(Bucket=self.stack.ids[bucket], Key=key)["Body"].read()
+        answer: bytes = boto3.client("s3").get_object(Bucket=self.resources.ids[bucket], Key=key)["Body"].read()
         return answer
 
     def paid_batches(self) -> list[BatchRecord]:
@@ -144,37 +99,36 @@ class World:
 
     def upload(self, key: str, data: bytes, *, notify: bool = True) -> Upload:
         """Put a file in the Inbox; S3 tells the plan queue of it."""
-        bucket = self.stack.ids["Inbox"]
+        bucket = self.resources.ids["Inbox"]
         put = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
         upload = Upload(bucket, key, put.get("VersionId"), put["ETag"].strip('"'), len(data))
         if notify:
-            self.queue_messages.append(QueueMessage("PlanQueue", notification(upload), self.clock.now()))
+            self.queues.send("PlanQueue", notification(upload))
         return upload
 
     def send(self, queue: str, message: Mapping[str, object], delay: float = 0.0) -> None:
-        self.queue_messages.append(QueueMessage(queue, json.dumps(message), self.clock.now() + delay))
+        self.queues.send(queue, json.dumps(message), delay)
 
     def due(self) -> list[QueueMessage]:
-        now = self.clock.now()
-        return sorted((each for each in self.queue_messages if each.due <= now), key=lambda each: each.due)
+        return self.queues.due()
 
     def deliver(self, queue_message: QueueMessage, *, keep: bool = False) -> bool:
         """Hand a message to its function, and delete it where that succeeded; with ``keep``, it comes again."""
-        properties = self.stack.template.resources[queue_message.queue]["Properties"]
+        properties = self.resources.template.resources[queue_message.queue]["Properties"]
         queue_message.count += 1
         if queue_message.count > properties["RedrivePolicy"]["maxReceiveCount"]:
-            self.queue_messages.remove(queue_message)
+            self.queues.messages.remove(queue_message)
             self.dead.append(queue_message)
             return False
         queue_message.due = self.clock.now() + properties["VisibilityTimeout"]
-        answer = self.invoke(_STEPS[queue_message.queue], {"Records": [_record(queue_message)]})
+        answer = self.invoke(_STEPS[queue_message.queue], {"Records": [queue_message.record()]})
         done = answer is not None and not answer["batchItemFailures"]
         if done and not keep:
-            self.queue_messages.remove(queue_message)
+            self.queues.messages.remove(queue_message)
         return done
 
     def poll(self) -> dict[str, Any] | None:
-        report = self.invoke(POLL, json.loads(self.stack.template.schedule_input("PollBatches")))
+        report = self.invoke(POLL, json.loads(self.resources.template.schedule_input("PollBatches")))
         if report:
             self.polls.append(report)
         return report
@@ -183,30 +137,30 @@ class World:
         """Run a function's own handler; None where it crashed, or raised. The next time it starts cold then."""
         name = "".join(part.title() for part in function.split("_"))
         try:
-            with patch.dict(os.environ, self.stack.environment(name)), self.outside.running(function):
+            with patch.dict(os.environ, self.resources.environment(name)), self.calls.running(function):
                 container = self._container(function)
-                answer: dict[str, Any] = container.handler(event, Context(self.clock, name))
+                answer: dict[str, Any] = container.handler(event, Context(name, _TIMEOUT_SECONDS, self.clock.now))
                 return answer
         except Crash:
             self._containers.pop(function, None)
             return None
 
-    def drive(self, *, seed: int | None = None, leaps: int = 60) -> None:
+    def run_until_idle(self, *, seed: int | None = None, advances: int = 60) -> None:
         """Deliver messages and poll until nothing is open and no message is left, letting time pass as it must.
 
         With a seed, messages come in any order, and some of them twice.
         """
         shuffle = None if seed is None else random.Random(seed)
-        leap = _FIRST_LEAP
-        for _ in range(leaps):
+        pause = _FIRST_PAUSE
+        for _ in range(advances):
             moved = self.deliver_all(shuffle)
             self.poll()
             moved += self.deliver_all(shuffle)
-            if not self.queue_messages and not self.is_open():
+            if not self.queues.messages and not self.is_open():
                 return
-            leap = _FIRST_LEAP if moved else min(leap * 4, _LONGEST_LEAP)
-            self.clock.leap(leap)
-        raise AssertionError(f"It does not come to rest: {[(each.queue, each.body) for each in self.queue_messages]}")
+            pause = _FIRST_PAUSE if moved else min(pause * 4, _LONGEST_PAUSE)
+            self.clock.advance(pause)
+        raise AssertionError(f"It does not come to rest: {[(each.queue, each.body) for each in self.queues.messages]}")
 
     def deliver_all(self, shuffle: random.Random | None = None) -> int:
         """Deliver what is due, and what comes of that; return how many messages that were."""
@@ -219,38 +173,18 @@ class World:
             count += 1
         return count
 
-    def hear(self, operation: str, params: dict[str, Any]) -> None:
-        """Take note of what was sent to a queue, to the topic or to the event bus."""
-        now = self.clock.now()
+    def record_call(self, operation: str, params: dict[str, Any]) -> None:
+        """Record what was sent to a queue, to the topic or to the event bus."""
+        self.queues.record_call(operation, params)
         match operation:
-            case "SendMessage":
-                self._post(params["QueueUrl"], params["MessageBody"], now + params.get("DelaySeconds", 0))
-            case "SendMessageBatch":
-                for entry in params["Entries"]:
-                    self._post(params["QueueUrl"], entry["MessageBody"], now + entry.get("DelaySeconds", 0))
             case "Publish":
                 self.notices.append(json.loads(json.loads(params["Message"])["sqs"]))
             case "PutEvents":
                 self.events += [json.loads(entry["Detail"]) for entry in params["Entries"]]
 
-    def put_off(self, params: dict[str, Any]) -> None:
-        """Let a message that a function has in hand come again after the visibility timeout that it asks for."""
-        queue_message = next(each for each in self.queue_messages if _handle(each) == params["ReceiptHandle"])
-        assert self.stack.queue_named(params["QueueUrl"]) == queue_message.queue
-        queue_message.due = self.clock.now() + params["VisibilityTimeout"]
-
-    def _post(self, url: str, body: str, due: float) -> None:
-        self.queue_messages.append(QueueMessage(self.stack.queue_named(url), body, due))
-
     def _container(self, function: str) -> ModuleType:
         if function not in self._containers:
-            path = FUNCTIONS / function / "handler.py"
-            spec = importlib.util.spec_from_file_location(f"{function}_handler", path)
-            assert spec
-            assert spec.loader
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            self._containers[function] = module
+            self._containers[function] = load_handler(function)
         return self._containers[function]
 
 
@@ -267,23 +201,6 @@ def notification(upload: Upload) -> str:
         "s3": {"bucket": {"name": upload.bucket}, "object": described},
     }
     return json.dumps({"Records": [record]})
-
-
-def _handle(queue_message: QueueMessage) -> str:
-    return f"handle-{id(queue_message)}"
-
-
-def _record(queue_message: QueueMessage) -> dict[str, Any]:
-    return {
-        "messageId": f"{id(queue_message):032x}",
-        "receiptHandle": _handle(queue_message),
-        "body": queue_message.body,
-        "attributes": {"ApproximateReceiveCount": str(queue_message.count), "SentTimestamp": "0"},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue_message.queue}",
-        "awsRegion": "us-east-1",
-    }
 
 
 # Reading the certificates takes longer than a cold start without it; nothing here speaks TLS.
@@ -303,17 +220,19 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         return services
 
     clients = patch("boto3.Session.client", lambda self, service, **_: client(service))
+    sessions = patch("boto3.Session", functools.cache(boto3.Session))
     certificates = patch("httpx2._transports.default.create_ssl_context", _ssl_context)
     with (
         ExitStack() as closing,
         mock_aws(),
         clients,
+        sessions,
         certificates,
-        watched() as outside,
+        watched() as calls,
         patch.object(Services, "from_env", classmethod(with_clock)),
     ):
-        stack = build_stack({"ClaudeBaseUrl": simulator.base_url, **parameters})
-        world = World(stack, simulator, clock, outside)
-        outside.heard.append(world.hear)
-        outside.instead["ChangeMessageVisibility"] = world.put_off
+        resources = create_resources({"ClaudeBaseUrl": simulator.base_url, **parameters})
+        world = World(resources, simulator, clock, calls, Queues(resources.queue_named, clock.now))
+        calls.listeners.append(world.record_call)
+        calls.instead["ChangeMessageVisibility"] = world.queues.change_visibility
         yield world

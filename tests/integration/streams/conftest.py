@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -11,13 +12,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from local.function_url import running_function_url
-from simulator.client import API_KEY, Simulator, running_simulator
+from simulator.client import Simulator, running_simulator
 from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Table
 from sluice.aws.sigv4 import Credentials
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb
-from tests.integration.streams.stack import MODEL, REGION, SECRET, TABLE, Aws, Stack, StackMaker
-from tests.stack import create_table, template
+from tests.integration.streams.door import MODEL, Aws, DoorMaker, StreamDoor, client_at
+from tests.world.aws import REGION, STACK, create_resources
 
 FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
 
@@ -29,10 +30,9 @@ def aws() -> Iterator[Aws]:
     host, port = server.get_host_and_port()
     endpoint_url = f"http://{host}:{port}"
     access = AwsAccess(REGION, Credentials("test", "test"), endpoint_url)
-    found = Aws(endpoint_url, access, Table(DynamoDb(access), TABLE))
-    create_table(template(), found.client("dynamodb"), TABLE)
-    found.client("secretsmanager").create_secret(Name=SECRET, SecretString=API_KEY)
-    yield found
+    parameters = {"AuthMode": "keys", "DefaultModel": MODEL, "ConnectRetrySeconds": "3"}
+    resources = create_resources(parameters, partial(client_at, endpoint_url))
+    yield Aws(endpoint_url, access, Table(DynamoDb(access), STACK), resources)
     server.stop()
 
 
@@ -49,20 +49,15 @@ def simulator(running: Simulator) -> Simulator:
 
 
 @pytest.fixture(scope="session")
-def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> StackMaker:
+def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> DoorMaker:
     @contextmanager
     def make(
         *, copies: int = 6, timeout_seconds: float = 60.0, stop_on_disconnect: bool = False, **settings: str
-    ) -> Iterator[Stack]:
+    ) -> Iterator[StreamDoor]:
         log_dir = tmp_path_factory.mktemp("logs")
         environment = {
             **aws.environment,
-            "SLUICE_TABLE": TABLE,
-            "SLUICE_CLAUDE_SECRET": SECRET,
             "SLUICE_CLAUDE_BASE_URL": running.base_url,
-            "SLUICE_DEFAULT_MODEL": MODEL,
-            "SLUICE_AUTH_MODE": "keys",
-            "SLUICE_CONNECT_RETRY_SECONDS": "3",
             **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
         }
         key = KeyStore(aws.table).create(KeyTerms("tests")).text
@@ -77,13 +72,13 @@ def make_stack(aws: Aws, running: Simulator, tmp_path_factory: pytest.TempPathFa
             ) as url,
             httpx2.Client(timeout=60, trust_env=False, verify=False) as client,
         ):
-            yield Stack(url, key, running, aws, log_dir, client)
+            yield StreamDoor(url, key, running, aws, log_dir, client)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def shared_stack(make_stack: StackMaker) -> Iterator[Stack]:
+def shared_stack(make_stack: DoorMaker) -> Iterator[StreamDoor]:
     settings = {
         "ping_timeout_seconds": "0.6",
         "content_timeout_seconds": "1.2",
@@ -95,19 +90,19 @@ def shared_stack(make_stack: StackMaker) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def stack(shared_stack: Stack, simulator: Simulator) -> Stack:
+def stack(shared_stack: StreamDoor, simulator: Simulator) -> StreamDoor:
     assert simulator is shared_stack.simulator
     return shared_stack
 
 
 @pytest.fixture(scope="session")
-def shared_kept_stack(make_stack: StackMaker) -> Iterator[Stack]:
+def shared_kept_stack(make_stack: DoorMaker) -> Iterator[StreamDoor]:
     with make_stack(stop_on_disconnect=True) as stack:
         yield stack
 
 
 @pytest.fixture
-def kept(shared_kept_stack: Stack, simulator: Simulator) -> Stack:
+def kept(shared_kept_stack: StreamDoor, simulator: Simulator) -> StreamDoor:
     """A stack with patient clocks, whose function sees that its client has gone."""
     assert simulator is shared_kept_stack.simulator
     return shared_kept_stack

@@ -9,17 +9,17 @@ import pytest
 from simulator.client import API_KEY
 from sluice.access.store import KeyTerms
 from sluice.access.usage import MonthlyUsage, month_of, read_usage
-from tests.integration.streams.stack import PARAMS, Stack, wait_for
+from tests.integration.streams.door import PARAMS, StreamDoor, wait_for
 
 STREAM = {**PARAMS, "stream": True}
 
 
-def usage_of(stack: Stack, key: str) -> MonthlyUsage:
+def usage_of(stack: StreamDoor, key: str) -> MonthlyUsage:
     return read_usage(stack.aws.table, key.removeprefix("sk-sluice-")[:8], month_of(time.time()))
 
 
 @pytest.mark.parametrize("key", ["", "sk-ant-something", "sk-sluice-abcdefgh-" + "A" * 43])
-def test_a_key_that_nobody_made_is_refused(stack: Stack, key: str) -> None:
+def test_a_key_that_nobody_made_is_refused(stack: StreamDoor, key: str) -> None:
     response = stack.post(PARAMS, {"x-api-key": key})
 
     assert response.status_code in (401, 429)
@@ -27,7 +27,7 @@ def test_a_key_that_nobody_made_is_refused(stack: Stack, key: str) -> None:
     assert not stack.simulator.requests()
 
 
-def test_a_key_is_held_to_its_models(stack: Stack) -> None:
+def test_a_key_is_held_to_its_models(stack: StreamDoor) -> None:
     key = stack.new_key(KeyTerms("haiku only", models=("claude-haiku-*",)))
 
     refused = stack.post(PARAMS, {"x-api-key": key})
@@ -41,7 +41,7 @@ def test_a_key_is_held_to_its_models(stack: Stack) -> None:
     assert allowed.status_code == 200
 
 
-def test_a_key_is_held_to_its_rate(stack: Stack) -> None:
+def test_a_key_is_held_to_its_rate(stack: StreamDoor) -> None:
     key = stack.new_key(KeyTerms("two a minute", rate=2))
     if time.time() % 60 > 50:
         time.sleep(61 - time.time() % 60)  # The window is the minute of the clock.
@@ -52,7 +52,7 @@ def test_a_key_is_held_to_its_rate(stack: Stack) -> None:
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
 
 
-def test_a_key_is_held_to_its_budget(stack: Stack) -> None:
+def test_a_key_is_held_to_its_budget(stack: StreamDoor) -> None:
     key = stack.new_key(KeyTerms("a cent", budget=0.000_001))
 
     first = stack.post(PARAMS, {"x-api-key": key})
@@ -64,7 +64,7 @@ def test_a_key_is_held_to_its_budget(stack: Stack) -> None:
     assert 402 in {answer.status_code for answer in answers}
 
 
-def test_what_a_key_uses_is_accounted(stack: Stack) -> None:
+def test_what_a_key_uses_is_accounted(stack: StreamDoor) -> None:
     key = stack.new_key(KeyTerms("accounted"))
 
     for params in (PARAMS, STREAM):
@@ -77,7 +77,7 @@ def test_what_a_key_uses_is_accounted(stack: Stack) -> None:
     assert usage.cost > 0
 
 
-def test_no_secret_stands_in_the_log(stack: Stack) -> None:
+def test_no_secret_stands_in_the_log(stack: StreamDoor) -> None:
     stack.log_line(stack.post({**PARAMS, "metadata": {"user_id": "a-secret-user"}}))
 
     text = "".join(path.read_text() for path in stack.log_dir.rglob("*") if path.is_file())

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from simulator.client import Break, Refuse, Reply
-from tests.integration.streams.stack import PARAMS, Stack, events_of, ids_of, numbered, text_of
+from tests.integration.streams.door import PARAMS, StreamDoor, events_of, ids_of, numbered, text_of
 
 STREAM = {**PARAMS, "stream": True}
 
 
-def test_a_cut_answer_goes_on_where_the_client_asked_for_it(kept: Stack) -> None:
+def test_a_cut_answer_goes_on_where_the_client_asked_for_it(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(text="One two three four five six."), times=1)
     kept.simulator.answer(Reply(text=" And so on."))
     kept.simulator.fail(Break(how="reset", after_events=7), times=1)
@@ -35,7 +35,7 @@ def test_a_cut_answer_goes_on_where_the_client_asked_for_it(kept: Stack) -> None
     assert (line["outcome"], line["continuations"], line["tries"]) == ("succeeded", 1, 2)
 
 
-def test_an_error_of_claudes_that_passes_is_continued_and_not_shown(kept: Stack) -> None:
+def test_an_error_of_claudes_that_passes_is_continued_and_not_shown(kept: StreamDoor) -> None:
     kept.simulator.fail(Break(how="error_event", after_events=7), times=1)
 
     names = [event.name for event in events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)]
@@ -45,7 +45,7 @@ def test_an_error_of_claudes_that_passes_is_continued_and_not_shown(kept: Stack)
     assert names[-1] == "message_stop"
 
 
-def test_an_answer_cut_before_its_first_text_is_asked_for_again(kept: Stack) -> None:
+def test_an_answer_cut_before_its_first_text_is_asked_for_again(kept: StreamDoor) -> None:
     kept.simulator.fail(Break(how="reset", after_events=2), times=1)
 
     events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
@@ -56,7 +56,7 @@ def test_an_answer_cut_before_its_first_text_is_asked_for_again(kept: Stack) -> 
     assert events[-1].name == "message_stop"
 
 
-def test_an_answer_that_is_cut_again_and_again_ends_in_an_error(kept: Stack) -> None:
+def test_an_answer_that_is_cut_again_and_again_ends_in_an_error(kept: StreamDoor) -> None:
     kept.simulator.fail(Break(how="reset", after_events=7))
 
     events = events_of(kept.post(STREAM, {"sluice-continue": "true"}).content)
@@ -68,7 +68,7 @@ def test_an_answer_that_is_cut_again_and_again_ends_in_an_error(kept: Stack) -> 
 @pytest.mark.parametrize(
     "reply", [Reply(thinking="I think about this for long"), Reply(text="Hm.", tool="look_up", input={"q": "x" * 99})]
 )
-def test_thinking_and_tool_use_are_not_made_up(kept: Stack, reply: Reply) -> None:
+def test_thinking_and_tool_use_are_not_made_up(kept: StreamDoor, reply: Reply) -> None:
     kept.simulator.answer(reply)
     kept.simulator.fail(Break(how="reset", after_events=7 if reply.tool else 5), times=1)
 
@@ -78,7 +78,7 @@ def test_thinking_and_tool_use_are_not_made_up(kept: Stack, reply: Reply) -> Non
     assert len(kept.simulator.requests("messages")) == 1
 
 
-def test_a_continuation_that_claude_refuses_is_a_typed_error(kept: Stack) -> None:
+def test_a_continuation_that_claude_refuses_is_a_typed_error(kept: StreamDoor) -> None:
     kept.simulator.fail(Break(how="reset", after_events=7), times=1)
     kept.simulator.fail(Refuse(status=400), skip=1)
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from simulator.client import API_KEY, Delay, Match, Refuse, Reply
-from tests.integration.streams.stack import MODEL, PARAMS, SECRET, Stack, StackMaker, events_of, wait_for
+from tests.integration.streams.door import MODEL, PARAMS, DoorMaker, StreamDoor, events_of, wait_for
 
 STREAM = {**PARAMS, "stream": True}
 ORIGIN = "https://app.example"
 KEY_SHA256 = hashlib.sha256(API_KEY.encode()).hexdigest()
 
 
-def straight(stack: Stack, params: dict[str, Any]) -> bytes:
+def straight(stack: StreamDoor, params: dict[str, Any]) -> bytes:
     """Ask the simulator itself."""
     url = f"{stack.simulator.base_url}/v1/messages"
     headers = {"x-api-key": API_KEY, "anthropic-version": "2023-06-01"}
@@ -43,7 +43,7 @@ REPLIES = {
 
 @pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.parametrize("name", REPLIES)
-def test_an_answer_passes_byte_for_byte(stack: Stack, name: str, streams: bool) -> None:
+def test_an_answer_passes_byte_for_byte(stack: StreamDoor, name: str, streams: bool) -> None:
     stack.simulator.answer(REPLIES[name])
     params = {**PARAMS, "stream": streams}
 
@@ -53,7 +53,7 @@ def test_an_answer_passes_byte_for_byte(stack: Stack, name: str, streams: bool) 
     assert response.headers["content-type"].startswith("text/event-stream" if streams else "application/json")
 
 
-def test_counting_and_models_pass(stack: Stack) -> None:
+def test_counting_and_models_pass(stack: StreamDoor) -> None:
     count = stack.request("POST", "/v1/messages/count_tokens", json={key: PARAMS[key] for key in ("model", "messages")})
     models = stack.request("GET", "/v1/models?limit=2")
     model = stack.request("GET", f"/v1/models/{MODEL}")
@@ -63,7 +63,7 @@ def test_counting_and_models_pass(stack: Stack) -> None:
     assert model.json()["id"] == MODEL
 
 
-def test_claudes_headers_pass_both_ways(stack: Stack) -> None:
+def test_claudes_headers_pass_both_ways(stack: StreamDoor) -> None:
     sent = {
         "anthropic-beta": "one-2026-01-01,two-2026-01-01",
         "x-stainless-lang": "python",
@@ -80,7 +80,7 @@ def test_claudes_headers_pass_both_ways(stack: Stack) -> None:
     assert {"anthropic-organization-id", "anthropic-ratelimit-requests-remaining"} <= set(response.headers)
 
 
-def test_credentials_cookies_and_hops_do_not_pass(stack: Stack) -> None:
+def test_credentials_cookies_and_hops_do_not_pass(stack: StreamDoor) -> None:
     kept_back = {
         "cookie": "session=1",
         "x-amz-date": "20261122T000000Z",
@@ -100,7 +100,7 @@ def test_credentials_cookies_and_hops_do_not_pass(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("header", "sent_as"), [("x-api-key", "x-api-key"), ("authorization", "bearer")])
-def test_the_key_is_passed_the_way_the_client_sent_its_own(stack: Stack, header: str, sent_as: str) -> None:
+def test_the_key_is_passed_the_way_the_client_sent_its_own(stack: StreamDoor, header: str, sent_as: str) -> None:
     value = f"Bearer {stack.key}" if header == "authorization" else stack.key
     headers = {header: value, "anthropic-version": "2023-06-01", "content-type": "application/json"}
 
@@ -110,7 +110,7 @@ def test_the_key_is_passed_the_way_the_client_sent_its_own(stack: Stack, header:
     assert stack.simulator.requests("messages")[-1].key_sent_as == sent_as
 
 
-def test_a_person_needs_nothing_but_a_prompt(stack: Stack) -> None:
+def test_a_person_needs_nothing_but_a_prompt(stack: StreamDoor) -> None:
     stack.simulator.answer(Reply(text="Hello, you."))
     headers = {"x-api-key": stack.key, "accept": "text/plain"}
 
@@ -121,13 +121,13 @@ def test_a_person_needs_nothing_but_a_prompt(stack: Stack) -> None:
     assert json.loads(stack.simulator.requests("messages")[-1].body or "")["model"] == MODEL
 
 
-def test_a_person_is_told_when_an_answer_stops_short(stack: Stack) -> None:
+def test_a_person_is_told_when_an_answer_stops_short(stack: StreamDoor) -> None:
     response = stack.post({**PARAMS, "max_tokens": 3}, {"accept": "text/plain"})
 
     assert response.text.endswith("\n[stop_reason: max_tokens]\n")
 
 
-def test_a_client_that_takes_text_last_gets_json(stack: Stack) -> None:
+def test_a_client_that_takes_text_last_gets_json(stack: StreamDoor) -> None:
     response = stack.post(PARAMS, {"accept": "application/json, text/plain, */*"})
 
     assert response.json()["type"] == "message"
@@ -161,7 +161,7 @@ WRONG_CALLS: dict[str, tuple[str, str, dict[str, Any], int, str, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_CALLS)
-def test_a_wrong_call_is_answered_in_the_apis_own_shape(stack: Stack, name: str) -> None:
+def test_a_wrong_call_is_answered_in_the_apis_own_shape(stack: StreamDoor, name: str) -> None:
     method, path, extra, status, error_type, hint = WRONG_CALLS[name]
 
     response = stack.request(method, path, **extra)
@@ -173,7 +173,7 @@ def test_a_wrong_call_is_answered_in_the_apis_own_shape(stack: Stack, name: str)
     assert not stack.simulator.requests()
 
 
-def test_a_body_in_base64_is_read(stack: Stack) -> None:
+def test_a_body_in_base64_is_read(stack: StreamDoor) -> None:
     response = stack.request(
         "POST", "/v1/messages", {"content-type": "application/octet-stream"}, content=json.dumps(PARAMS)
     )
@@ -182,7 +182,7 @@ def test_a_body_in_base64_is_read(stack: Stack) -> None:
 
 
 class TestBrowsers:
-    def test_a_preflight_is_answered_without_a_key(self, stack: Stack) -> None:
+    def test_a_preflight_is_answered_without_a_key(self, stack: StreamDoor) -> None:
         headers = {
             "origin": ORIGIN,
             "access-control-request-method": "POST",
@@ -197,7 +197,7 @@ class TestBrowsers:
         assert "authorization" in response.headers["access-control-allow-headers"]
         assert response.headers["vary"] == "origin"
 
-    def test_another_origin_is_not_allowed(self, stack: Stack) -> None:
+    def test_another_origin_is_not_allowed(self, stack: StreamDoor) -> None:
         headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
 
         response = stack.client.request("OPTIONS", f"{stack.url}/v1/messages", headers=headers)
@@ -205,26 +205,26 @@ class TestBrowsers:
         assert "access-control-allow-origin" not in response.headers
 
     @pytest.mark.parametrize("key", ["right", "wrong"])
-    def test_every_answer_can_be_read_by_the_page(self, stack: Stack, key: str) -> None:
+    def test_every_answer_can_be_read_by_the_page(self, stack: StreamDoor, key: str) -> None:
         response = stack.post(STREAM, {"origin": ORIGIN} | ({} if key == "right" else {"x-api-key": "wrong"}))
 
         assert response.headers["access-control-allow-origin"] == ORIGIN
         assert response.headers["access-control-expose-headers"] == "*"
 
 
-def test_a_key_of_claudes_that_was_rotated_is_picked_up_at_once(make_stack: StackMaker, simulator: Any) -> None:
+def test_a_key_of_claudes_that_was_rotated_is_picked_up_at_once(make_stack: DoorMaker, simulator: Any) -> None:
     with make_stack(copies=1) as stack:
         secrets = stack.aws.client("secretsmanager")
         assert stack.post(PARAMS).status_code == 200
         simulator.fail(Refuse(status=401), Match(key=API_KEY))
         try:
-            secrets.put_secret_value(SecretId=SECRET, SecretString="sk-ant-rotated")
+            secrets.put_secret_value(SecretId=stack.aws.claude_secret, SecretString="sk-ant-rotated")
             wait_for(lambda: stack.post(PARAMS).status_code == 200, seconds=20)
         finally:
-            secrets.put_secret_value(SecretId=SECRET, SecretString=API_KEY)
+            secrets.put_secret_value(SecretId=stack.aws.claude_secret, SecretString=API_KEY)
 
 
-def test_an_answer_signed_for_by_iam_needs_no_key(make_stack: StackMaker, simulator: Any) -> None:
+def test_an_answer_signed_for_by_iam_needs_no_key(make_stack: DoorMaker, simulator: Any) -> None:
     with make_stack(auth_mode="iam") as stack:
         headers = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20261122", "x-amz-date": "20261122T000000Z"}
         response = stack.client.post(
@@ -235,7 +235,7 @@ def test_an_answer_signed_for_by_iam_needs_no_key(make_stack: StackMaker, simula
     assert simulator.requests("messages")[-1].key_sha256 == KEY_SHA256
 
 
-def test_a_slow_beginning_is_waited_for(stack: Stack) -> None:
+def test_a_slow_beginning_is_waited_for(stack: StreamDoor) -> None:
     stack.simulator.fail(Delay(seconds=0.8))
 
     assert events_of(stack.post(STREAM).content)[-1].name == "message_stop"

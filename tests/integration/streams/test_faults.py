@@ -11,14 +11,14 @@ import pytest
 
 from simulator.client import Break, Delay, Lose, Pace, Refuse
 from simulator.faults import Action, BreakHow
-from tests.integration.streams.stack import PARAMS, Stack, events_of, text_of
+from tests.integration.streams.door import PARAMS, StreamDoor, events_of, text_of
 
 Mode = Literal["stream", "whole", "text", "kept"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 EVENT_MODES = ("stream", "kept")
 
 
-def upstream_call(stack: Stack, mode: Mode, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+def upstream_call(stack: StreamDoor, mode: Mode, headers: Mapping[str, str] | None = None) -> httpx2.Response:
     """Ask in one of the modes."""
     own = {"stream": {}, "whole": {}, "text": {"accept": "text/plain"}, "kept": {"sluice-keep": "true"}}[mode]
     return stack.post({**PARAMS, "stream": mode in EVENT_MODES}, {**own, **(headers or {})})
@@ -61,7 +61,7 @@ TRANSIENT: dict[str, Action] = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("fault", TRANSIENT)
-def test_a_failure_that_passes_before_the_first_byte_is_never_seen(stack: Stack, fault: str, mode: Mode) -> None:
+def test_a_failure_that_passes_before_the_first_byte_is_never_seen(stack: StreamDoor, fault: str, mode: Mode) -> None:
     stack.simulator.fail(TRANSIENT[fault], times=1)
 
     response = upstream_call(stack, mode)
@@ -101,7 +101,7 @@ REFUSALS: dict[str, Refusal] = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", REFUSALS)
-def test_an_answer_of_claudes_own_passes_unchanged(stack: Stack, name: str, mode: Mode) -> None:
+def test_an_answer_of_claudes_own_passes_unchanged(stack: StreamDoor, name: str, mode: Mode) -> None:
     refusal = REFUSALS[name]
     stack.simulator.fail(refusal.action)
 
@@ -153,7 +153,7 @@ def broken(action: Break, **where: Any) -> Break:
 
 @pytest.mark.parametrize("mode", ["stream", "kept", "text"])
 @pytest.mark.parametrize("name", CUTS)
-def test_a_stream_that_is_cut_ends_in_a_typed_error(stack: Stack, name: str, mode: Mode) -> None:
+def test_a_stream_that_is_cut_ends_in_a_typed_error(stack: StreamDoor, name: str, mode: Mode) -> None:
     cut = CUTS[name]
     stack.simulator.fail(broken(cut.action, after_events=6))
 
@@ -177,7 +177,7 @@ def test_a_stream_that_is_cut_ends_in_a_typed_error(stack: Stack, name: str, mod
 
 
 @pytest.mark.parametrize("name", [name for name, cut in CUTS.items() if cut.action.how != "error_event"])
-def test_an_answer_in_one_piece_that_is_cut_is_an_error(stack: Stack, name: str) -> None:
+def test_an_answer_in_one_piece_that_is_cut_is_an_error(stack: StreamDoor, name: str) -> None:
     cut = CUTS[name]
     stack.simulator.fail(broken(cut.action, after_bytes=100))
 
@@ -189,7 +189,7 @@ def test_an_answer_in_one_piece_that_is_cut_is_an_error(stack: Stack, name: str)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_claude_that_cannot_be_reached_is_a_502(stack: Stack, mode: Mode) -> None:
+def test_claude_that_cannot_be_reached_is_a_502(stack: StreamDoor, mode: Mode) -> None:
     stack.simulator.fail(Break(how="reset"))
 
     response = upstream_call(stack, mode)
@@ -200,7 +200,7 @@ def test_claude_that_cannot_be_reached_is_a_502(stack: Stack, mode: Mode) -> Non
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_claude_that_does_not_answer_is_a_504(stack: Stack, mode: Mode) -> None:
+def test_claude_that_does_not_answer_is_a_504(stack: StreamDoor, mode: Mode) -> None:
     stack.simulator.fail(Break(how="stall"))
 
     response = upstream_call(stack, mode)
@@ -210,7 +210,7 @@ def test_claude_that_does_not_answer_is_a_504(stack: Stack, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, cut in CUTS.items() if cut.action.how != "stall"])
-def test_what_a_cut_client_has_seen_is_what_is_kept(stack: Stack, name: str) -> None:
+def test_what_a_cut_client_has_seen_is_what_is_kept(stack: StreamDoor, name: str) -> None:
     stack.simulator.fail(broken(CUTS[name].action, after_events=6))
 
     response = upstream_call(stack, "kept")

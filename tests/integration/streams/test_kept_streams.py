@@ -13,7 +13,7 @@ import pytest
 from simulator.client import Break, Reply
 from sluice.access.store import KeyTerms
 from sluice.claude.events import Event
-from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
+from tests.integration.streams.door import PARAMS, DoorMaker, StreamDoor, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
 STREAM = {**PARAMS, "stream": True}
@@ -22,7 +22,7 @@ SLOW = Reply(text=TEXT, events_per_second=30)
 
 
 @contextmanager
-def reading(stack: Stack, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+def reading(stack: StreamDoor, headers: dict[str, str]) -> Iterator[httpx2.Response]:
     """Begin to read a stream; leave to break the connection."""
     headers = {**stack.headers, **headers}
     with (
@@ -42,12 +42,12 @@ def read_events(response: httpx2.Response, count: int) -> list[Event]:
     return events_of(data)
 
 
-def resume(stack: Stack, stream_id: str, after: int = 0, key: str | None = None) -> httpx2.Response:
+def resume(stack: StreamDoor, stream_id: str, after: int = 0, key: str | None = None) -> httpx2.Response:
     headers = {"last-event-id": str(after)} if after else {}
     return stack.request("GET", f"/v1/streams/{stream_id}", headers | ({"x-api-key": key} if key else {}))
 
 
-def test_a_client_that_lost_its_connection_gets_the_rest_without_a_gap_or_a_double(kept: Stack) -> None:
+def test_a_client_that_lost_its_connection_gets_the_rest_without_a_gap_or_a_double(kept: StreamDoor) -> None:
     kept.simulator.answer(SLOW)
     with reading(kept, KEEP) as response:
         stream_id = response.headers["sluice-stream-id"]
@@ -62,7 +62,7 @@ def test_a_client_that_lost_its_connection_gets_the_rest_without_a_gap_or_a_doub
     assert len(kept.simulator.requests("messages")) == 1
 
 
-def test_several_readers_see_the_same_stream(kept: Stack) -> None:
+def test_several_readers_see_the_same_stream(kept: StreamDoor) -> None:
     kept.simulator.answer(SLOW)
     answers: dict[int, bytes] = {}
 
@@ -86,7 +86,7 @@ def test_several_readers_see_the_same_stream(kept: Stack) -> None:
     assert len(set(answers.values())) == 1
 
 
-def test_a_stream_that_has_been_read_to_its_end_needs_no_second_reader(kept: Stack) -> None:
+def test_a_stream_that_has_been_read_to_its_end_needs_no_second_reader(kept: StreamDoor) -> None:
     response = kept.post(STREAM, KEEP)
     events = events_of(response.content)
     stream_id = response.headers["sluice-stream-id"]
@@ -96,7 +96,7 @@ def test_a_stream_that_has_been_read_to_its_end_needs_no_second_reader(kept: Sta
     assert resume(kept, stream_id).content == response.content
 
 
-def test_a_large_event_is_kept_whole(kept: Stack) -> None:
+def test_a_large_event_is_kept_whole(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(text="x" * 400_000))
     response = kept.post({**STREAM, "max_tokens": 120_000}, KEEP)
 
@@ -104,7 +104,7 @@ def test_a_large_event_is_kept_whole(kept: Stack) -> None:
     assert resume(kept, response.headers["sluice-stream-id"]).content == response.content
 
 
-def test_a_large_request_is_kept_whole(kept: Stack) -> None:
+def test_a_large_request_is_kept_whole(kept: StreamDoor) -> None:
     kept.simulator.fail(Break(how="reset", after_events=6), times=1)
     words = " ".join(str(number * 7919 % 1_000_003) for number in range(150_000))
     params = {**STREAM, "messages": [{"role": "user", "content": words}]}
@@ -115,7 +115,7 @@ def test_a_large_request_is_kept_whole(kept: Stack) -> None:
     assert len(kept.simulator.requests("messages")) == 2
 
 
-def test_anyone_elses_stream_is_not_found(kept: Stack) -> None:
+def test_anyone_elses_stream_is_not_found(kept: StreamDoor) -> None:
     stream_id = kept.post(STREAM, {**KEEP, "sluice-lease": "30"}).headers["sluice-stream-id"]
     other = {"x-api-key": kept.new_key(KeyTerms("somebody else"))}
 
@@ -130,7 +130,7 @@ def test_anyone_elses_stream_is_not_found(kept: Stack) -> None:
     assert {answer.json()["error"]["type"] for answer in answers} == {"not_found_error"}
 
 
-def test_delete_stops_a_stream_and_the_call_to_claude(kept: Stack) -> None:
+def test_delete_stops_a_stream_and_the_call_to_claude(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(words=100_000, events_per_second=20))
     with reading(kept, KEEP) as response:
         stream_id = response.headers["sluice-stream-id"]
@@ -142,7 +142,7 @@ def test_delete_stops_a_stream_and_the_call_to_claude(kept: Stack) -> None:
     wait_for(lambda: events_of(resume(kept, stream_id).content)[-1] == events[-1])
 
 
-def test_a_stream_whose_client_is_gone_goes_on_if_it_is_kept(kept: Stack) -> None:
+def test_a_stream_whose_client_is_gone_goes_on_if_it_is_kept(kept: StreamDoor) -> None:
     kept.simulator.answer(SLOW)
     with reading(kept, KEEP) as response:
         stream_id = response.headers["sluice-stream-id"]
@@ -154,7 +154,7 @@ def test_a_stream_whose_client_is_gone_goes_on_if_it_is_kept(kept: Stack) -> Non
     assert text_of(events_of(resume(kept, stream_id).content)) == TEXT
 
 
-def test_a_stream_whose_client_is_gone_ends_the_call_to_claude_if_it_is_not_kept(kept: Stack) -> None:
+def test_a_stream_whose_client_is_gone_ends_the_call_to_claude_if_it_is_not_kept(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(words=100_000, events_per_second=50))
     with reading(kept, {}) as response:
         read_events(response, 3)
@@ -162,7 +162,7 @@ def test_a_stream_whose_client_is_gone_ends_the_call_to_claude_if_it_is_not_kept
     wait_for(lambda: kept.simulator.requests("messages")[-1].disconnected_at is not None)
 
 
-def test_a_lease_that_is_not_renewed_ends_the_call_to_claude(kept: Stack) -> None:
+def test_a_lease_that_is_not_renewed_ends_the_call_to_claude(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(words=100_000, events_per_second=20))
 
     events = events_of(kept.post(STREAM, {"sluice-lease": "5"}).content)
@@ -172,7 +172,7 @@ def test_a_lease_that_is_not_renewed_ends_the_call_to_claude(kept: Stack) -> Non
     wait_for(lambda: kept.simulator.requests("messages")[-1].disconnected_at is not None)
 
 
-def test_a_lease_that_is_renewed_lets_the_stream_go_on(kept: Stack) -> None:
+def test_a_lease_that_is_renewed_lets_the_stream_go_on(kept: StreamDoor) -> None:
     kept.simulator.answer(Reply(text=" ".join(["word"] * 180), events_per_second=20))
     done = threading.Event()
 
@@ -191,14 +191,14 @@ def test_a_lease_that_is_renewed_lets_the_stream_go_on(kept: Stack) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"sluice-lease": "4"}, {"sluice-lease": "soon"}, {"sluice-keep": "perhaps"}])
-def test_a_wish_that_makes_no_sense_is_refused(kept: Stack, headers: dict[str, str]) -> None:
+def test_a_wish_that_makes_no_sense_is_refused(kept: StreamDoor, headers: dict[str, str]) -> None:
     response = kept.post(STREAM, headers)
 
     assert response.status_code == 400
     assert "sluice-" in response.json()["error"]["message"]
 
 
-def test_the_deadline_leaves_a_kept_stream_to_the_next_reader(make_stack: StackMaker, simulator: Any) -> None:
+def test_the_deadline_leaves_a_kept_stream_to_the_next_reader(make_stack: DoorMaker, simulator: Any) -> None:
     simulator.answer(Reply(text=" ".join(["word"] * 200), events_per_second=40), times=1)
     simulator.answer(Reply(text=" The end."))
     with make_stack(timeout_seconds=3.0) as stack:
@@ -214,13 +214,13 @@ def test_the_deadline_leaves_a_kept_stream_to_the_next_reader(make_stack: StackM
     assert both[-1].name == "message_stop"
 
 
-def test_a_stack_that_keeps_nothing_says_so(make_stack: StackMaker, simulator: Any) -> None:
+def test_a_stack_that_keeps_nothing_says_so(make_stack: DoorMaker, simulator: Any) -> None:
     with make_stack(keep_streams="off") as stack:
         assert stack.post(STREAM, KEEP).status_code == 400
         assert stack.post(STREAM).status_code == 200
 
 
-def test_a_stack_can_keep_every_stream(make_stack: StackMaker, simulator: Any) -> None:
+def test_a_stack_can_keep_every_stream(make_stack: DoorMaker, simulator: Any) -> None:
     with make_stack(keep_streams="always") as stack:
         assert "sluice-stream-id" in stack.post(STREAM).headers
         assert "sluice-stream-id" not in stack.post(STREAM, {"sluice-keep": "false"}).headers

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from simulator.client import Break, Match, Reply
-from tests.integration.streams.stack import MODEL, Stack, StackMaker
+from tests.integration.streams.door import MODEL, DoorMaker, StreamDoor
 
 ROOT = Path(__file__).resolve().parents[3]
 TYPESCRIPT_SDK = "@anthropic-ai/sdk@1.10.0"
@@ -37,7 +37,7 @@ def typescript_sdk() -> Path:
 
 
 @NEEDS_NODE
-def test_the_typescript_sdk(stack: Stack, typescript_sdk: Path) -> None:
+def test_the_typescript_sdk(stack: StreamDoor, typescript_sdk: Path) -> None:
     stack.simulator.fail(Break(how="reset", after_events=6), Match(prompt="Be cut"))
     stack.simulator.fail(Break(how="reset", after_events=7), Match(prompt="Go on"), times=1)
     stack.simulator.answer(Reply(text="One two three four five."), Match(prompt="Go on"), times=1)
@@ -61,7 +61,7 @@ def test_the_typescript_sdk(stack: Stack, typescript_sdk: Path) -> None:
 
 
 @NEEDS_CURL
-def test_curl_shows_text_as_it_is_written(stack: Stack) -> None:
+def test_curl_shows_text_as_it_is_written(stack: StreamDoor) -> None:
     stack.simulator.answer(Reply(text=" ".join(["word"] * 20), events_per_second=20))
     command = ["curl", "-sN", f"{stack.url}/v1/messages", "-H", f"x-api-key: {stack.key}", "-H", "Accept: text/plain"]
 
@@ -99,7 +99,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", tmp_path
     server.shutdown()
@@ -110,7 +110,7 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 @NEEDS_BROWSER
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_page_of_another_origin_reads_the_stream_only_if_it_may(
-    make_stack: StackMaker, simulator: object, site: tuple[str, Path], allowed: bool
+    make_stack: DoorMaker, simulator: object, site: tuple[str, Path], allowed: bool
 ) -> None:
     origin, folder = site
     with make_stack(allowed_origins=origin if allowed else "https://other.example") as stack:

@@ -16,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from simulator.client import API_KEY, Break, Match, Refuse, Reply, Simulator
-from tests.integration.streams.stack import MODEL, Stack, StackMaker
+from tests.integration.streams.door import MODEL, DoorMaker, StreamDoor
 
 ASK: dict[str, Any] = {
     "model": MODEL,
@@ -31,7 +31,7 @@ TOOL: ToolParam = {
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[anthropic.Anthropic]:
+def client(stack: StreamDoor) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0) as client:
         yield client
 
@@ -60,7 +60,7 @@ def test_the_stream_helper(client: anthropic.Anthropic) -> None:
     assert message.usage.output_tokens > 1
 
 
-def test_the_asynchronous_client(stack: Stack) -> None:
+def test_the_asynchronous_client(stack: StreamDoor) -> None:
     async def upstream_call() -> tuple[str, str]:
         async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=stack.key) as client:
             async with client.messages.stream(**ASK) as stream:
@@ -100,14 +100,14 @@ def test_counting_and_models(client: anthropic.Anthropic) -> None:
     assert MODEL in [model.id for model in client.models.list(limit=5)]
 
 
-def test_an_error_is_the_sdks_own(stack: Stack, client: anthropic.Anthropic) -> None:
+def test_an_error_is_the_sdks_own(stack: StreamDoor, client: anthropic.Anthropic) -> None:
     stack.simulator.fail(Refuse(status=400, message="max_tokens: too many"), Match(operation="messages"))
 
     with pytest.raises(anthropic.BadRequestError, match="max_tokens: too many"):
         client.messages.create(**ASK)
 
 
-def test_a_wrong_key_is_the_sdks_own_error(stack: Stack) -> None:
+def test_a_wrong_key_is_the_sdks_own_error(stack: StreamDoor) -> None:
     with (
         anthropic.Anthropic(base_url=stack.url, api_key="wrong", max_retries=0) as client,
         pytest.raises((anthropic.AuthenticationError, anthropic.RateLimitError)),
@@ -116,7 +116,7 @@ def test_a_wrong_key_is_the_sdks_own_error(stack: Stack) -> None:
 
 
 def test_a_cut_stream_raises_where_the_sdk_alone_would_see_a_good_end(
-    stack: Stack, client: anthropic.Anthropic
+    stack: StreamDoor, client: anthropic.Anthropic
 ) -> None:
     stack.simulator.fail(Break(how="end", after_events=6))
 
@@ -127,7 +127,7 @@ def test_a_cut_stream_raises_where_the_sdk_alone_would_see_a_good_end(
         stream.get_final_message()
 
 
-def test_a_continued_answer_is_one_message_to_the_sdk(stack: Stack, client: anthropic.Anthropic) -> None:
+def test_a_continued_answer_is_one_message_to_the_sdk(stack: StreamDoor, client: anthropic.Anthropic) -> None:
     stack.simulator.answer(Reply(text="One two three four five six."), times=1)
     stack.simulator.answer(Reply(text=" And so on."))
     stack.simulator.fail(Break(how="reset", after_events=7), times=1)
@@ -156,7 +156,7 @@ class LambdaAuth(httpx2.Auth):
         yield request
 
 
-def test_the_sdk_can_sign_for_iam(make_stack: StackMaker, simulator: Simulator) -> None:
+def test_the_sdk_can_sign_for_iam(make_stack: DoorMaker, simulator: Simulator) -> None:
     with (
         make_stack(auth_mode="iam") as stack,
         httpx2.Client(auth=LambdaAuth(), verify=False) as http_client,

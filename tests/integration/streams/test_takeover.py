@@ -20,7 +20,7 @@ from sluice.errors import ConditionFailed
 from sluice.streams.errors import StreamCut
 from sluice.streams.resumable.log_writer import LogSchedule, LogWriter
 from sluice.streams.resumable.table import IDS_OF_WRITER, LogEntry, StoredRequest, StreamState, StreamTable
-from tests.integration.streams.stack import PARAMS, Stack, StackMaker, events_of, ids_of, numbered, text_of, wait_for
+from tests.integration.streams.door import PARAMS, DoorMaker, StreamDoor, events_of, ids_of, numbered, text_of, wait_for
 
 KEEP = {"sluice-keep": "true"}
 STREAM = {**PARAMS, "stream": True}
@@ -35,22 +35,24 @@ BEGINNING = (
 
 
 @pytest.fixture(scope="module")
-def module_stack(make_stack: StackMaker) -> Iterator[Stack]:
+def module_stack(make_stack: DoorMaker) -> Iterator[StreamDoor]:
     with make_stack() as stack:
         yield stack
 
 
 @pytest.fixture
-def owned(module_stack: Stack, simulator: Any) -> Stack:
+def owned(module_stack: StreamDoor, simulator: Any) -> StreamDoor:
     simulator.answer(Reply(text=", there was a fox."))
     return module_stack
 
 
-def streams_of(stack: Stack) -> StreamTable:
+def streams_of(stack: StreamDoor) -> StreamTable:
     return StreamTable(stack.aws.table, 3600)
 
 
-def abandon_stream(stack: Stack, stream_id: str, *, frames: tuple[bytes, ...] = BEGINNING, stop: bool = False) -> None:
+def abandon_stream(
+    stack: StreamDoor, stream_id: str, *, frames: tuple[bytes, ...] = BEGINNING, stop: bool = False
+) -> None:
     """Leave a stream as a function leaves it that dies in the middle."""
     now = time.time()
     table = streams_of(stack)
@@ -63,7 +65,7 @@ def abandon_stream(stack: Stack, stream_id: str, *, frames: tuple[bytes, ...] = 
         table.append(stream_id, LogEntry(1, len(frames), b"".join(frames)), "dead writer", now)
 
 
-def test_the_next_reader_takes_a_stream_over_and_continues_the_answer(owned: Stack) -> None:
+def test_the_next_reader_takes_a_stream_over_and_continues_the_answer(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_dead")
 
     response = owned.request("GET", "/v1/streams/stream_dead", {"last-event-id": "2"})
@@ -85,7 +87,7 @@ def test_the_next_reader_takes_a_stream_over_and_continues_the_answer(owned: Sta
     wait_for(lambda: getattr(streams_of(owned).find("stream_dead"), "status", "") == "complete")
 
 
-def test_of_many_readers_one_takes_over_and_all_see_the_same(owned: Stack) -> None:
+def test_of_many_readers_one_takes_over_and_all_see_the_same(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_wanted")
     answers: list[bytes] = []
 
@@ -103,7 +105,7 @@ def test_of_many_readers_one_takes_over_and_all_see_the_same(owned: Stack) -> No
     assert events_of(answers[0])[-1].name == "message_stop"
 
 
-def test_events_that_a_client_saw_and_nobody_kept_are_marked_as_lost(owned: Stack) -> None:
+def test_events_that_a_client_saw_and_nobody_kept_are_marked_as_lost(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_ahead")
 
     events = events_of(owned.request("GET", "/v1/streams/stream_ahead", {"last-event-id": "9"}).content)
@@ -113,7 +115,7 @@ def test_events_that_a_client_saw_and_nobody_kept_are_marked_as_lost(owned: Stac
     assert events == events_of(owned.request("GET", "/v1/streams/stream_ahead", {"last-event-id": "3"}).content)
 
 
-def test_a_stream_that_died_before_its_first_event_is_asked_for_anew(owned: Stack) -> None:
+def test_a_stream_that_died_before_its_first_event_is_asked_for_anew(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_early", frames=())
 
     events = events_of(owned.request("GET", "/v1/streams/stream_early").content)
@@ -122,7 +124,7 @@ def test_a_stream_that_died_before_its_first_event_is_asked_for_anew(owned: Stac
     assert events[-1].name == "message_stop"
 
 
-def test_a_dead_stream_that_was_to_stop_is_not_taken_up(owned: Stack) -> None:
+def test_a_dead_stream_that_was_to_stop_is_not_taken_up(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_stopping", stop=True)
 
     events = events_of(owned.request("GET", "/v1/streams/stream_stopping").content)
@@ -131,7 +133,7 @@ def test_a_dead_stream_that_was_to_stop_is_not_taken_up(owned: Stack) -> None:
     assert not owned.simulator.requests("messages")
 
 
-def test_a_dead_stream_is_stopped_at_once(owned: Stack) -> None:
+def test_a_dead_stream_is_stopped_at_once(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_gone")
 
     assert owned.request("DELETE", "/v1/streams/stream_gone").json()["status"] == "stopped"
@@ -141,7 +143,7 @@ def test_a_dead_stream_is_stopped_at_once(owned: Stack) -> None:
     assert state.status == "stopped"
 
 
-def test_a_function_that_is_killed_loses_nothing_that_was_kept(make_stack: StackMaker, simulator: Any) -> None:
+def test_a_function_that_is_killed_loses_nothing_that_was_kept(make_stack: DoorMaker, simulator: Any) -> None:
     simulator.answer(Reply(text=" ".join(["word"] * 400), events_per_second=50), times=1)
     simulator.answer(Reply(text=" The end."))
     others = function_processes()
@@ -180,7 +182,7 @@ class TestTwoWriters:
 
     RHYTHM = LogSchedule(flush=0.02, beat=0.05, alive=0.5)
 
-    def test_the_one_that_comes_late_to_the_log_stops(self, owned: Stack) -> None:
+    def test_the_one_that_comes_late_to_the_log_stops(self, owned: StreamDoor) -> None:
         abandon_stream(owned, "stream_two")
         table = streams_of(owned)
         lost = table.find("stream_two")
@@ -197,7 +199,7 @@ class TestTwoWriters:
         assert cut.value.code == "taken_over"
         assert b"event: b" not in b"".join(entry.data for entry in table.read_log("stream_two", 0))
 
-    def test_a_writer_that_was_taken_over_learns_it_from_its_next_beat(self, owned: Stack) -> None:
+    def test_a_writer_that_was_taken_over_learns_it_from_its_next_beat(self, owned: StreamDoor) -> None:
         abandon_stream(owned, "stream_beat")
         table = streams_of(owned)
         lost = table.find("stream_beat")
@@ -215,7 +217,7 @@ class TestTwoWriters:
         assert state is not None
         assert (state.status, state.epoch) == ("running", 2)
 
-    def test_only_one_of_two_claims_holds(self, owned: Stack) -> None:
+    def test_only_one_of_two_claims_holds(self, owned: StreamDoor) -> None:
         abandon_stream(owned, "stream_claim")
         table = streams_of(owned)
         lost = table.find("stream_claim")
@@ -225,7 +227,7 @@ class TestTwoWriters:
         with pytest.raises(ConditionFailed):
             table.claim(lost, time.time() + 9)
 
-    def test_a_write_whose_answer_was_lost_is_no_other_writer(self, owned: Stack) -> None:
+    def test_a_write_whose_answer_was_lost_is_no_other_writer(self, owned: StreamDoor) -> None:
         abandon_stream(owned, "stream_again")
         entry = LogEntry(4, 4, b"id: 4\nevent: a\ndata: {}\n\n")
 
@@ -236,7 +238,7 @@ class TestTwoWriters:
             streams_of(owned).append("stream_again", entry, "another", time.time())
 
 
-def test_another_key_never_takes_over(owned: Stack) -> None:
+def test_another_key_never_takes_over(owned: StreamDoor) -> None:
     abandon_stream(owned, "stream_private")
     other = {"x-api-key": owned.new_key(KeyTerms("somebody else"))}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -11,16 +12,17 @@ from typing import Any
 import boto3
 import httpx2
 import pytest
-from botocore import handlers as botocore_handlers
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from simulator.client import Simulator, running_simulator
+from tests.world.aws import create_resources
+from tests.world.calls import watched_aws
+from tests.world.queues import Queues
 
-from .aws_calls import AwsCalls
+from .door import Deployment, TaskDoor, load_handlers
 from .receiver import Receiver, running_receiver
-from .resources import create_resources
-from .stack import Deployment, Stack, load_handlers
+from .resources import environment_of, subscribe_queue
 
 
 @pytest.fixture(scope="session")
@@ -76,24 +78,24 @@ def connections() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
     """Make the resources and load the functions once for all tests of a file; cold starts are what takes the time."""
-    calls = AwsCalls()
-    with mock_aws(), pytest.MonkeyPatch.context() as patch:
-        hooks: list[tuple[str, Any]] = [("before-parameter-build.sqs.SendMessage", calls.note_message)]
-        hooks += [("before-call", calls.note_start), ("after-call", calls.note_end)]
-        patch.setattr(botocore_handlers, "BUILTIN_HANDLERS", [*botocore_handlers.BUILTIN_HANDLERS, *hooks])
+    with mock_aws(), watched_aws() as calls, pytest.MonkeyPatch.context() as patch:
         # Clients, sessions and TLS contexts have no state, and making them is nearly all that a cold start costs.
         patch.setattr(boto3.Session, "client", cache(boto3.Session.client))
         patch.setattr(boto3, "Session", cache(boto3.Session))
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
-        environment = create_resources(claude.base_url)
+        resources = create_resources({"ClaudeBaseUrl": claude.base_url, "CallbackLocal": "http://127.0.0.1"})
+        notices_url = subscribe_queue(resources)
+        environment = environment_of(resources)
         for name, value in environment.items():
             patch.setenv(name, value)
-        yield Deployment(environment, load_handlers(), calls)
+        queues = Queues(resources.queue_named, time.time)
+        calls.listeners.append(queues.record_call)
+        yield Deployment(resources, environment, notices_url, load_handlers(), calls, queues)
 
 
 @pytest.fixture
-def stack(deployment: Deployment, simulator: Simulator, receiver: Receiver) -> Iterator[Stack]:
-    stack = Stack(simulator, receiver, deployment.environment, deployment.calls, deployment.handlers)
+def stack(deployment: Deployment, simulator: Simulator, receiver: Receiver) -> Iterator[TaskDoor]:
+    stack = TaskDoor(simulator, receiver, deployment)
     yield stack
     stack.clear()

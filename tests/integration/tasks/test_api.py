@@ -10,8 +10,9 @@ import pytest
 from simulator.client import Refuse
 from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Key, Update
+from tests.world.lambdas import sample
 
-from .stack import Answer, Stack, sample
+from .door import Answer, TaskDoor
 
 
 def assert_error(answer: Answer, status: int, error_type: str) -> None:
@@ -35,7 +36,7 @@ def assert_error(answer: Answer, status: int, error_type: str) -> None:
         ("release_incident", 404),
     ],
 )
-def test_each_sample_event_gets_its_answer(stack: Stack, event: str, status: int) -> None:
+def test_each_sample_event_gets_its_answer(stack: TaskDoor, event: str, status: int) -> None:
     assert stack.invoke_api(sample(f"serve_api_{event}")).status == status
 
 
@@ -62,13 +63,13 @@ def test_each_sample_event_gets_its_answer(stack: Stack, event: str, status: int
     ],
 )
 def test_an_error_has_the_shape_of_the_api(
-    stack: Stack, method: str, path: str, body: object, status: int, error_type: str
+    stack: TaskDoor, method: str, path: str, body: object, status: int, error_type: str
 ) -> None:
     assert_error(stack.call(method, path, body), status, error_type)
 
 
 def test_a_defect_is_answered_counted_and_tells_nothing(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("with a prompt in it")
@@ -80,7 +81,7 @@ def test_a_defect_is_answered_counted_and_tells_nothing(
     assert '"Defects":[1.0]' in capsys.readouterr().out
 
 
-def test_a_repeated_call_gets_the_first_task(stack: Stack) -> None:
+def test_a_repeated_call_gets_the_first_task(stack: TaskDoor) -> None:
     key = {"idempotency-key": "order-1"}
     first = stack.call("POST", "/v1/tasks", {"prompt": "x"}, key)
     again = stack.call("POST", "/v1/tasks", {"prompt": "x"}, key)
@@ -92,23 +93,23 @@ def test_a_repeated_call_gets_the_first_task(stack: Stack) -> None:
     assert stack.call("POST", "/v1/tasks", {"prompt": "x"}, key).body["status"] == "succeeded"
 
 
-def test_a_key_used_for_another_body_is_a_conflict(stack: Stack) -> None:
+def test_a_key_used_for_another_body_is_a_conflict(stack: TaskDoor) -> None:
     key = {"idempotency-key": "order-1"}
     stack.call("POST", "/v1/tasks", {"prompt": "x"}, key)
     assert_error(stack.call("POST", "/v1/tasks", {"prompt": "y"}, key), 409, "conflict_error")
 
 
-def test_a_body_that_sqs_would_not_take_goes_through_s3(stack: Stack) -> None:
+def test_a_body_that_sqs_would_not_take_goes_through_s3(stack: TaskDoor) -> None:
     prompt = "sky " * 1_400_000
     task_id = stack.submit(prompt=prompt, callback_url=None)
-    (stored,) = boto3.client("s3").list_objects_v2(Bucket="outbox")["Contents"]
+    (stored,) = boto3.client("s3").list_objects_v2(Bucket=stack.outbox)["Contents"]
     assert stored["Key"] == f"work/tasks/{task_id}/request.json"
     stack.run()
     (asked,) = stack.simulator.requests("messages")
     assert asked.body_bytes > len(prompt)
 
 
-def test_tasks_of_others_are_not_found(stack: Stack) -> None:
+def test_tasks_of_others_are_not_found(stack: TaskDoor) -> None:
     task_id = stack.submit()
     theirs = sample("serve_api_read_task")
     theirs["rawPath"] = f"/v1/tasks/{task_id}"
@@ -123,7 +124,7 @@ def test_tasks_of_others_are_not_found(stack: Stack) -> None:
     assert stack.invoke_api(theirs).body["data"] == []
 
 
-def test_a_list_is_paged_newest_first(stack: Stack) -> None:
+def test_a_list_is_paged_newest_first(stack: TaskDoor) -> None:
     made = [stack.submit(prompt=str(number)) for number in range(5)]
     seen: list[str] = []
     query = "limit=2"
@@ -137,7 +138,7 @@ def test_a_list_is_paged_newest_first(stack: Stack) -> None:
     assert seen == made[::-1]
 
 
-def test_a_list_by_status_finds_only_those(stack: Stack) -> None:
+def test_a_list_by_status_finds_only_those(stack: TaskDoor) -> None:
     ids = [stack.submit(prompt=str(number)) for number in range(3)]
     stack.call("DELETE", f"/v1/tasks/{ids[1]}")
     cancelled = stack.call("GET", "/v1/tasks?status=cancelled").body
@@ -145,7 +146,7 @@ def test_a_list_by_status_finds_only_those(stack: Stack) -> None:
     assert not cancelled["has_more"]
 
 
-def test_a_cancelled_task_never_runs(stack: Stack) -> None:
+def test_a_cancelled_task_never_runs(stack: TaskDoor) -> None:
     task_id = stack.submit()
     assert stack.call("DELETE", f"/v1/tasks/{task_id}").body["status"] == "cancelled"
     assert stack.call("DELETE", f"/v1/tasks/{task_id}").body["status"] == "cancelled"
@@ -154,13 +155,13 @@ def test_a_cancelled_task_never_runs(stack: Stack) -> None:
     assert not stack.receiver.calls
 
 
-def test_a_task_that_has_started_cannot_be_cancelled(stack: Stack) -> None:
+def test_a_task_that_has_started_cannot_be_cancelled(stack: TaskDoor) -> None:
     task_id = stack.submit()
     stack.run()
     assert_error(stack.call("DELETE", f"/v1/tasks/{task_id}"), 409, "conflict_error")
 
 
-def test_a_delayed_task_waits_and_then_runs(stack: Stack) -> None:
+def test_a_delayed_task_waits_and_then_runs(stack: TaskDoor) -> None:
     task_id = stack.submit(delay_seconds=3600)
     assert stack.delays("TASK") == [900]
     stack.turn("TASK")
@@ -170,7 +171,7 @@ def test_a_delayed_task_waits_and_then_runs(stack: Stack) -> None:
     assert stack.read(task_id)["status"] == "succeeded"
 
 
-def test_an_expired_task_is_not_found(stack: Stack) -> None:
+def test_an_expired_task_is_not_found(stack: TaskDoor) -> None:
     task_id = stack.submit()
     stack.table.update(Update(Key(f"TASK#{task_id}", "TASK"), set={"expires_at": 1}))
     assert_error(stack.call("GET", f"/v1/tasks/{task_id}"), 404, "not_found_error")
@@ -178,7 +179,7 @@ def test_an_expired_task_is_not_found(stack: Stack) -> None:
 
 
 def test_a_task_that_could_not_be_queued_is_not_run_behind_the_callers_back(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("SLUICE_TASK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/missing")
@@ -196,21 +197,21 @@ def test_a_task_that_could_not_be_queued_is_not_run_behind_the_callers_back(
 
 class TestWithKeys:
     @pytest.fixture
-    def keys(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    def keys(self, stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> TaskDoor:
         monkeypatch.setenv("SLUICE_AUTH_MODE", "keys")
         monkeypatch.setenv("SLUICE_ALLOWED_ORIGINS", "https://app.example.com")
         stack.cold_start()
         return stack
 
-    def make_key(self, stack: Stack, **terms: Any) -> dict[str, str]:
+    def make_key(self, stack: TaskDoor, **terms: Any) -> dict[str, str]:
         return {"x-api-key": KeyStore(stack.table).create(KeyTerms("test", **terms)).text}
 
-    def test_a_call_without_a_key_is_refused(self, keys: Stack) -> None:
+    def test_a_call_without_a_key_is_refused(self, keys: TaskDoor) -> None:
         assert_error(keys.invoke_api(sample("serve_api_create_with_key")), 401, "authentication_error")
         assert_error(keys.call("GET", "/v1/tasks"), 401, "authentication_error")
         assert_error(keys.call("GET", "/v1/nothing"), 401, "authentication_error")
 
-    def test_tasks_belong_to_their_key(self, keys: Stack) -> None:
+    def test_tasks_belong_to_their_key(self, keys: TaskDoor) -> None:
         mine, theirs = self.make_key(keys), self.make_key(keys)
         task_id = keys.call("POST", "/v1/tasks", {"prompt": "x"}, mine).body["id"]
         assert keys.call("GET", f"/v1/tasks/{task_id}", headers=mine).status == 200
@@ -228,12 +229,12 @@ class TestWithKeys:
         ],
     )
     def test_what_belongs_to_the_stack_takes_an_operators_key(
-        self, keys: Stack, method: str, path: str, status: int
+        self, keys: TaskDoor, method: str, path: str, status: int
     ) -> None:
         assert_error(keys.call(method, path, headers=self.make_key(keys)), 403, "permission_error")
         assert keys.call(method, path, headers=self.make_key(keys, operator=True)).status == status
 
-    def test_a_key_is_held_to_its_models_and_its_budget(self, keys: Stack) -> None:
+    def test_a_key_is_held_to_its_models_and_its_budget(self, keys: TaskDoor) -> None:
         key = self.make_key(keys, models=("claude-haiku-*",), budget=0.000001)
         params = {"model": "claude-opus-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
         assert_error(keys.call("POST", "/v1/tasks", {"params": params}, key), 403, "permission_error")
@@ -242,7 +243,7 @@ class TestWithKeys:
         keys.cold_start()
         assert_error(keys.call("POST", "/v1/tasks", {"prompt": "x"}, key), 402, "billing_error")
 
-    def test_a_page_of_an_allowed_origin_may_call(self, keys: Stack) -> None:
+    def test_a_page_of_an_allowed_origin_may_call(self, keys: TaskDoor) -> None:
         preflight = keys.invoke_api(sample("serve_api_preflight"))
         assert preflight.status == 204
         assert preflight.headers["access-control-allow-origin"] == "https://app.example.com"
@@ -252,7 +253,7 @@ class TestWithKeys:
 
 
 def test_the_prompt_is_in_no_log(
-    stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    stack: TaskDoor, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task_id = stack.submit(prompt="an unmistakable prompt")
     stack.simulator.fail(Refuse(status=529, message="an unmistakable message"), times=1)

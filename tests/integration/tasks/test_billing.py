@@ -13,13 +13,13 @@ from sluice.access.store import KeyStore, KeyTerms
 from sluice.access.usage import AnswerUsage, MonthlyUsage, add_usage, month_of, read_usage
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Stack
+from .door import TaskDoor
 
 
 class Client:
     """Whoever holds a key."""
 
-    def __init__(self, stack: Stack, **terms: Any) -> None:
+    def __init__(self, stack: TaskDoor, **terms: Any) -> None:
         self.stack = stack
         self.key = KeyStore(stack.table).create(KeyTerms("shop", **terms))
 
@@ -45,16 +45,16 @@ class Client:
 
 
 @pytest.fixture(autouse=True)
-def keys(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def keys(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_AUTH_MODE", "keys")
     stack.cold_start()
 
 
-def asked(stack: Stack) -> int:
+def asked(stack: TaskDoor) -> int:
     return len(stack.simulator.requests("messages"))
 
 
-def test_what_a_key_queued_is_not_asked_after_its_revocation(stack: Stack) -> None:
+def test_what_a_key_queued_is_not_asked_after_its_revocation(stack: TaskDoor) -> None:
     client, other = Client(stack), Client(stack)
     tasks = [client.submit(delay_seconds=600) for _ in range(3)]
     theirs = other.submit()
@@ -70,7 +70,7 @@ def test_what_a_key_queued_is_not_asked_after_its_revocation(stack: Stack) -> No
     )
 
 
-def test_what_a_key_queued_is_not_asked_once_its_budget_is_spent(stack: Stack) -> None:
+def test_what_a_key_queued_is_not_asked_once_its_budget_is_spent(stack: TaskDoor) -> None:
     client = Client(stack, budget=1.0)
     task_id = client.submit()
     client.spend(1.0)
@@ -83,7 +83,7 @@ def test_what_a_key_queued_is_not_asked_once_its_budget_is_spent(stack: Stack) -
     assert stack.published() == []
 
 
-def test_tasks_themselves_spend_the_budget_that_stops_the_next(stack: Stack) -> None:
+def test_tasks_themselves_spend_the_budget_that_stops_the_next(stack: TaskDoor) -> None:
     client = Client(stack, budget=0.000001)
     tasks = [client.submit() for _ in range(3)]
     for record in stack.receive("TASK"):
@@ -92,14 +92,16 @@ def test_tasks_themselves_spend_the_budget_that_stops_the_next(stack: Stack) -> 
     assert sorted(client.read(each)["status"] for each in tasks) == ["failed", "failed", "succeeded"]
 
 
-def test_a_task_takes_one_turn_of_its_keys_rate(stack: Stack) -> None:
+def test_a_task_takes_one_turn_of_its_keys_rate(stack: TaskDoor) -> None:
     client = Client(stack, rate=1)
     task_id = client.submit()
     stack.run()
     assert client.read(task_id)["status"] == "succeeded"
 
 
-def test_a_default_model_that_the_key_may_not_use_is_not_asked(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_default_model_that_the_key_may_not_use_is_not_asked(
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = Client(stack, models=("claude-haiku-*",))
     task_id = client.submit()
     monkeypatch.setenv("SLUICE_DEFAULT_MODEL", "claude-opus-5-5")
@@ -109,7 +111,7 @@ def test_a_default_model_that_the_key_may_not_use_is_not_asked(stack: Stack, mon
     assert client.read(task_id)["error"]["type"] == "permission_error"
 
 
-def test_a_barred_task_fails_during_an_incident_and_is_not_its_probe(stack: Stack) -> None:
+def test_a_barred_task_fails_during_an_incident_and_is_not_its_probe(stack: TaskDoor) -> None:
     rule = stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
     client, barred = Client(stack), Client(stack)
     first = client.submit()
@@ -128,7 +130,7 @@ def test_a_barred_task_fails_during_an_incident_and_is_not_its_probe(stack: Stac
     assert client.read(first)["status"] == "succeeded"
 
 
-def test_an_answer_that_was_cut_is_paid_for_too(stack: Stack) -> None:
+def test_an_answer_that_was_cut_is_paid_for_too(stack: TaskDoor) -> None:
     stack.simulator.fail(Break(how="reset", after_events=6), Match(operation="messages"), times=1)
     client = Client(stack)
     client.submit()
@@ -144,7 +146,7 @@ def test_an_answer_that_was_cut_is_paid_for_too(stack: Stack) -> None:
 
 
 def test_a_tool_input_that_is_no_json_is_asked_for_again_and_paid_for(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def from_json(*_: Any, **__: Any) -> None:
         raise ValueError("trailing characters")
@@ -164,7 +166,7 @@ def test_a_tool_input_that_is_no_json_is_asked_for_again_and_paid_for(
     assert (client.used.succeeded, client.used.failed) == (1, 1)
 
 
-def test_what_claude_refused_costs_nothing(stack: Stack) -> None:
+def test_what_claude_refused_costs_nothing(stack: TaskDoor) -> None:
     stack.simulator.fail(Refuse(status=529), Match(operation="messages"), times=2)
     client = Client(stack)
     client.submit()

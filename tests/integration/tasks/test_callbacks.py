@@ -13,11 +13,11 @@ from sluice.backoff import CALLBACK
 from sluice.notify.notice import Notice
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
+from .door import TaskDoor
 from .resources import CURRENT_SECRET, NEXT_SECRET
-from .stack import Stack
 
 
-def test_a_refused_callback_is_tried_again_over_hours_and_delivered(stack: Stack) -> None:
+def test_a_refused_callback_is_tried_again_over_hours_and_delivered(stack: TaskDoor) -> None:
     stack.receiver.statuses = [500, 503, 404, 302, 204]
     task_id = stack.submit()
     stack.run()
@@ -34,7 +34,7 @@ def test_a_refused_callback_is_tried_again_over_hours_and_delivered(stack: Stack
         assert call.verify(CURRENT_SECRET)["data"]["id"] == task_id
 
 
-def test_a_redirect_is_not_followed(stack: Stack) -> None:
+def test_a_redirect_is_not_followed(stack: TaskDoor) -> None:
     stack.receiver.statuses = [302]
     stack.receiver.headers = {"location": "/inside"}
     task_id = stack.submit()
@@ -44,7 +44,7 @@ def test_a_redirect_is_not_followed(stack: Stack) -> None:
     assert "redirects" in stack.read(task_id)["callback"]["error"]
 
 
-def test_a_receiver_may_ask_for_time(stack: Stack) -> None:
+def test_a_receiver_may_ask_for_time(stack: TaskDoor) -> None:
     stack.receiver.statuses = [429]
     stack.receiver.headers = {"retry-after": "600"}
     stack.submit()
@@ -53,7 +53,7 @@ def test_a_receiver_may_ask_for_time(stack: Stack) -> None:
     assert 598 <= stack.delays("CALLBACK")[-1] <= 600 * (1 + CALLBACK.jitter) + 1
 
 
-def test_what_cannot_be_delivered_is_visible_and_can_be_sent_again(stack: Stack) -> None:
+def test_what_cannot_be_delivered_is_visible_and_can_be_sent_again(stack: TaskDoor) -> None:
     stack.receiver.statuses = [500]
     task_id = stack.submit()
     stack.turn("TASK")
@@ -71,7 +71,7 @@ def test_what_cannot_be_delivered_is_visible_and_can_be_sent_again(stack: Stack)
     assert len({call.headers["webhook-id"] for call in stack.receiver.calls}) == 1
 
 
-def test_gone_means_gone(stack: Stack) -> None:
+def test_gone_means_gone(stack: TaskDoor) -> None:
     stack.receiver.statuses = [410]
     task_id = stack.submit()
     stack.run()
@@ -79,7 +79,7 @@ def test_gone_means_gone(stack: Stack) -> None:
     assert stack.read(task_id)["callback"]["status"] == "undelivered"
 
 
-def test_a_delivered_callback_can_be_sent_again_and_one_that_never_was_cannot(stack: Stack) -> None:
+def test_a_delivered_callback_can_be_sent_again_and_one_that_never_was_cannot(stack: TaskDoor) -> None:
     task_id, silent = stack.submit(), stack.submit(callback_url=None)
     assert stack.call("POST", f"/v1/tasks/{task_id}/redeliver").status == 409
     stack.run()
@@ -89,39 +89,39 @@ def test_a_delivered_callback_can_be_sent_again_and_one_that_never_was_cannot(st
     assert stack.receiver.events == [("task.succeeded", task_id)] * 2
 
 
-def test_both_secrets_sign_while_a_rotation_lasts(stack: Stack) -> None:
+def test_both_secrets_sign_while_a_rotation_lasts(stack: TaskDoor) -> None:
     secrets = boto3.client("secretsmanager")
     rotated = json.dumps({"current": NEXT_SECRET, "previous": CURRENT_SECRET})
-    before = secrets.get_secret_value(SecretId="webhook")["SecretString"]
-    secrets.put_secret_value(SecretId="webhook", SecretString=rotated)
+    before = secrets.get_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"])["SecretString"]
+    secrets.put_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"], SecretString=rotated)
     stack.cold_start()
     try:
         task_id = stack.submit()
         stack.run()
     finally:
-        secrets.put_secret_value(SecretId="webhook", SecretString=before)
+        secrets.put_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"], SecretString=before)
     (call,) = stack.receiver.calls
     assert call.headers["webhook-signature"].count("v1,") == 2
     assert call.verify(CURRENT_SECRET)["data"]["id"] == call.verify(NEXT_SECRET)["data"]["id"] == task_id
 
 
-def test_a_secret_that_cannot_sign_sends_nothing(stack: Stack) -> None:
+def test_a_secret_that_cannot_sign_sends_nothing(stack: TaskDoor) -> None:
     secrets = boto3.client("secretsmanager")
-    before = secrets.get_secret_value(SecretId="webhook")["SecretString"]
-    secrets.put_secret_value(SecretId="webhook", SecretString="whsec_broken")
+    before = secrets.get_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"])["SecretString"]
+    secrets.put_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"], SecretString="whsec_broken")
     stack.cold_start()
     try:
         task_id = stack.submit()
         stack.turn("TASK")
         stack.turn("CALLBACK")
     finally:
-        secrets.put_secret_value(SecretId="webhook", SecretString=before)
+        secrets.put_secret_value(SecretId=stack.environment["SLUICE_WEBHOOK_SECRET"], SecretString=before)
     assert not stack.receiver.calls
     assert stack.read(task_id)["callback"]["status"] == "pending"
     assert "webhook secret" in stack.read(task_id)["callback"]["error"]
 
 
-def test_an_endpoint_that_stays_down_is_left_alone_and_tried_by_one(stack: Stack) -> None:
+def test_an_endpoint_that_stays_down_is_left_alone_and_tried_by_one(stack: TaskDoor) -> None:
     stack.receiver.statuses = [500]
     ids = [stack.submit() for _ in range(THRESHOLD + 3)]
     while stack.turn("TASK"):
@@ -153,7 +153,7 @@ def test_an_endpoint_that_stays_down_is_left_alone_and_tried_by_one(stack: Stack
     assert (stack.table.get(breaker) or {})["failures"] == 0
 
 
-def test_a_refusal_of_one_task_does_not_count_against_the_endpoint(stack: Stack) -> None:
+def test_a_refusal_of_one_task_does_not_count_against_the_endpoint(stack: TaskDoor) -> None:
     stack.receiver.statuses = [400] * (THRESHOLD + 3) + [200]
     for _ in range(THRESHOLD + 3):
         stack.submit()
@@ -164,7 +164,7 @@ def test_a_refusal_of_one_task_does_not_count_against_the_endpoint(stack: Stack)
     assert len(stack.receiver.calls) == THRESHOLD + 3
 
 
-def test_a_task_may_be_told_of_on_the_topic(stack: Stack) -> None:
+def test_a_task_may_be_told_of_on_the_topic(stack: TaskDoor) -> None:
     task_id = stack.submit(callback_url=None, topic_attribute="billing", metadata={"ticket": "A-1042"})
     stack.run()
     (notice,) = stack.published()
@@ -187,7 +187,9 @@ def test_a_task_may_be_told_of_on_the_topic(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("queue_messages", "left_out"), [("я" * 4500, False), ("я" * 60_000, True)])
-def test_the_topic_takes_an_answer_of_any_letters_and_length(stack: Stack, queue_messages: str, left_out: bool) -> None:
+def test_the_topic_takes_an_answer_of_any_letters_and_length(
+    stack: TaskDoor, queue_messages: str, left_out: bool
+) -> None:
     stack.simulator.answer(Reply(text=queue_messages))
     params = {"max_tokens": 60_000, "messages": [{"role": "user", "content": "Расскажи"}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params, "topic_attribute": "news"})
@@ -201,7 +203,9 @@ def test_the_topic_takes_an_answer_of_any_letters_and_length(stack: Stack, queue
     assert data.get("text") == (None if left_out else queue_messages)
 
 
-def test_what_the_topic_will_never_take_is_undelivered_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_topic_will_never_take_is_undelivered_at_once(
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Notice, "message", lambda _: json.dumps({"default": "x" * 300_000}))
     task_id = stack.submit(callback_url=None, topic_attribute="billing")
     stack.turn("TASK")
@@ -211,7 +215,7 @@ def test_what_the_topic_will_never_take_is_undelivered_at_once(stack: Stack, mon
     assert "SNS refused" in callback["error"]
 
 
-def test_a_topic_that_cannot_be_reached_is_tried_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_that_cannot_be_reached_is_tried_again(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("SLUICE_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:missing")
         stack.cold_start()
@@ -226,7 +230,7 @@ def test_a_topic_that_cannot_be_reached_is_tried_again(stack: Stack, monkeypatch
     assert len(stack.published()) == 1
 
 
-def test_a_host_that_is_no_longer_allowed_is_not_called(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_is_no_longer_allowed_is_not_called(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     task_id = stack.submit()
     stack.turn("TASK")
     monkeypatch.setenv("SLUICE_CALLBACK_LOCAL", "")
@@ -236,7 +240,7 @@ def test_a_host_that_is_no_longer_allowed_is_not_called(stack: Stack, monkeypatc
     assert stack.read(task_id)["callback"]["status"] == "undelivered"
 
 
-def test_a_name_that_leads_inside_is_not_called(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_leads_inside_is_not_called(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("169.254.169.254", 443))])
     task_id = stack.submit(callback_url="https://169.254.169.254.hooks.example.com/")
     stack.turn("TASK")

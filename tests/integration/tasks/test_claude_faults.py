@@ -10,7 +10,7 @@ import pytest
 from simulator.client import Break, Match, Refuse, Reply
 from simulator.faults import Action
 
-from .stack import Stack
+from .door import TaskDoor
 
 TRANSIENT: list[tuple[str, Action]] = [
     ("overloaded", Refuse(status=529)),
@@ -31,7 +31,7 @@ TRANSIENT: list[tuple[str, Action]] = [
 ]
 
 
-def events_of_an_answer(stack: Stack) -> int:
+def events_of_an_answer(stack: TaskDoor) -> int:
     stack.submit(callback_url=None)
     stack.run()
     (answered,) = stack.simulator.requests("messages")
@@ -40,7 +40,7 @@ def events_of_an_answer(stack: Stack) -> int:
 
 
 @pytest.mark.parametrize(("name", "fault"), TRANSIENT, ids=[name for name, _ in TRANSIENT])
-def test_a_passing_failure_is_retried_later_and_heals(stack: Stack, name: str, fault: Action) -> None:
+def test_a_passing_failure_is_retried_later_and_heals(stack: TaskDoor, name: str, fault: Action) -> None:
     if isinstance(fault, Break) and fault.after_events == -1:
         fault = Break(how=fault.how, after_events=events_of_an_answer(stack) - 1)
     stack.simulator.fail(fault, Match(operation="messages"), times=1)
@@ -61,7 +61,7 @@ def test_a_passing_failure_is_retried_later_and_heals(stack: Stack, name: str, f
 @pytest.mark.parametrize(
     ("status", "error_type"), [(400, "invalid_request_error"), (413, "request_too_large"), (404, "not_found_error")]
 )
-def test_a_permanent_failure_is_not_retried(stack: Stack, status: int, error_type: str) -> None:
+def test_a_permanent_failure_is_not_retried(stack: TaskDoor, status: int, error_type: str) -> None:
     stack.simulator.fail(Refuse(status=status, message="no"), Match(operation="messages"))
     params = {"model": "claude-haiku-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params, "callback_url": stack.receiver.url})
@@ -73,7 +73,7 @@ def test_a_permanent_failure_is_not_retried(stack: Stack, status: int, error_typ
     assert stack.receiver.events == [("task.failed", answer.body["id"])]
 
 
-def test_retries_have_an_end(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_have_an_end(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_TASK_MAX_ATTEMPTS", "3")
     stack.cold_start()
     stack.simulator.fail(Refuse(status=529), Match(operation="messages"))
@@ -87,7 +87,7 @@ def test_retries_have_an_end(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(("retry_after", "shortest", "longest"), [("7", 7, 10), ("120", 120, 151), ("5000", 900, 900)])
 def test_retry_after_puts_the_message_back_for_that_long(
-    stack: Stack, retry_after: str, shortest: int, longest: int
+    stack: TaskDoor, retry_after: str, shortest: int, longest: int
 ) -> None:
     stack.simulator.fail(Refuse(status=429, headers={"retry-after": retry_after}), times=1)
     task_id = stack.submit()
@@ -97,7 +97,7 @@ def test_retry_after_puts_the_message_back_for_that_long(
     assert stack.task(task_id).due_at >= before + float(retry_after)
 
 
-def test_a_longer_wait_than_sqs_knows_is_made_of_several(stack: Stack) -> None:
+def test_a_longer_wait_than_sqs_knows_is_made_of_several(stack: TaskDoor) -> None:
     stack.simulator.fail(Refuse(status=429, headers={"retry-after": "2000"}), times=1)
     stack.submit()
     for _ in range(4):
@@ -106,7 +106,7 @@ def test_a_longer_wait_than_sqs_knows_is_made_of_several(stack: Stack) -> None:
     assert len(stack.simulator.requests("messages")) == 1
 
 
-def test_silence_is_a_cut(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_a_cut(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_PING_TIMEOUT_SECONDS", "0.2")
     stack.cold_start()
     stack.simulator.fail(Break(how="stall", after_events=4, seconds=None), times=1)
@@ -115,7 +115,7 @@ def test_silence_is_a_cut(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None
     assert stack.read(task_id)["attempts"] == 2
 
 
-def test_pings_without_content_are_a_cut(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pings_without_content_are_a_cut(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_CONTENT_TIMEOUT_SECONDS", "0.3")
     stack.cold_start()
     stack.simulator.fail(Break(how="stall", after_events=4, seconds=None, ping_seconds=0.05), times=1)
@@ -132,7 +132,7 @@ OUTLASTING: list[tuple[str, Break]] = [
 
 
 @pytest.mark.parametrize(("name", "fault"), OUTLASTING, ids=[name for name, _ in OUTLASTING])
-def test_an_answer_that_outlasts_the_function_is_not_asked_for_again(stack: Stack, name: str, fault: Break) -> None:
+def test_an_answer_that_outlasts_the_function_is_not_asked_for_again(stack: TaskDoor, name: str, fault: Break) -> None:
     # The clocks for pings and content run for a minute and more: it is the function's own time that ends the call, and
     # that is short here. A first task spares it the import of the SDK.
     stack.submit(callback_url=None)
@@ -149,7 +149,7 @@ def test_an_answer_that_outlasts_the_function_is_not_asked_for_again(stack: Stac
     assert stack.receiver.events == [("task.failed", task_id)]
 
 
-def test_an_answer_may_think_use_tools_and_be_large(stack: Stack) -> None:
+def test_an_answer_may_think_use_tools_and_be_large(stack: TaskDoor) -> None:
     stack.simulator.answer(Reply(text="word " * 9_000, thinking="first ...", pings=10, unknown_events=True))
     params = {"max_tokens": 20_000, "messages": [{"role": "user", "content": "Write at length."}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params, "callback_url": stack.receiver.url})
@@ -158,13 +158,13 @@ def test_an_answer_may_think_use_tools_and_be_large(stack: Stack) -> None:
     done = stack.read(task_id)
     assert done["text"].split() == ["word"] * 9_000
     assert [block["type"] for block in done["message"]["content"]] == ["thinking", "text"]
-    keys = [each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="outbox")["Contents"]]
+    keys = [each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket=stack.outbox)["Contents"]]
     assert keys == [f"work/tasks/{task_id}/answer-1.json"]
     (call,) = stack.receiver.calls
     assert b"word word" in call.body
 
 
-def test_what_the_caller_sends_reaches_claude_as_it_is(stack: Stack) -> None:
+def test_what_the_caller_sends_reaches_claude_as_it_is(stack: TaskDoor) -> None:
     params = {
         "model": "claude-opus-5-5",
         "max_tokens": 77,

@@ -13,9 +13,9 @@ import pytest
 from simulator.client import Match, Refuse
 from sluice.tasks.callbacks.client import CallbackClient
 from sluice.tasks.sdk import ClaudeSdk
+from tests.world.calls import Crash
 
-from .aws_calls import Crash
-from .stack import Stack
+from .door import TaskDoor
 
 T = TypeVar("T")
 
@@ -23,17 +23,13 @@ BODY = {"prompt": "Why is the sky blue?"}
 
 
 @pytest.fixture(autouse=True)
-def calls_that_can_die(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def calls_that_can_die(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process die before and after what Claude and the receiver are asked, too."""
     for owner, name in ((ClaudeSdk, "ask"), (CallbackClient, "post")):
         original = getattr(owner, name)
 
         def call(*args: Any, original: Any = original, name: str = name, **kwargs: Any) -> Any:
-            stack.calls.pass_point(f"before {name}")
-            try:
-                return original(*args, **kwargs)
-            finally:
-                stack.calls.pass_point(f"after {name}")
+            return stack.calls.around(name, lambda: original(*args, **kwargs))
 
         monkeypatch.setattr(owner, name, call)
 
@@ -41,7 +37,7 @@ def calls_that_can_die(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 class Life:
     """One task from its call to its callback, with one crash on the way; messages that were not deleted come again."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: TaskDoor) -> None:
         self.stack = stack
         self.points: list[str] = []
         self.undeleted: list[tuple[str, dict[str, Any]]] = []
@@ -75,16 +71,18 @@ class Life:
 
     def _part(self, crash_at: int | None, step: Callable[[], T]) -> T | None:
         """Do a step, in which the process may die; None where it did."""
-        left = -1 if crash_at is None else crash_at - len(self.points)
-        self.stack.calls.watch(left if left >= 0 else None)
+        calls, left = self.stack.calls, -1 if crash_at is None else crash_at - len(self.points)
+        calls.points.clear()
+        calls.last_point = left if left >= 0 else None
         try:
-            return step()
+            with calls.running("task"):
+                return step()
         except Crash:
             self.stack.cold_start()
             return None
         finally:
-            self.stack.calls.watching = False
-            self.points += self.stack.calls.points
+            calls.last_point = None
+            self.points += calls.points
 
     def _redelivered(self, queue: str) -> list[dict[str, Any]]:
         records = [record for name, record in self.undeleted if name == queue]
@@ -92,7 +90,7 @@ class Life:
         return records
 
 
-def whole_life(stack: Stack) -> list[str]:
+def whole_life(stack: TaskDoor) -> list[str]:
     """Live one without a crash, from a cold start as after a crash, and return its points."""
     stack.cold_start()
     life = Life(stack)
@@ -100,7 +98,7 @@ def whole_life(stack: Stack) -> list[str]:
     return life.points
 
 
-def life_with_a_crash(stack: Stack, crash_at: int) -> Life:
+def life_with_a_crash(stack: TaskDoor, crash_at: int) -> Life:
     stack.clear()
     stack.receiver.calls.clear()
     stack.cold_start()
@@ -109,11 +107,11 @@ def life_with_a_crash(stack: Stack, crash_at: int) -> Life:
     return life
 
 
-def test_a_crash_anywhere_loses_nothing_and_repeats_no_more_than_it_must(stack: Stack) -> None:
+def test_a_crash_anywhere_loses_nothing_and_repeats_no_more_than_it_must(stack: TaskDoor) -> None:
     points = whole_life(stack)
     assert {"before ask", "after post"} < set(points)
     unwritten = points[points.index("after ask") : points.index("after ask") + 2]
-    assert unwritten == ["after ask", "before TransactWriteItems"]
+    assert unwritten == ["after ask", "before dynamodb.TransactWriteItems"]
     paid_again = called_back_again = 0
     for crash_at, point in enumerate(points):
         stack.simulator.reset()
@@ -131,7 +129,7 @@ def test_a_crash_anywhere_loses_nothing_and_repeats_no_more_than_it_must(stack: 
 
 
 @pytest.mark.parametrize("status", [529, 401, 400])
-def test_a_crash_anywhere_before_or_after_a_failure_loses_nothing(stack: Stack, status: int) -> None:
+def test_a_crash_anywhere_before_or_after_a_failure_loses_nothing(stack: TaskDoor, status: int) -> None:
     stack.simulator.fail(Refuse(status=status), Match(operation="messages"), times=1)
     points = whole_life(stack)
     # What comes before and after is the same as in a life without a failure.

@@ -8,12 +8,12 @@ import pytest
 from simulator.client import Match, Refuse
 from sluice.aws.dynamodb import Key, Update
 
-from .stack import Stack
+from .door import TaskDoor
 
 SPEND_LIMIT = Refuse(status=429, details={"error_code": "enforced_spend_limit_reached"}, message="spend limit")
 
 
-def look(stack: Stack) -> None:
+def look(stack: TaskDoor) -> None:
     """Let every message that is there be looked at once, without a probe being due."""
     for task in list(stack.tasks.overdue(10**10)):
         stack.table.update(Update(Key(f"TASK#{task.id}", "TASK"), set={"due_at": 1.0}))
@@ -30,7 +30,7 @@ def look(stack: Stack) -> None:
         (SPEND_LIMIT, "rate_limit_error"),
     ],
 )
-def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: Stack, fault: Refuse, kind: str) -> None:
+def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: TaskDoor, fault: Refuse, kind: str) -> None:
     rule = stack.simulator.fail(fault, Match(operation="messages"))
     first = stack.submit()
     stack.turn("TASK")
@@ -55,7 +55,7 @@ def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: Stack,
     assert stack.published() == []
 
 
-def test_a_probe_ends_an_incident_by_itself(stack: Stack) -> None:
+def test_a_probe_ends_an_incident_by_itself(stack: TaskDoor) -> None:
     rule = stack.simulator.fail(Refuse(status=402), Match(operation="messages"))
     ids = [stack.submit() for _ in range(3)]
     stack.turn("TASK")
@@ -71,7 +71,7 @@ def test_a_probe_ends_an_incident_by_itself(stack: Stack) -> None:
     assert stack.incidents.list_open() == ()
 
 
-def test_of_all_that_wait_one_makes_the_probe(stack: Stack) -> None:
+def test_of_all_that_wait_one_makes_the_probe(stack: TaskDoor) -> None:
     stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
     stack.submit()
     stack.turn("TASK")
@@ -82,7 +82,7 @@ def test_of_all_that_wait_one_makes_the_probe(stack: Stack) -> None:
     assert len(stack.simulator.requests("messages")) == 2
 
 
-def test_waiting_does_not_use_up_the_attempts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_does_not_use_up_the_attempts(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_TASK_MAX_ATTEMPTS", "2")
     stack.cold_start()
     rule = stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
@@ -96,7 +96,7 @@ def test_waiting_does_not_use_up_the_attempts(stack: Stack, monkeypatch: pytest.
     assert stack.read(task_id)["status"] == "succeeded"
 
 
-def test_a_model_that_the_caller_named_fails_that_task_alone(stack: Stack) -> None:
+def test_a_model_that_the_caller_named_fails_that_task_alone(stack: TaskDoor) -> None:
     params = {"model": "claude-retired", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params})
     other = stack.submit()
@@ -107,7 +107,7 @@ def test_a_model_that_the_caller_named_fails_that_task_alone(stack: Stack) -> No
 
 
 @pytest.mark.parametrize("missing", ["File not found: file_011", "model: claude-other", "Not found"])
-def test_what_one_task_misses_fails_that_task_alone(stack: Stack, missing: str) -> None:
+def test_what_one_task_misses_fails_that_task_alone(stack: TaskDoor, missing: str) -> None:
     stack.simulator.fail(Refuse(status=404, message=missing), Match(operation="messages", prompt="read the file"))
     task_id, other = stack.submit(prompt="read the file"), stack.submit()
     stack.run()
@@ -120,7 +120,7 @@ def test_what_one_task_misses_fails_that_task_alone(stack: Stack, missing: str) 
     assert stack.incidents.list_open() == ()
 
 
-def test_a_model_that_may_not_be_used_does_not_stop_others(stack: Stack) -> None:
+def test_a_model_that_may_not_be_used_does_not_stop_others(stack: TaskDoor) -> None:
     stack.simulator.fail(Refuse(status=403), Match(operation="messages", model="claude-opus-5-5"))
     params = {"model": "claude-opus-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
     answer = stack.call("POST", "/v1/tasks", {"params": params})
@@ -131,7 +131,7 @@ def test_a_model_that_may_not_be_used_does_not_stop_others(stack: Stack) -> None
     assert stack.read(other)["status"] == "succeeded"
 
 
-def test_a_task_that_waits_too_long_fails_while_its_caller_can_read_so(stack: Stack) -> None:
+def test_a_task_that_waits_too_long_fails_while_its_caller_can_read_so(stack: TaskDoor) -> None:
     stack.simulator.fail(Refuse(status=401, message="bad key"), Match(operation="messages"))
     task_id = stack.submit()
     stack.turn("TASK")
@@ -147,26 +147,32 @@ def test_a_task_that_waits_too_long_fails_while_its_caller_can_read_so(stack: St
     assert stack.receiver.events == [("task.failed", task_id)]
 
 
-def test_a_key_that_has_just_been_rotated_stops_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_has_just_been_rotated_stops_nothing(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sluice.aws.secrets._RENEW_SECONDS", 0.0)
     stack.cold_start()
     stack.simulator.fail(Refuse(status=401), Match(operation="messages", key="sk-ant-simulator"))
-    boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-old")
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=stack.environment["SLUICE_CLAUDE_SECRET"], SecretString="sk-ant-old"
+    )
     try:
         stack.submit()
         stack.run()
-        boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-new")
+        boto3.client("secretsmanager").put_secret_value(
+            SecretId=stack.environment["SLUICE_CLAUDE_SECRET"], SecretString="sk-ant-new"
+        )
         stack.simulator.fail(Refuse(status=401), Match(operation="messages", key="sk-ant-old"))
         task_id = stack.submit()
         stack.run()
     finally:
-        boto3.client("secretsmanager").put_secret_value(SecretId="claude", SecretString="sk-ant-simulator")
+        boto3.client("secretsmanager").put_secret_value(
+            SecretId=stack.environment["SLUICE_CLAUDE_SECRET"], SecretString="sk-ant-simulator"
+        )
     assert stack.read(task_id)["status"] == "succeeded"
     assert stack.published() == []
     assert stack.incidents.list_open() == ()
 
 
-def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
     with monkeypatch.context() as patch:
         patch.setenv("SLUICE_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:missing")

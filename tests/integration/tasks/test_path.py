@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .door import TaskDoor
 from .resources import CURRENT_SECRET
-from .stack import Stack
 
 
-def test_a_task_is_answered_at_once_run_and_called_back_signed(stack: Stack) -> None:
+def test_a_task_is_answered_at_once_run_and_called_back_signed(stack: TaskDoor) -> None:
     created = stack.call(
         "POST",
         "/v1/tasks",

@@ -7,8 +7,9 @@ from typing import Any
 
 from simulator.client import Delay, Match
 from sluice.aws.dynamodb import Key, Update
+from tests.world.lambdas import Context, sample
 
-from .stack import Context, Stack, sample
+from .door import TaskDoor
 
 LATER = 2 * 10**9
 
@@ -17,7 +18,7 @@ def copies(record: dict[str, Any], count: int) -> list[dict[str, Any]]:
     return [{**record, "messageId": f"copy-{number}"} for number in range(count)]
 
 
-def test_a_message_delivered_five_times_at_once_calls_claude_once(stack: Stack) -> None:
+def test_a_message_delivered_five_times_at_once_calls_claude_once(stack: TaskDoor) -> None:
     stack.simulator.fail(Delay(seconds=0.3), Match(operation="messages"))
     task_id = stack.submit()
     (record,) = stack.receive("TASK")
@@ -27,19 +28,19 @@ def test_a_message_delivered_five_times_at_once_calls_claude_once(stack: Stack) 
     assert stack.receiver.events == [("task.succeeded", task_id)]
 
 
-def test_a_message_that_comes_after_the_end_does_nothing(stack: Stack) -> None:
+def test_a_message_that_comes_after_the_end_does_nothing(stack: TaskDoor) -> None:
     task_id = stack.submit()
     (record,) = stack.receive("TASK")
     stack.deliver("TASK", [record])
     stack.run()
-    sent = len(stack.calls.sent)
+    sent = len(stack.queues.sent)
     assert stack.deliver("TASK", [record]) == []
-    assert len(stack.calls.sent) == sent
+    assert len(stack.queues.sent) == sent
     assert len(stack.simulator.requests("messages")) == 1
     assert stack.receiver.events == [("task.succeeded", task_id)]
 
 
-def test_a_message_that_comes_while_a_worker_is_at_it_waits_for_that_workers_end(stack: Stack) -> None:
+def test_a_message_that_comes_while_a_worker_is_at_it_waits_for_that_workers_end(stack: TaskDoor) -> None:
     task_id = stack.submit()
     (record,) = stack.receive("TASK")
     stack.tasks.claim(task_id, LATER, LATER + 60)
@@ -49,7 +50,7 @@ def test_a_message_that_comes_while_a_worker_is_at_it_waits_for_that_workers_end
     assert not stack.simulator.requests()
 
 
-def test_a_task_whose_worker_died_is_taken_over_after_its_lease(stack: Stack) -> None:
+def test_a_task_whose_worker_died_is_taken_over_after_its_lease(stack: TaskDoor) -> None:
     task_id = stack.submit()
     stack.tasks.claim(task_id, LATER, LATER + 60)
     stack.let_time_pass()
@@ -58,7 +59,7 @@ def test_a_task_whose_worker_died_is_taken_over_after_its_lease(stack: Stack) ->
     assert stack.read(task_id)["attempts"] == 2
 
 
-def test_a_task_that_kills_its_workers_ends(stack: Stack) -> None:
+def test_a_task_that_kills_its_workers_ends(stack: TaskDoor) -> None:
     task_id = stack.submit()
     stack.table.update(Update(Key(f"TASK#{task_id}", "TASK"), set={"attempts": 10, "status": "running", "due_at": 1.0}))
     stack.run()
@@ -67,7 +68,7 @@ def test_a_task_that_kills_its_workers_ends(stack: Stack) -> None:
     assert stack.receiver.events == [("task.failed", task_id)]
 
 
-def test_a_callback_delivered_five_times_at_once_calls_back_once(stack: Stack) -> None:
+def test_a_callback_delivered_five_times_at_once_calls_back_once(stack: TaskDoor) -> None:
     task_id = stack.submit()
     stack.turn("TASK")
     (record,) = stack.receive("CALLBACK")
@@ -77,7 +78,7 @@ def test_a_callback_delivered_five_times_at_once_calls_back_once(stack: Stack) -
     assert stack.receiver.events == [("task.succeeded", task_id)]
 
 
-def test_messages_of_a_batch_are_handled_together_and_fail_alone(stack: Stack) -> None:
+def test_messages_of_a_batch_are_handled_together_and_fail_alone(stack: TaskDoor) -> None:
     ids = [stack.submit() for _ in range(3)]
     records = stack.receive("TASK")
     broken = {**sample("run_task_malformed")["Records"][0], "messageId": "broken"}
@@ -85,17 +86,16 @@ def test_messages_of_a_batch_are_handled_together_and_fail_alone(stack: Stack) -
     assert {stack.read(each)["status"] for each in ids} == {"succeeded"}
 
 
-def test_messages_for_tasks_that_are_gone_are_dropped(stack: Stack) -> None:
+def test_messages_for_tasks_that_are_gone_are_dropped(stack: TaskDoor) -> None:
     nothing_failed: dict[str, list[str]] = {"batchItemFailures": []}
     assert stack.handlers["run_task"](sample("run_task_messages"), Context()) == nothing_failed
     assert stack.handlers["deliver_callback"](sample("deliver_callback_messages"), Context()) == nothing_failed
-    assert stack.calls.sent == []
+    assert stack.queues.sent == []
 
 
-def test_a_task_without_a_message_gets_one_from_the_schedule(stack: Stack) -> None:
+def test_a_task_without_a_message_gets_one_from_the_schedule(stack: TaskDoor) -> None:
     task_id, waiting = stack.submit(), stack.submit(delay_seconds=7200)
-    for record in stack.receive("TASK"):
-        stack.delete("TASK", record)
+    stack.receive("TASK")
     assert stack.handlers["run_task"](sample("run_task_schedule"), Context()) == {}
     assert stack.receive("TASK") == []
     stack.let_time_pass()

@@ -17,11 +17,11 @@ from sluice.tasks.services import TaskServices
 from sluice.tasks.table import Payloads
 from sluice.tasks.worker import Worker
 
-from .stack import Stack
+from .door import TaskDoor
 
 
 @pytest.fixture
-def slept(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def slept(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let workers wait without waiting: their clock goes on by as much."""
     slept: list[float] = []
     make = TaskServices.worker
@@ -56,7 +56,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, times: int, er
 
 @pytest.mark.parametrize(("owner", "name"), [(Payloads, "store"), (Table, "transact")])
 def test_an_answer_that_could_not_be_stored_at_once_is_stored_soon_and_not_asked_for_again(
-    stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+    stack: TaskDoor, slept: list[float], monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     task_id = stack.submit()
     tried = fail(monkeypatch, owner, name, 3, AwsUnavailable("It is slow."))
@@ -67,7 +67,7 @@ def test_an_answer_that_could_not_be_stored_at_once_is_stored_soon_and_not_asked
 
 
 def test_storing_is_given_up_before_the_function_ends(
-    stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch
+    stack: TaskDoor, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = stack.submit()
     with monkeypatch.context() as patch:
@@ -83,7 +83,7 @@ def test_storing_is_given_up_before_the_function_ends(
 
 
 def test_an_answer_that_aws_will_never_take_is_not_asked_for_again(
-    stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch
+    stack: TaskDoor, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = stack.submit()
     fail(monkeypatch, Payloads, "store", 0, AwsError("S3 said AccessDenied."))
@@ -97,7 +97,7 @@ def test_an_answer_that_aws_will_never_take_is_not_asked_for_again(
 
 @pytest.mark.parametrize("error", [AwsUnavailable("It is down."), AwsError("It said no.")])
 def test_an_answer_that_is_lost_is_paid_for(
-    stack: Stack, slept: list[float], monkeypatch: pytest.MonkeyPatch, error: AwsError
+    stack: TaskDoor, slept: list[float], monkeypatch: pytest.MonkeyPatch, error: AwsError
 ) -> None:
     monkeypatch.setenv("SLUICE_AUTH_MODE", "keys")
     stack.cold_start()
@@ -110,7 +110,7 @@ def test_an_answer_that_is_lost_is_paid_for(
 
 @pytest.mark.parametrize("headers", [{}, {"idempotency-key": "order-4711"}])
 def test_a_task_whose_making_was_not_confirmed_is_made_once(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     original = BaseClient._make_api_call  # type: ignore[attr-defined]  # its stubs leave it out
     lost: list[str] = []
@@ -134,7 +134,7 @@ def test_a_task_whose_making_was_not_confirmed_is_made_once(
     assert len(stack.call("GET", "/v1/tasks").body["data"]) == 1
 
 
-def test_a_task_that_was_not_made_is_not_answered_with_202(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_was_not_made_is_not_answered_with_202(stack: TaskDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         fail(patch, Table, "transact", 0, AwsUnavailable("It is down."))
         assert stack.call("POST", "/v1/tasks", {"prompt": "x"}).status >= 500

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sluice.aws.dynamodb import Key, Put, Table, Update
 from sluice.errors import AwsError, AwsUnavailable, ConditionFailed
-from tests.stack import moto_table
+from tests.world.aws import moto_table
 
 KEY = Key("JOB#a", "JOB")
 ITEM: dict[str, object] = {"pk": "JOB#a", "sk": "JOB", "status": "planned", "count": 2, "notices": {}}

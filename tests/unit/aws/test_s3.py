@@ -15,7 +15,7 @@ from urllib3.exceptions import ProtocolError
 
 from sluice.aws.s3 import PART_BYTES, S3
 from sluice.errors import AwsError, AwsUnavailable, ObjectNotFound
-from tests.stack import client
+from tests.world.aws import client
 
 DATA = bytes(range(256)) * 40
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from sluice.jobs.submit.pause import SubmissionPause
-from tests.stack import moto_table
 from tests.unit.jobs.samples import NOW
+from tests.world.aws import moto_table
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from sluice.aws.dynamodb import Table
 from sluice.jobs.model import JobStatus, Outcome, Plan, Shard, ShardStatus
 from sluice.jobs.progress import average_batch_seconds, progress_of, record_durations
-from tests.stack import moto_table
 from tests.unit.jobs.samples import NOW, a_job, a_shard
+from tests.world.aws import moto_table
 
 PLAN = Plan("work/plan", 40, 40, 0, 3, 1.0)
 

@@ -16,8 +16,8 @@ from sluice.jobs.model import SHARD_TRANSITIONS, Outcome, Plan, Shard, ShardStat
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
 from sluice.jobs.table_items import key_of
-from tests.stack import moto_table
 from tests.unit.jobs.samples import NOW, a_shard, an_upload
+from tests.world.aws import moto_table
 
 JOB_ID = an_upload().job_id
 REF = a_shard().ref

@@ -8,6 +8,7 @@ import pytest
 
 from local.options import OptionError, Options, check_ports, read_options
 from local.template import ROOT
+from tests.world.ports import ports_in_a_row
 
 KNOWN: dict[str, object] = {"MaxWaves": {}, "AuthMode": {}}
 
@@ -47,11 +48,12 @@ def test_a_server_that_is_no_url_is_refused_by_name(text: str) -> None:
 def test_a_port_that_is_taken_is_refused_by_name_where_it_is_needed(
     number: int, url: str | None, refused: bool
 ) -> None:
+    base = ports_in_a_row(3)
+    port = base + number
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
-        options = Options(port_base=port - number, claude_base_url=url)
+        options = Options(port_base=base, claude_base_url=url)
         with pytest.raises(OptionError, match=f"port {port} of") if refused else nullcontext():
             check_ports(options)
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 from sluice.errors import AwsError, AwsUnavailable
 from sluice.notify.channels import Topic
 from sluice.notify.notice import Notice, subject_line
-from tests.stack import client
+from tests.world.aws import client
 
 NOTICE = Notice(
     subject="Finished: flüsse.csv\n2 of 2",

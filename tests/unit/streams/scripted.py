@@ -25,6 +25,7 @@ from sluice.streams.resumable.relay import Continuations
 from sluice.streams.resumable.service import ResumableStreams
 from sluice.streams.resumable.table import StreamTable
 from sluice.streams.upstream import Upstream, UpstreamResponse
+from tests.world.lambdas import Context
 
 PARAMS = {"model": "m", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 RHYTHM = LogSchedule(flush=0.01, beat=0.02, alive=30.0)
@@ -88,13 +89,6 @@ class ScriptedClaude:
 class Secrets:
     def get_secret_value(self, **_: Any) -> dict[str, str]:
         return {"SecretString": "sk-ant-scripted"}
-
-
-class Context:
-    aws_request_id = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 @dataclass

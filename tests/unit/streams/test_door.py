@@ -14,6 +14,7 @@ from sluice.streams import messages
 from sluice.streams.encoding import EventEncoder
 from sluice.streams.resumable import log_writer
 from tests.unit.streams.scripted import DELTA, START, STOP, ScriptedClaude, ScriptedDoor, frame
+from tests.world.lambdas import Context
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/sluice-Table"
 QUOTED = "what somebody has sent"
@@ -58,7 +59,7 @@ def test_a_defect_is_answered_in_the_apis_own_shape(table: Table, monkeypatch: p
     response, data = door.call()
 
     assert (response.status, error_of(data)["type"]) == (500, "api_error")
-    assert json.loads(data)["request_id"] == "request-1"
+    assert json.loads(data)["request_id"] == Context.aws_request_id
     assert QUOTED not in data.decode()
     check_log(door, "refused")
 

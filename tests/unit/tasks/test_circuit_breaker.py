@@ -10,7 +10,7 @@ from moto import mock_aws
 from sluice.aws.dynamodb import Key
 from sluice.backoff import BREAKER
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
-from tests.stack import create_table, template
+from tests.world.aws import create_table, template
 
 HOST = "hooks.example.com"
 

@@ -38,7 +38,7 @@ from sluice.tasks.service import TaskService
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import TASK_TRANSITIONS, Task
 from sluice.tasks.worker import Worker
-from tests.stack import STACK, create_table, template
+from tests.world.aws import STACK, create_table, template
 
 ADA = Caller("iam:ada")
 

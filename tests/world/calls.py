@@ -38,19 +38,22 @@ class Call:
 
 
 @dataclass
-class Outside:
+class WatchedCalls:
     """``step`` is the function that is running; None: nobody, and calls are the test's own.
 
-    ``interrupt`` has what happens right before the call with a number, by another's hand. ``instead`` of some of AWS's
-    operations, something of the test's own happens.
+    ``points`` are the places before and after each call, in their order, where a function may die; it does at the one
+    with the number ``last_point``. ``interrupt`` has what happens right before the call with a number, by another's
+    hand. ``instead`` of some of AWS's operations, something of the test's own happens.
     """
 
     step: str | None = None
-    calls: list[Call] = field(default_factory=list)
+    made: list[Call] = field(default_factory=list)
     crashes: dict[int, bool] = field(default_factory=dict)
     crashed: bool = False
+    points: list[str] = field(default_factory=list)
+    last_point: int | None = None
     interrupt: dict[int, Callable[[], None]] = field(default_factory=dict)
-    heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
     instead: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
 
     def crash(self, *crashes: tuple[int, bool]) -> None:
@@ -63,16 +66,17 @@ class Outside:
             return call()
         if self.crashed:
             raise Crash
-        number = len(self.calls)
-        self.calls.append(Call(name, self.step))
+        number = len(self.made)
+        self.made.append(Call(name, self.step))
         if meanwhile := self.interrupt.pop(number, None):
             meanwhile()
-        if self.crashes.get(number) is True:
-            self._die()
-        answer = call()
-        if number in self.crashes:
-            self._die()
-        return answer
+        self._pass_point(f"before {name}", self.crashes.get(number) is True)
+        try:
+            return call()
+        finally:
+            # Not where the call itself has led to the end, within which it was made.
+            if not self.crashed:
+                self._pass_point(f"after {name}", self.crashes.get(number) is False)
 
     @contextmanager
     def running(self, step: str) -> Iterator[None]:
@@ -83,29 +87,40 @@ class Outside:
         finally:
             self.step = before
 
-    def _die(self) -> None:
-        self.crashed = True
-        raise Crash
+    def _pass_point(self, point: str, is_last: bool) -> None:
+        self.points.append(point)
+        if is_last or len(self.points) - 1 == self.last_point:
+            self.crashed = True
+            raise Crash
 
 
 @contextmanager
-def watched() -> Iterator[Outside]:
-    """Watch all calls to AWS and to Claude in this process."""
-    outside = Outside()
+def watched_aws() -> Iterator[WatchedCalls]:
+    """Watch all calls to AWS in this process."""
+    calls = WatchedCalls()
     client: Any = BaseClient
-    aws_call, claude_call = client._make_api_call, httpx2.HTTPTransport.handle_request
-    download = HTTPConnection.request
+    aws_call = client._make_api_call
 
     def call_aws(self: Any, operation: str, params: dict[str, Any]) -> Any:
         def carry_out() -> Any:
-            if operation in outside.instead:
-                return outside.instead[operation](params) or {}
+            if operation in calls.instead:
+                return calls.instead[operation](params) or {}
             answer = aws_call(self, operation, params)
-            for listener in outside.heard:
+            for listener in calls.listeners:
                 listener(operation, params)
             return answer
 
-        return outside.around(f"{self.meta.service_model.service_name}.{operation}", carry_out)
+        return calls.around(f"{self.meta.service_model.service_name}.{operation}", carry_out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", call_aws)
+        yield calls
+
+
+@contextmanager
+def watched() -> Iterator[WatchedCalls]:
+    """Watch all calls to AWS and to Claude in this process."""
+    claude_call, download = httpx2.HTTPTransport.handle_request, HTTPConnection.request
 
     def call_claude(self: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
         def carry_out() -> httpx2.Response:
@@ -113,14 +128,13 @@ def watched() -> Iterator[Outside]:
 
         if request.url.path.startswith("/_simulator"):
             return carry_out()
-        answer: httpx2.Response = outside.around(f"claude.{request.method} {request.url.path}", carry_out)
+        answer: httpx2.Response = calls.around(f"claude.{request.method} {request.url.path}", carry_out)
         return answer
 
     def download_from_claude(self: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        outside.around(f"claude.{method} {url}", lambda: download(self, method, url, *args, **kwargs))
+        calls.around(f"claude.{method} {url}", lambda: download(self, method, url, *args, **kwargs))
 
-    with pytest.MonkeyPatch.context() as patch:
+    with watched_aws() as calls, pytest.MonkeyPatch.context() as patch:
         patch.setattr(HTTPConnection, "request", download_from_claude)
-        patch.setattr(BaseClient, "_make_api_call", call_aws)
         patch.setattr(httpx2.HTTPTransport, "handle_request", call_claude)
-        yield outside
+        yield calls

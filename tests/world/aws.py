@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,8 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STACK = "sluice"
 CLAUDE_KEY = "sk-ant-simulator"
+# The base64 of 24 bytes, as letters and digits alone always are.
+WEBHOOK_KEY = "TheKeyThatCallbacksAreSignedWith"
 
 # As it is now: tests put the cached one in its place.
 _make_client: Any = boto3.session.Session.client
@@ -52,8 +55,8 @@ def moto_table() -> Iterator[Table]:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """All resources of the template that the jobs use; ``ids`` is what ``Ref`` gives, by logical name."""
+class Resources:
+    """The resources of the template that functions reach; ``ids`` is what ``Ref`` gives, by logical name."""
 
     template: Template
     parameters: Mapping[str, str]
@@ -83,10 +86,10 @@ class Stack:
                 return value
 
 
-def build_stack(parameters: Mapping[str, str]) -> Stack:
-    """Make the resources in the moto that is active, with parameters in place of the template's defaults."""
-    create_table(template(), boto3.client("dynamodb"))
-    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+def create_resources(parameters: Mapping[str, str], client: Callable[[str], Any] = client) -> Resources:
+    """Make the resources, in the moto that is active if not told otherwise; parameters replace the defaults."""
+    create_table(template(), client("dynamodb"))
+    s3, sqs, secrets = client("s3"), client("sqs"), client("secretsmanager")
     ids = {"Table": STACK}
     for name, bucket in template().of_type("AWS::S3::Bucket").items():
         ids[name] = f"{STACK}-{name.lower()}-{ACCOUNT}-{REGION}"
@@ -95,10 +98,19 @@ def build_stack(parameters: Mapping[str, str]) -> Stack:
             s3.put_bucket_versioning(Bucket=ids[name], VersioningConfiguration=versioning)
     for name in template().of_type("AWS::SQS::Queue"):
         ids[name] = sqs.create_queue(QueueName=f"{STACK}-{name}")["QueueUrl"]
-    ids["CompletionTopic"] = boto3.client("sns").create_topic(Name=STACK)["TopicArn"]
-    secrets = boto3.client("secretsmanager")
+    for name in template().of_type("AWS::SNS::Topic"):
+        ids[name] = client("sns").create_topic(Name=f"{STACK}-{name}")["TopicArn"]
     attributes = {}
-    for name in template().of_type("AWS::SecretsManager::Secret"):
-        made = secrets.create_secret(Name=f"{STACK}-{name}-{uuid.uuid4().hex[:6]}", SecretString=CLAUDE_KEY)
+    for name, secret in template().of_type("AWS::SecretsManager::Secret").items():
+        text = _secret_text(secret)
+        made = secrets.create_secret(Name=f"{STACK}-{name}-{uuid.uuid4().hex[:6]}", SecretString=text)
         attributes[name, "Id"] = made["ARN"]
-    return Stack(template(), parameters, ids, attributes)
+    return Resources(template(), parameters, ids, attributes)
+
+
+def _secret_text(properties: Mapping[str, Any]) -> str:
+    """Write a secret as CloudFormation does: one that it makes up, or else the key of Claude."""
+    if not (generated := properties.get("GenerateSecretString")):
+        return CLAUDE_KEY
+    made_up = {generated["GenerateStringKey"]: WEBHOOK_KEY[: generated["PasswordLength"]]}
+    return json.dumps(json.loads(generated["SecretStringTemplate"]) | made_up)

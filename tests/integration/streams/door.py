@@ -18,10 +18,8 @@ from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess
 from sluice.claude.events import Event, FrameSplitter, parse_frame
+from tests.world.aws import REGION, Resources
 
-REGION = "us-east-1"
-TABLE = "sluice"
-SECRET = "claude-key"
 MODEL = "claude-sonnet-5"
 PARAMS: dict[str, Any] = {
     "model": MODEL,
@@ -31,35 +29,50 @@ PARAMS: dict[str, Any] = {
 _LOG_SECONDS = 10.0
 
 
+def client_at(endpoint_url: str, service: Any) -> Any:
+    """Make a boto3 client of a service at an address."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 @dataclass(frozen=True)
 class Aws:
-    """An AWS with the one table and the secret in it."""
+    """An AWS with the resources of the template in it."""
 
     endpoint_url: str
     access: AwsAccess
     table: Table
+    resources: Resources
 
     @property
     def environment(self) -> dict[str, str]:
+        """Return the variables of the function."""
+        given = self.resources.environment("StreamMessages")
+        # The Function URL host runs it behind the streaming runtime by itself.
+        del given["AWS_LAMBDA_EXEC_WRAPPER"]
         return {
+            **given,
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
         }
 
+    @property
+    def claude_secret(self) -> str:
+        return self.environment["SLUICE_CLAUDE_SECRET"]
+
     def client(self, service: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return client_at(self.endpoint_url, service)
 
 
 @dataclass(frozen=True)
-class Stack:
+class StreamDoor:
     """A door, its key, and what stands behind it."""
 
     url: str
@@ -107,7 +120,7 @@ class Stack:
         return KeyStore(self.aws.table).create(terms).text
 
 
-StackMaker = Callable[..., AbstractContextManager[Stack]]
+DoorMaker = Callable[..., AbstractContextManager[StreamDoor]]
 
 
 def events_of(data: bytes) -> list[Event]:

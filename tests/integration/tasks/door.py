@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,49 +16,20 @@ from sluice.incidents import Incidents
 from sluice.table_keys import open_at
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
+from tests.world.aws import Resources
+from tests.world.calls import WatchedCalls
+from tests.world.lambdas import Context, load_handler, sample
+from tests.world.queues import Queues
 
-from .aws_calls import AwsCalls
 from .receiver import Receiver
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = ("serve_api", "run_task", "deliver_callback")
 HANDED_OVER = {"TASK": "run_task", "CALLBACK": "deliver_callback"}
-
-
-class Context:
-    """A Lambda context with ``seconds`` left."""
-
-    function_name = "sluice"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice"
-    aws_request_id = "7d0e1f3c-1111-4222-8333-444455556666"
-
-    def __init__(self, seconds: float = 60.0) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
-
-
-def load_handler(name: str) -> ModuleType:
-    """Import a function's handler afresh, as a cold start does."""
-    path = ROOT / "functions" / name / "handler.py"
-    spec = importlib.util.spec_from_file_location(f"handler_of_{name}", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def sample(name: str) -> dict[str, Any]:
-    """Read a sample event."""
-    event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
-    return event
+QUEUES = {"TASK": "TaskQueue", "CALLBACK": "CallbackQueue"}
 
 
 def load_handlers() -> dict[str, Any]:
@@ -70,9 +38,17 @@ def load_handlers() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Deployment:
+    """The resources of the template, the variables that lead the functions to them, and the functions.
+
+    ``notices_url`` is a queue that the completion topic sends to.
+    """
+
+    resources: Resources
     environment: dict[str, str]
+    notices_url: str
     handlers: dict[str, Any]
-    calls: AwsCalls
+    calls: WatchedCalls
+    queues: Queues
 
 
 @dataclass(frozen=True)
@@ -83,14 +59,32 @@ class Answer:
 
 
 @dataclass
-class Stack:
+class TaskDoor:
     """A deployed task door, and those at its ends."""
 
     simulator: Simulator
     receiver: Receiver
-    environment: dict[str, str]
-    calls: AwsCalls
-    handlers: dict[str, Any]
+    deployment: Deployment
+    handlers: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.handlers = self.deployment.handlers
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.deployment.environment
+
+    @property
+    def calls(self) -> WatchedCalls:
+        return self.deployment.calls
+
+    @property
+    def queues(self) -> Queues:
+        return self.deployment.queues
+
+    @property
+    def outbox(self) -> str:
+        return self.deployment.resources.ids["Outbox"]
 
     def cold_start(self) -> None:
         """Load the functions afresh, for instance with another environment."""
@@ -154,27 +148,16 @@ class Stack:
     # The queues
 
     def receive(self, queue: str) -> list[dict[str, Any]]:
-        """Take what is in a queue, as Lambda would, in the shape of its events."""
-        url = self.environment[f"SLUICE_{queue}_QUEUE_URL"]
-        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        return [
-            {**sample("run_task_messages")["Records"][0], "messageId": each["MessageId"], "body": each["Body"]}
-            | {"receiptHandle": each["ReceiptHandle"]}
-            for each in found
-        ]
+        """Take what is in a queue, due or not, as Lambda would; it is gone then, but for the records."""
+        found = [each for each in self.queues.messages if each.queue == QUEUES[queue]][:10]
+        for message in found:
+            self.queues.messages.remove(message)
+        return [message.record() for message in found]
 
     def deliver(self, queue: str, records: list[dict[str, Any]], seconds: float = 60.0) -> list[str]:
-        """Invoke a queue's function as Lambda does, delete what it handled, and return the ids of what failed."""
-        answer = self.handlers[HANDED_OVER[queue]]({"Records": records}, Context(seconds))
-        failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
-        for record in records:
-            if record["messageId"] not in failed:
-                self.delete(queue, record)
-        return failed
-
-    def delete(self, queue: str, record: dict[str, Any]) -> None:
-        url = self.environment[f"SLUICE_{queue}_QUEUE_URL"]
-        self.sqs.delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+        """Invoke a queue's function as Lambda does, and return the ids of what failed."""
+        answer = self.handlers[HANDED_OVER[queue]]({"Records": records}, Context(seconds=seconds))
+        return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def turn(self, queue: str) -> int:
         """Deliver one batch of a queue; return how many messages it had."""
@@ -198,12 +181,13 @@ class Stack:
         for incident in self.incidents.list_open():
             self.table.update(Update(Key(f"INCIDENT#{incident.kind}", "INCIDENT"), set={"probe_at": 1.0}))
 
-    def delays(self, queue: str) -> list[int]:
-        return [delay for name, _, delay in self.calls.sent if name == queue]
+    def delays(self, queue: str) -> list[float]:
+        """Return the delays of all messages that a queue was sent."""
+        return [each.delay for each in self.queues.sent if each.queue == QUEUES[queue]]
 
     def published(self) -> list[dict[str, Any]]:
         """Read what the completion topic has sent since the last look."""
-        url = self.environment["NOTIFICATIONS"]
+        url = self.deployment.notices_url
         found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for each in found:
             self.sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
@@ -211,13 +195,12 @@ class Stack:
 
     def clear(self) -> None:
         """Leave nothing behind for the next test."""
-        self.calls.clear()
+        self.queues.clear()
         for item in self.dynamodb.scan(TableName=self.table.name)["Items"]:
             self.table.delete(Key(item["pk"]["S"], item["sk"]["S"]))
-        for name in ("SLUICE_TASK_QUEUE_URL", "SLUICE_CALLBACK_QUEUE_URL", "NOTIFICATIONS"):
-            # SQS takes a purge once a minute only.
-            self.sqs.delete_queue(QueueUrl=self.environment[name])
-            self.sqs.create_queue(QueueName=self.environment[name].rsplit("/", 1)[1])
+        # SQS takes a purge once a minute only.
+        self.sqs.delete_queue(QueueUrl=self.deployment.notices_url)
+        self.sqs.create_queue(QueueName=self.deployment.notices_url.rsplit("/", 1)[1])
         s3 = boto3.client("s3")
-        for stored in s3.list_objects_v2(Bucket="outbox").get("Contents", []):
-            s3.delete_object(Bucket="outbox", Key=stored["Key"])
+        for stored in s3.list_objects_v2(Bucket=self.outbox).get("Contents", []):
+            s3.delete_object(Bucket=self.outbox, Key=stored["Key"])

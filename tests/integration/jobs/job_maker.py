@@ -1,4 +1,4 @@
-"""Jobs put into the table as planning leaves them, for tests of what comes after it."""
+"""Makes jobs as planning leaves them, for tests of what comes after it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def request_line(custom_id: str, prompt: str = "Name a river.") -> bytes:
     return json.dumps({"custom_id": custom_id, "params": params}).encode() + b"\n"
 
 
-def plant_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.jsonl", started: bool = True) -> Job:
+def make_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.jsonl", started: bool = True) -> Job:
     """Make a job with a shard of each size, running or, where it is not ``started``, planned."""
     lines = [request_line(f"r-{number}", f"Name river {number}.") for number in range(sum(sizes))]
     upload = world.upload(key, b"".join(lines), notify=False)
@@ -59,7 +59,7 @@ def _shards(world: World, upload: Upload, lines: Sequence[bytes], sizes: Sequenc
 def submit_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.jsonl") -> str:
     """Make a job and submit its shards; their batches take two hours."""
     world.simulator.set(batch_seconds=7200)
-    job = plant_job(world, sizes, key=key)
+    job = make_job(world, sizes, key=key)
     for ref in refs(job, len(sizes)):
         world.send("SubmitQueue", ref.message())
     world.deliver_all()
