@@ -60,7 +60,7 @@ deploy: build ## build, then deploy to AWS; asks what it has to know
 	.local/sam/bin/sam deploy --guided --template-file .aws-sam/build/template.yaml
 
 key: $(VENV) $(SAM) ## make a client key: NAME=… TERMS="--rate 60 …"; or ARGS="list", ARGS="revoke ID"; STACK=… names the stack
-	@test -n "$(NAME)$(ARGS)" || { echo 'Whom is the key for? make key NAME="the web shop"' >&2; exit 2; }
+	@test -n "$(NAME)$(ARGS)" || { echo 'Who is the key for? make key NAME="the web shop"' >&2; exit 2; }
 	@table=$$(.local/sam/bin/sam list stack-outputs --stack-name "$(STACK)" --output json | $(RUN) -c \
 		'import json, sys; print(*(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "TableName"))') \
 		&& $(RUN) -m sluice.access --table "$$table" $(if $(NAME),make "$(NAME)" $(TERMS),$(ARGS))

@@ -3,12 +3,24 @@
 import argparse
 from pathlib import Path
 
+import simulator
 from simulator.server import run
 from simulator.state import Settings
 
 
+def _control_api() -> str:
+    """Return the part of the package's description that names the faults and knobs."""
+    description = simulator.__doc__ or ""
+    return description[description.index("Control API") :]
+
+
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="A Claude API to test against.")
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="A Claude API to test against.",
+        epilog=f"While it runs, the control API sets faults, replies and the clock.\n\n{_control_api()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one (default)")
     parser.add_argument("--port-file", type=Path, help="where to write the port once it listens")

@@ -19,7 +19,7 @@ from sluice.jobs.formats.base import Position
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.csv import CsvFile, CsvInput
 from sluice.jobs.formats.jsonl import JsonlInput
-from sluice.jobs.formats.kinds import FileKind, Kind, kind_of_file
+from sluice.jobs.formats.kinds import FileFormat, Kind, format_of
 from sluice.jobs.formats.prompts import match_fields, parse_template
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.formats.txt import TxtInput
@@ -78,13 +78,13 @@ def problems(found: list[GoodLine | BadLine]) -> list[tuple[int, str, str]]:
     ],
 )
 def test_a_name_tells_the_kind_of_a_file(key: str, kind: Kind, packed: bool) -> None:
-    assert kind_of_file(key) == FileKind(kind, packed)
+    assert format_of(key) == FileFormat(kind, packed)
 
 
 @pytest.mark.parametrize("key", ["a.xlsx", "a.json", "a", "jsonl", "a.gz", "a.jsonl.zip", "a.csv/b"])
 def test_a_kind_that_cannot_be_read_is_answered_with_those_that_can(key: str) -> None:
-    with pytest.raises(UnreadableInput, match=r"\.jsonl, \.csv, \.tsv, \.txt"):
-        kind_of_file(key)
+    with pytest.raises(UnreadableInput, match=r"\.jsonl, \.ndjson, \.csv, \.tsv, \.txt"):
+        format_of(key)
 
 
 def test_a_row_becomes_a_request() -> None:

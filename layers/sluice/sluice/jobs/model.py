@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+from sluice.jobs.formats.kinds import FileFormat, format_of
 from sluice.transitions import Transition
 
 
@@ -113,6 +114,11 @@ class Upload:
         stem = PurePosixPath(self.key).name.split(".")[0].lower()
         slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:32].strip("-")
         return f"{slug or 'job'}-{digest}"
+
+    @property
+    def format(self) -> FileFormat:
+        """What the file is read as. Raises UnreadableInput where nothing can read it."""
+        return format_of(self.key)
 
     @property
     def folder(self) -> str:

@@ -20,7 +20,6 @@ from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_results_csv
 from sluice.jobs.finish.summary import JobSummary, add_up, batch_times, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals
-from sluice.jobs.formats.kinds import is_table
 from sluice.jobs.job_settings import read_settings
 from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
 from sluice.jobs.notices.announce import announce, announce_pending
@@ -88,7 +87,7 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     place = Place(outbox)
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
     totals = _with_rejections(services, check_totals(plan, shards), manifest)
-    if is_table(job.upload.key):
+    if job.upload.format.is_table:
         if write_results_csv(services, job, effective, [shard for shard in shards if shard.ref.wave == 0]):
             files["csv"] = place.uri(job.job_id, "results.csv")
         else:

@@ -1,4 +1,4 @@
-"""Which kind of file a name stands for."""
+"""Which format of file a name stands for. ``registry`` opens each; ``Upload.format`` is where others ask."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class FileKind:
-    """``packed``: with gzip."""
+class FileFormat:
+    """What a file is read as, and whether it is packed with gzip."""
 
     kind: Kind
-    packed: bool
+    gzipped: bool
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the file is a table, and so comes back as one."""
+        return self.kind is Kind.TABLE
 
 
-def is_table(key: str) -> bool:
-    """Say whether a file is a table, and so comes back as one. Raises as ``kind_of_file`` does."""
-    return kind_of_file(key).kind is Kind.TABLE
-
-
-def kind_of_file(key: str) -> FileKind:
-    """Tell the kind of a file from its name. Raises UnreadableInput, which says what can be read."""
+def format_of(key: str) -> FileFormat:
+    """Return the format that the name of a file stands for. Raises UnreadableInput, which says what can be read."""
     name = PurePosixPath(key).name.lower()
-    packed = name.endswith(".gz")
     kind = _KINDS.get(PurePosixPath(name.removesuffix(".gz")).suffix)
     if kind is None:
-        raise UnreadableInput("This kind of file cannot be read. What can: .jsonl, .csv, .tsv, .txt, and each as .gz.")
-    return FileKind(kind, packed)
+        readable = ", ".join(_KINDS)
+        raise UnreadableInput(f"This kind of file cannot be read. What can: {readable}, and each as .gz.")
+    return FileFormat(kind, name.endswith(".gz"))

@@ -10,7 +10,7 @@ from sluice.jobs.formats.check import LineRules
 from sluice.jobs.formats.csv import CsvInput
 from sluice.jobs.formats.gzip import skip_bytes, unpack
 from sluice.jobs.formats.jsonl import JsonlInput
-from sluice.jobs.formats.kinds import Kind, kind_of_file
+from sluice.jobs.formats.kinds import Kind
 from sluice.jobs.formats.txt import TxtInput
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Upload
@@ -21,14 +21,14 @@ _CHUNK_BYTES = 1 << 18
 
 def open_upload(objects: S3, upload: Upload, effective: EffectiveSettings, rules: LineRules) -> InputFile:
     """Open a file to be read as requests. Raises UnreadableInput for a kind that cannot be."""
-    file = kind_of_file(upload.key)
+    file = upload.format
 
     def chunks(offset: int = 0) -> Iterator[bytes]:
         return read_upload(objects, upload, offset)
 
     match file.kind:
         case Kind.JSONL:
-            return JsonlInput(chunks, rules, in_place=not file.packed)
+            return JsonlInput(chunks, rules, in_place=not file.gzipped)
         case Kind.TABLE:
             return CsvInput(chunks, effective, rules)
         case Kind.TEXT:
@@ -37,7 +37,7 @@ def open_upload(objects: S3, upload: Upload, effective: EffectiveSettings, rules
 
 def read_upload(objects: S3, upload: Upload, offset: int = 0) -> Iterator[bytes]:
     """Yield the bytes of an upload from an offset on, unpacked. Raises UnreadableInput, or as ``S3`` does."""
-    if kind_of_file(upload.key).packed:
+    if upload.format.gzipped:
         packed = objects.stream(upload.bucket, upload.key, upload.version, chunk_bytes=_CHUNK_BYTES)
         return skip_bytes(unpack(packed), offset)
     return objects.stream(upload.bucket, upload.key, upload.version, start=offset, chunk_bytes=_CHUNK_BYTES)

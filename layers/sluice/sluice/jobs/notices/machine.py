@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sluice.jobs.formats.kinds import is_table
 from sluice.jobs.model import Job
 from sluice.jobs.notices.quantities import rfc3339
 
@@ -58,7 +57,7 @@ def _files(job: Job, place: Place) -> dict[str, str]:
     """Map what each file of an ended job is to where it lies."""
     names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
     files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
-    has_table = is_table(job.upload.key) and not (job.tally and job.tally.lost_table)
+    has_table = job.upload.format.is_table and not (job.tally and job.tally.lost_table)
     return files | ({"csv": place.uri(job.job_id, "results.csv")} if has_table else {})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from sluice.jobs.formats.kinds import is_table
 from sluice.jobs.model import HoldKind, Job, JobStatus, Tally
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
@@ -165,9 +164,9 @@ def _cost(tally: Tally) -> str:
 
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
-    rows = (
-        [f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}"] if is_table(job.upload.key) else []
-    )
+    rows = []
+    if job.upload.format.is_table:
+        rows.append(f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}")
     rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")
@@ -220,9 +219,12 @@ def _kind_words(kind: str) -> str:
 def _delayed(job: Job, event: str, now: float) -> tuple[str, list[str]]:
     age, still = duration(now - job.received_at), duration(now - job.moved_at)
     if event == LATE:
-        what = f"{_name(job)} was dropped {age} ago and is not done yet. It goes on by itself; you will be told."
+        what = (
+            f"{_name(job)} was dropped {age} ago and is not done yet. "
+            "No action needed; you'll get an email when it finishes."
+        )
         return _subject("Late", job, f"not done after {age}"), [what, "", *_progress(job)]
-    what = f"{_name(job)} has not moved for {still}. Its open steps have been started again."
+    what = f"{_name(job)} has not moved for {still}. Its unfinished steps were restarted."
     steps = ["", "What to do", "- If this comes again, look at the dead-letter queues and the logs of the stack."]
     return _subject("Stuck", job, f"has not moved for {still}"), [what, "", *_progress(job), *steps]
 

@@ -14,7 +14,7 @@ from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
 from sluice.jobs.formats.check import LineRules
-from sluice.jobs.formats.kinds import kind_of_file
+from sluice.jobs.formats.kinds import format_of
 from sluice.jobs.formats.registry import open_upload
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
@@ -77,7 +77,8 @@ class Planner:
             return self.services.jobs.find(job.job_id) or job
 
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
-        kind_of_file(job.upload.key)
+        # A file that nothing can read fails before anything of it is written.
+        format_of(job.upload.key)
         start = self._begin(job) if checkpoint_key is None else self._resume(checkpoint_key)
         effective = read_settings_at(self.services.objects, self.services.settings.outbox, start.settings_key)
         while True:
@@ -182,6 +183,6 @@ class Planner:
 
 
 def _spare_ids(job: Job, repeated: frozenset[str]) -> Callable[[int], str]:
-    kind = kind_of_file(job.upload.key).kind.line_word
+    kind = job.upload.format.kind.line_word
     tag = job.job_id.rpartition("-")[2]
     return lambda number: spare_name(number, kind, tag, repeated)
