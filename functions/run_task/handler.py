@@ -10,7 +10,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.aws.sqs_batch import QueueStep, StepResult
@@ -35,12 +34,10 @@ def _step() -> QueueStep:
     worker = services.worker()
     queue_url = services.settings.task_queue_url
 
-    def act(record: SQSRecord, deadline: Deadline) -> StepResult:
-        return StepResult(worker.run(str(record.json_body["task_id"]), deadline))
+    def act(message: Mapping[str, Any], deadline: Deadline) -> StepResult:
+        return StepResult(worker.run(str(message["task_id"]), deadline))
 
-    return QueueStep(
-        act, services.queues, queue_url, logger, metrics, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED
-    )
+    return QueueStep(act, services.queues, queue_url, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED)
 
 
 def _send_lost_messages_again() -> None:

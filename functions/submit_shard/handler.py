@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from functools import partial
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
-from sluice.aws.sqs_batch import QueueStep, StepResult
-from sluice.deadline import Deadline
+from sluice.aws.sqs_batch import QueueStep, queue_handler
 from sluice.jobs.services import Services
 from sluice.jobs.submit.submit import submit
 
-logger = Logger()
 
-
-@cache
 def _step() -> QueueStep:
     services = Services.from_env(os.environ)
-
-    def act(record: SQSRecord, deadline: Deadline) -> StepResult:
-        return submit(services, record.json_body, deadline)
-
-    return QueueStep(act, services.queues, services.settings.submit_queue_url, logger, Metrics())
+    return QueueStep(partial(submit, services), services.queues, services.settings.submit_queue_url)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
-    return _step().process(event, context)
+handler = queue_handler(_step)

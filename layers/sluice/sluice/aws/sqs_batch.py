@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -45,7 +45,7 @@ class StepResult:
     problems: tuple[str, ...] = ()
 
 
-Act = Callable[[SQSRecord, Deadline], StepResult]
+Act = Callable[[Mapping[str, Any], Deadline], StepResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class QueueStep:
     act: Act
     sqs: Sqs
     queue_url: str
-    logger: Logger
-    metrics: Metrics
     metric: str = ""
     in_threads: bool = False
     backoff: Backoff = STEP_FAILED
+    logger: Logger = field(default_factory=Logger)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def process(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
         """Handle an SQS event and return its partial failures (Lambda: ReportBatchItemFailures)."""
@@ -100,13 +100,26 @@ class QueueStep:
         return processor.response()
 
     def _handle(self, record: SQSRecord, deadline: Deadline) -> StepResult:
-        named = _named(record)
-        with self._showing_again_soon(record, named):
-            result = self.act(record, deadline)
+        named: dict[str, Any] = {}
+        try:
+            message = _parse(record.body)
+            named = {name: message[name] for name in _NAMED if name in message}
+            result = self.act(message, deadline)
+        except Exception as failure:
+            self.logger.error("A step failed; its message comes again.", **named, **describe_error(failure))
+            self._show_again_soon(record)
+            raise
         for problem in result.problems:
             self.logger.error("A problem that a person has to look into.", **named, problem=problem)
         self.logger.info("A message was handled.", **{**named, "outcome": result.outcome, **result.facts})
         return result
+
+    def _show_again_soon(self, record: SQSRecord) -> None:
+        receives = int(record.attributes.approximate_receive_count or 1)
+        try:
+            self.sqs.change_visibility(self.queue_url, record.receipt_handle, self.backoff.delay(receives))
+        except AwsError as error:
+            self.logger.warning("The message comes again after its visibility timeout.", error=str(error))
 
     def _count(self, result: StepResult) -> None:
         if self.metric:
@@ -118,24 +131,27 @@ class QueueStep:
         if self.metrics.metric_set:
             self.metrics.flush_metrics()
 
-    @contextmanager
-    def _showing_again_soon(self, record: SQSRecord, named: Mapping[str, Any]) -> Iterator[None]:
-        try:
-            yield
-        except Exception as failure:
-            self.logger.error("A step failed; its message comes again.", **named, **describe_error(failure))
-            receives = int(record.attributes.approximate_receive_count or 1)
-            try:
-                self.sqs.change_visibility(self.queue_url, record.receipt_handle, self.backoff.delay(receives))
-            except AwsError as error:
-                self.logger.warning("The message comes again after its visibility timeout.", error=str(error))
-            raise
+
+def _parse(body: str) -> dict[str, Any]:
+    """Read a message. Raises ValueError where it is no JSON object."""
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError("The message is not an object.")
+    return message
 
 
-def _named(record: SQSRecord) -> dict[str, Any]:
-    """Return what a message names. One that is nothing of ours (a notification of S3, no JSON) names nothing."""
-    try:
-        message = json.loads(record.body)
-    except ValueError:
-        return {}
-    return {name: message[name] for name in _NAMED if name in message} if isinstance(message, dict) else {}
+Handler = Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]
+
+
+def queue_handler(build: Callable[[], QueueStep]) -> Handler:
+    """Return the handler of a function on a queue. Its step is built for the first event, and kept for the next ones.
+
+    A build that fails is tried again by the next event. All lines that the function logs name the request.
+    """
+    step = cache(build)
+
+    @Logger().inject_lambda_context
+    def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+        return step().process(event, context)
+
+    return handler

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -48,15 +47,12 @@ class SettingsChanged:
 PlanEvent = Upload | Command | Continuation | SettingsChanged
 
 
-def parse_message(body: str) -> list[PlanEvent]:
+def parse_message(message: Mapping[str, Any]) -> list[PlanEvent]:
     """Read one message. Raises ValueError where it is neither a notification nor ours.
 
     S3 delivers notifications at least once, in any order, several to a message, and sends a test event when they are
     set up (S3: Event message structure).
     """
-    message = json.loads(body)
-    if not isinstance(message, dict):
-        raise ValueError("The message is not an object.")
     if "job_id" in message:
         checkpoint = message.get("checkpoint")
         return [Continuation(str(message["job_id"]), None if checkpoint is None else str(checkpoint))]
@@ -88,9 +84,9 @@ def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
         yield Upload(bucket, key, found.get("versionId"), str(found.get("eTag", "")), int(found.get("size", 0)))
 
 
-def receive_message(planner: Planner, body: str) -> StepResult:
+def receive_message(planner: Planner, message: Mapping[str, Any]) -> StepResult:
     """Act on all that one message of the plan queue brings. Raises ValueError for one that is none, or AwsError."""
-    outcomes = [receive(planner, event) for event in parse_message(body)]
+    outcomes = [receive(planner, event) for event in parse_message(message)]
     return StepResult("received", {"events": outcomes})
 
 
