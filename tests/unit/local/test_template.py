@@ -48,6 +48,19 @@ def test_resources_are_found_by_type(template: Template) -> None:
     assert template.of_type("AWS::DynamoDB::Table") == {"Table": {}}
 
 
+def test_what_is_named_once_is_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text("""
+Resources:
+  One: {Type: Alarm, Properties: {<<: &Alarm {Period: 60, Actions: [!Ref Topic]}, Metric: &Metric !GetAtt One.Name}}
+  Two: {Type: Alarm, Properties: {<<: *Alarm, Period: 300, Metric: *Metric}}
+""")
+    assert load_template(path).of_type("Alarm") == {
+        "One": {"Period": 60, "Actions": [{"Ref": "Topic"}], "Metric": {"Fn::GetAtt": ["One", "Name"]}},
+        "Two": {"Period": 300, "Actions": [{"Ref": "Topic"}], "Metric": {"Fn::GetAtt": ["One", "Name"]}},
+    }
+
+
 def test_a_tag_cannot_run_code(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text("a: !!python/object/apply:os.getcwd []\n")
