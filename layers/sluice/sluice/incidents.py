@@ -87,7 +87,7 @@ class Incidents:
         return item is not None and item.get("open") == OPEN_INCIDENTS
 
     def released_since(self, kind: str, moment: float) -> bool:
-        """Say whether an incident of that kind ended at or after a moment, and none is open now."""
+        """Return whether an incident of that kind ended at or after a moment, and none is open now."""
         item = self.table.get(incident_key(kind)) or {}
         return item.get("open") != OPEN_INCIDENTS and float(item.get("released_at", 0)) >= moment
 

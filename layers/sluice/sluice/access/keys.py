@@ -35,7 +35,7 @@ class KeyText:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def is_sealed_with(self, pepper: bytes) -> bool:
-        """Say whether the key was made with this pepper, in constant time."""
+        """Return whether the key was made with this pepper, in constant time."""
         secret = urlsafe_b64decode(self.text[-_SECRET_LENGTH:] + "=")
         return hmac.compare_digest(secret[_RANDOM_BYTES:], _seal(pepper, self.id, secret[:_RANDOM_BYTES]))
 

@@ -30,7 +30,7 @@ class KeyTerms:
     operator: bool = False
 
     def allows(self, model: str) -> bool:
-        """Say whether the key may use a model."""
+        """Return whether the key may use a model."""
         return not self.models or any(
             model == each or (each.endswith("*") and model.startswith(each[:-1])) for each in self.models
         )

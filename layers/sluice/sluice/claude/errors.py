@@ -39,7 +39,7 @@ _CLASSES: dict[ErrorClass, type[ClaudeError]] = {
 
 
 def classify_error(error_type: str, error_code: str | None = None, http_status: int | None = None) -> ErrorClass:
-    """Say whether an error passes by itself, never will, or hits every request until a person acts.
+    """Return whether an error passes by itself, never will, or hits every request until a person acts.
 
     ``error_code`` is ``error.details.error_code``; ``http_status`` decides where the type is unknown.
     """

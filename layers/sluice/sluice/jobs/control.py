@@ -47,7 +47,7 @@ def resume_job(services: Services, job: Job) -> Job:
 
 
 def _has_outlived_its_plan(job: Job, now: float) -> bool:
-    """Say whether a job was held so long before its first shard was made that the plan of its shards is gone."""
+    """Return whether a job was held so long before its first shard was made that the plan of its shards is gone."""
     held_at = now if job.held_at is None else job.held_at
     return job.status_before_hold is JobStatus.PLANNED and now - held_at > _PLAN_LASTS_SECONDS
 

@@ -89,7 +89,7 @@ def _common_suffix(one: bytes, other: bytes) -> int:
 
 
 def _inside_character(text: bytes, at: int) -> bool:
-    """Say whether a cut before this byte would part a character (UTF-8: continuation bytes are 10xxxxxx)."""
+    """Return whether a cut before this byte would part a character (UTF-8: continuation bytes are 10xxxxxx)."""
     return 0 < at < len(text) and text[at] & 0xC0 == 0x80
 
 

@@ -44,7 +44,7 @@ class Notice:
         return {name: {"DataType": "String", "StringValue": value} for name, value in self.attributes.items() if value}
 
     def fits_topic(self) -> bool:
-        """Say whether SNS would take the notice, by its size."""
+        """Return whether SNS would take the notice, by its size."""
         named = "".join(f"{name}String{value}" for name, value in self.attributes.items())
         return len(self.message().encode()) + len(named.encode()) <= MAX_MESSAGE_BYTES
 

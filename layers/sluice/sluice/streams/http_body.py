@@ -47,7 +47,7 @@ class ChunkedBody:
         return b"".join(pieces) if len(pieces) != 1 else pieces[0]
 
     def end(self) -> bool:
-        """Say whether the body was complete when the connection ended."""
+        """Return whether the body was complete when the connection ended."""
         return self.complete
 
     def _take_line(self, line: bytes) -> None:
@@ -88,6 +88,6 @@ class SizedBody:
         return body
 
     def end(self) -> bool:
-        """Say whether the body was complete when the connection ended."""
+        """Return whether the body was complete when the connection ended."""
         self.complete = self.complete or self._left is None
         return self.complete

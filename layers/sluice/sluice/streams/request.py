@@ -138,7 +138,7 @@ def parse_params(body: bytes, *, refuse_repeats: bool = False) -> dict[str, Any]
 
 
 def _is_of_signature(parameter: str) -> bool:
-    """Say whether a parameter is part of a signature (IAM: Signature Version 4, authentication in the query)."""
+    """Return whether a parameter is part of a signature (IAM: Signature Version 4, authentication in the query)."""
     return unquote(parameter.partition("=")[0]).lower().startswith("x-amz-")
 
 

@@ -58,7 +58,7 @@ class Body:
 
 
 def _is_interrupted() -> bool:
-    """Say whether the runtime closes the body because the process has to end: then there is no time to read on."""
+    """Return whether the runtime closes the body because the process has to end: then there is no time to read on."""
     kind = sys.exc_info()[0]
     return kind is not None and not issubclass(kind, Exception)
 

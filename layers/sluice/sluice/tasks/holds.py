@@ -54,7 +54,7 @@ class IncidentHolds:
         return None
 
     def affects_other_tasks(self, task: Task, failure: AccountError) -> bool:
-        """Say whether other tasks will meet a failure too, and not only those of whoever named what is missing."""
+        """Return whether other tasks will meet a failure too, and not only those of whoever named what is missing."""
         if failure.error_type != "not_found_error":
             return True
         # Claude API: the message of a missing model is "model: <name>". Anything else that is missing is a task's own.

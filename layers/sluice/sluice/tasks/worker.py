@@ -107,7 +107,7 @@ class Worker:
         return self._succeed(task, answer, until)
 
     def _may_ask(self, task: Task) -> bool:
-        """Say whether a task can be a probe. One that its key bars from Claude need not wait, only to fail then."""
+        """Return whether a task can be a probe. One that its key bars from Claude need not wait, only to fail then."""
         try:
             self._billing.check(task, self._model(task))
         except RequestError:

@@ -92,7 +92,7 @@ def error_name(result: Result) -> str:
 
 
 def is_refused_for_good(refusals: int, kinds: bytes | bytearray) -> bool:
-    """Say whether a refusal in a wave with these fates, after ``refusals`` waves with one, is final.
+    """Return whether a refusal in a wave with these fates, after ``refusals`` waves with one, is final.
 
     What was released, sent again and refused again, while others succeed, is not refused for the account's sake.
     """

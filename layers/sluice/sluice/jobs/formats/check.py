@@ -202,7 +202,7 @@ def _sum_up_tokens(max_tokens: list[int]) -> Asked:
 
 
 def _is_utf8(data: bytes) -> bool:
-    """Say whether text is UTF-8, which the decoder does not look at in what it skips."""
+    """Return whether text is UTF-8, which the decoder does not look at in what it skips."""
     if data.isascii():
         return True
     try:
@@ -213,7 +213,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _are_ids(ids: list[str]) -> bool:
-    """Say whether each is a ``custom_id`` (Claude API: 1 to 64 of [a-zA-Z0-9_-])."""
+    """Return whether each is a ``custom_id`` (Claude API: 1 to 64 of [a-zA-Z0-9_-])."""
     if not all(ids) or max(map(len, ids)) > _MAX_ID:
         return False
     joined = "".join(ids)

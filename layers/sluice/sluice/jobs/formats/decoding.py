@@ -68,12 +68,12 @@ class TextFile:
 
 
 def is_too_long(line: str) -> bool:
-    """Say whether a line of ``TextFile.lines`` was cut."""
+    """Return whether a line of ``TextFile.lines`` was cut."""
     return len(line) >= MAX_LINE_CHARACTERS
 
 
 def is_whole_text(text: str) -> bool:
-    """Say whether text can be sent: all of it was of its file's encoding."""
+    """Return whether text can be sent: all of it was of its file's encoding."""
     try:
         text.encode()
     except UnicodeEncodeError:

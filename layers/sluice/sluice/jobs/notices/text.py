@@ -78,7 +78,7 @@ def hold_notice(kind: str, held_at: float) -> str:
 
 
 def is_of_present_hold(job: Job, notice: str) -> bool:
-    """Say whether a job is held, and a notice is the one of that hold."""
+    """Return whether a job is held, and a notice is the one of that hold."""
     if job.status is not JobStatus.HELD or job.hold is None or job.held_at is None:
         return False
     return notice == hold_notice(job.hold.kind, job.held_at)

@@ -73,11 +73,11 @@ class FirstUses:
         self.used = set(used)
 
     def concerns(self, ids: Collection[str]) -> bool:
-        """Say whether any of these needs to be asked about one by one."""
+        """Return whether any of these needs to be asked about one by one."""
         return not self.repeated.isdisjoint(ids)
 
     def take(self, custom_id: str) -> bool:
-        """Say whether this is the first use of an id."""
+        """Return whether this is the first use of an id."""
         if custom_id in self.used:
             return False
         if custom_id in self.repeated:

@@ -66,20 +66,20 @@ def reconciliations_due(
 
 
 def is_stuck(open_job: OpenJob, now: float, settings: JobSettings) -> bool:
-    """Say whether a job has work that should move by itself and did not, since its last push either."""
+    """Return whether a job has work that should move by itself and did not, since its last push either."""
     patience = settings.stuck_after_minutes * 60
     last = max(open_job.last_movement, open_job.job.resent_at or 0.0)
     return now - last > patience and bool(pending_messages(open_job))
 
 
 def is_lost(shard: Shard, gone: Container[str | None], now: float, settings: JobSettings) -> bool:
-    """Say whether Claude does not know a shard's batch, long after it was made."""
+    """Return whether Claude does not know a shard's batch, long after it was made."""
     running = shard.status is ShardStatus.IN_PROGRESS
     return running and shard.batch_id in gone and now - shard.moved_at > settings.stuck_after_minutes * 60
 
 
 def is_stuck_despite_resends(open_job: OpenJob) -> bool:
-    """Say whether pushing a stuck job was to no avail. Whoever has to release a held one knows."""
+    """Return whether pushing a stuck job was to no avail. Whoever has to release a held one knows."""
     job = open_job.job
     if job.status is JobStatus.HELD:
         return False
@@ -87,19 +87,19 @@ def is_stuck_despite_resends(open_job: OpenJob) -> bool:
 
 
 def is_late(job: Job, now: float, settings: JobSettings) -> bool:
-    """Say whether a job should have finished by now. A held one waits for a person, who knows."""
+    """Return whether a job should have finished by now. A held one waits for a person, who knows."""
     waits = job.status.final or job.status is JobStatus.HELD
     return not waits and now - job.received_at > settings.late_after_hours * 3600
 
 
 def has_overdue_notice(job: Job, now: float) -> bool:
-    """Say whether a notice has been pending for longer than the one who made it so may take."""
+    """Return whether a notice has been pending for longer than the one who made it so may take."""
     since = max(job.moved_at, job.noticed_at or 0.0)
     return now - since > NOTICE_SECONDS and NoticeState.PENDING in job.notices.values()
 
 
 def all_notices_sent(job: Job) -> bool:
-    """Say whether a job is over and told of, so that there is nothing left to look at."""
+    """Return whether a job is over and told of, so that there is nothing left to look at."""
     return job.status.final and NoticeState.PENDING not in job.notices.values()
 
 

@@ -81,7 +81,7 @@ def _has_ended(shard: Shard, sighting: Sighting) -> bool:
 
 
 def _is_given_up(services: Services, work: OpenWork, shard: Shard, sighting: Sighting) -> bool:
-    """Say whether Claude has not known a batch for long, and its job was cancelled: nobody waits for it."""
+    """Return whether Claude has not known a batch for long, and its job was cancelled: nobody waits for it."""
     job = work.jobs.get(shard.ref.job_id)
     return bool(job and job.cancel_requested) and is_lost(shard, sighting.gone, services.now(), services.settings)
 

@@ -91,7 +91,7 @@ def _examine(services: Services, shard: Shard, deadline: Deadline) -> Reconcilia
 
 
 def _verdict(services: Services, shard: Shard, candidate: str, deadline: Deadline) -> bool | None:
-    """Say whether a candidate is the shard's batch; None where that cannot be told yet."""
+    """Return whether a candidate is the shard's batch; None where that cannot be told yet."""
     if services.shards.owns_batch(candidate):
         return False
     batch = _found(lambda: services.claude.retrieve_batch(candidate))
@@ -121,7 +121,7 @@ def _read_for_nonce(services: Services, nonce: str, batch: MessageBatch, deadlin
 
 
 def holds_nonce(chunks: Iterable[bytes], nonce: str, count: int) -> bool | None:
-    """Say whether results carry a nonce; None where they are not whole, so that it may have been in the rest.
+    """Return whether results carry a nonce; None where they are not whole, so that it may have been in the rest.
 
     The nonce is looked for as a whole JSON string. No answer can hold it as one: quotes inside of one are escaped.
     """
@@ -137,7 +137,7 @@ def holds_nonce(chunks: Iterable[bytes], nonce: str, count: int) -> bool | None:
 
 
 def _is_json(line: bytes) -> bool:
-    """Say whether a last line without a newline is whole."""
+    """Return whether a last line without a newline is whole."""
     try:
         json.loads(line)
     except ValueError:

@@ -111,7 +111,7 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
 
 
 def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
-    """Say whether it is certain that no batch was made: Claude said so, or was not sent all of the body."""
+    """Return whether it is certain that no batch was made: Claude said so, or was not sent all of the body."""
     refused = isinstance(error, ClaudeError) and not isinstance(error, OutcomeUnknown)
     return refused or not body.complete
 

@@ -88,7 +88,7 @@ class LogWriter:
             self.close("failed")
 
     def wait_until_created(self, seconds: float) -> bool:
-        """Say whether the stream can be resumed."""
+        """Return whether the stream can be resumed."""
         return self._created.wait(seconds) and not self._failed
 
     def watch(self, interrupt: Callable[[], None]) -> None:

@@ -172,7 +172,7 @@ class ResumableStreams:
         return _json({"type": "stream_lease", "id": stream_id, "seconds": state.lease_seconds})
 
     def _has_events(self, stream_id: str, after: int) -> bool:
-        """Say whether anything follows: ids that were only skipped are nothing that a client could be sent."""
+        """Return whether anything follows: ids that were only skipped are nothing that a client could be sent."""
         return any(entry.data for entry in self._table.read_log(stream_id, after))
 
     def _continuations(self, deadline: Deadline) -> Continuations:

@@ -114,7 +114,7 @@ class AddressPolicy:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Say whether an address lies on the public internet, whatever IPv4 address it may carry inside."""
+    """Return whether an address lies on the public internet, whatever IPv4 address it may carry inside."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _INSIDE_V4)
     if address.scope_id is not None or address not in _GLOBAL_UNICAST:
@@ -125,7 +125,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def is_local(endpoint: Endpoint, policy: AddressPolicy) -> bool:
-    """Say whether this is the one local origin that the policy allows."""
+    """Return whether this is the one local origin that the policy allows."""
     return policy.local and (endpoint.scheme, endpoint.host) == ("http", "127.0.0.1")
 
 
