@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sluice.aws.sqs_batch import QueueStep, StepResult
 from sluice.backoff import TASK_STEP_FAILED
 from sluice.deadline import Deadline
-from sluice.tasks.service import send_again
+from sluice.tasks.operations import send_again
 from sluice.tasks.services import TaskServices
 from sluice.tasks.table import TaskTable
 

@@ -74,7 +74,7 @@ def test_a_defect_is_answered_counted_and_tells_nothing(
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("with a prompt in it")
 
-    monkeypatch.setattr("sluice.tasks.service.new_task_id", stumble)
+    monkeypatch.setattr("sluice.tasks.operations.new_task_id", stumble)
     answer = stack.call("POST", "/v1/tasks", {"prompt": "x"})
     assert_error(answer, 500, "api_error")
     assert "prompt" not in answer.body["error"]["message"]

@@ -34,7 +34,7 @@ from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import Reply
 from sluice.tasks.callbacks.deliver import CallbackDelivery
 from sluice.tasks.callbacks.signatures import WebhookSecrets
-from sluice.tasks.service import TaskService
+from sluice.tasks.operations import TaskService
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import TASK_TRANSITIONS, Task
 from sluice.tasks.worker import Worker

@@ -11,7 +11,7 @@ from sluice.errors import InvalidRequest, NotFound
 from sluice.http.api import base_url, caller_of, headers_of, json_response, operators_only
 from sluice.incidents import Incidents
 from sluice.streams.request import read_body
-from sluice.tasks.service import TaskService
+from sluice.tasks.operations import TaskService
 from sluice.tasks.task import iso_time, task_view
 
 DEFAULT_PAGE = 20

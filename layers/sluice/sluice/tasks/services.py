@@ -25,8 +25,8 @@ from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient
 from sluice.tasks.callbacks.deliver import CallbackDelivery
 from sluice.tasks.callbacks.signatures import WebhookSecrets
+from sluice.tasks.operations import TaskService
 from sluice.tasks.sdk import ClaudeSdk
-from sluice.tasks.service import TaskService
 from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.worker import Worker
 

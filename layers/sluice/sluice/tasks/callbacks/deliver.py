@@ -27,7 +27,7 @@ from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
 from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
 from sluice.tasks.notices import MAX_CALLBACK_BYTES, event_document, task_notice
-from sluice.tasks.service import load_answer
+from sluice.tasks.operations import load_answer
 from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.task import Task
 from sluice.version import USER_AGENT
