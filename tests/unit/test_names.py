@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import pytest
