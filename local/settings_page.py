@@ -1,4 +1,4 @@
-"""docs/settings.md, made of the template's parameters: `python -m local.settings_page` writes it anew."""
+"""docs/settings.md, generated from the template's parameters by `python -m local.settings_page`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _HEAD = """\
 # Settings
 
 All settings are parameters of the stack. `make deploy` asks for them; to change one later, deploy again.
-This page is made of `template.yaml` by `python -m local.settings_page`.
+This page is generated from `template.yaml` by `python -m local.settings_page`.
 """
 
 
