@@ -43,7 +43,7 @@ BAD_FILES = (
         ),
     ),
     BadFile("wide.jsonl", GOOD.decode().encode("utf-16"), "job.failed", ("UTF-16", "UTF-8")),
-    BadFile("report.pdf", b"%PDF-1.7 ...", "job.failed", ("This kind of file cannot be read", ".jsonl, .csv")),
+    BadFile("report.pdf", b"%PDF-1.7 ...", "job.failed", ("This kind of file cannot be read", ".jsonl, .ndjson, .csv")),
     BadFile("no-ending", GOOD, "job.failed", ("This kind of file cannot be read",)),
     BadFile("fake.jsonl.gz", GOOD, "job.failed", ("cannot be unpacked", "no .gz file")),
     BadFile("cut.jsonl.gz", gzip.compress(GOOD)[:-9], "job.failed", ("ends in the middle",)),
