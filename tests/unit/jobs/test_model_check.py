@@ -19,7 +19,7 @@ from sluice.settings import JobSettings
 
 PRICES = shipped_prices()
 NOW = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
-HAIKU = ModelInfo("claude-haiku-5-5", "active", None, 64_000, 1_000_000, takes_batches=True)
+HAIKU = ModelInfo("claude-haiku-5-5", "active", None, 64_000, takes_batches=True)
 
 
 class Claude:

@@ -39,7 +39,7 @@ def test_tokens_are_added_up_by_model() -> None:
 
 
 def test_the_cache_is_counted_by_kind_and_priced_by_its_life() -> None:
-    usage = Usage(1, 0, 30, 40, CacheCreation(10, 20))
+    usage = Usage(1, 0, 30, 40, CacheCreation(20))
     tokens = booked(answer("n", usage))[0].tokens()["n"]
     assert astuple(tokens) == pytest.approx((1, 0, 30, 40, (1 + 10 * 1.25 + 20 * 2 + 40 * 0.1) / 1e6 / 2))
 

@@ -176,12 +176,6 @@ class DynamoDb(JsonService):
     def query(self, **kwargs: Any) -> dict[str, Any]:
         return self.call("Query", kwargs)
 
-    def batch_write_item(self, **kwargs: Any) -> dict[str, Any]:
-        return self.call("BatchWriteItem", kwargs)
-
-    def batch_get_item(self, **kwargs: Any) -> dict[str, Any]:
-        return self.call("BatchGetItem", kwargs)
-
     def transact_write_items(self, **kwargs: Any) -> dict[str, Any]:
         return self.call("TransactWriteItems", kwargs)
 

@@ -64,7 +64,6 @@ class ModelInfo:
     lifecycle: str
     retires_at: str | None
     max_tokens: int | None
-    max_input_tokens: int | None
     takes_batches: bool
 
 
@@ -167,7 +166,6 @@ class ClaudeApi:
             lifecycle=answer.get("lifecycle") or "active",
             retires_at=answer.get("retires_at"),
             max_tokens=answer.get("max_tokens"),
-            max_input_tokens=answer.get("max_input_tokens"),
             takes_batches=bool(batch.get("supported", True)),
         )
 

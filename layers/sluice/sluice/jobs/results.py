@@ -53,7 +53,6 @@ CUT_OFF_REASON = "max_tokens"
 
 
 class CacheCreation(msgspec.Struct, gc=False):
-    ephemeral_5m_input_tokens: int | None = None
     ephemeral_1h_input_tokens: int | None = None
 
 

@@ -72,15 +72,6 @@ def is_too_long(line: str) -> bool:
     return len(line) >= MAX_LINE_CHARACTERS
 
 
-def is_whole_text(text: str) -> bool:
-    """Return whether text can be sent: all of it was of its file's encoding."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _take(chunks: Iterator[bytes], count: int) -> bytes:
     head = bytearray()
     for chunk in chunks:
