@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.jobs.edits import apply_edits
 from sluice.jobs.formats.check import (
     Asked,
     BadLine,
@@ -21,7 +22,6 @@ from sluice.jobs.formats.check import (
     check_lines,
 )
 from sluice.jobs.formats.request_line import Defaults
-from sluice.jobs.requests import apply_edits
 
 MODEL = "claude-haiku-5-5"
 PARAMS = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.results import ResultsUnreadable, raw_result, read_blocks, read_result, with_custom_id, without_depths
+from sluice.jobs.results import (
+    ResultsUnreadable,
+    read_blocks,
+    read_raw_result_line,
+    read_result,
+    with_custom_id,
+    without_depths,
+)
 
 DEEP = b"[" * 100_000 + b'"]]}"' + b"]" * 100_000
 CONTENT = b'[{"type":"text","text":"[{\\"["},{"type":"tool_use","input":{"a":%s}}]' % DEEP
@@ -36,9 +43,9 @@ def test_a_deep_answer_is_read_with_its_tokens_and_kept_as_it_came() -> None:
 
 
 def test_the_custom_id_of_a_deep_answer_is_restored() -> None:
-    assert raw_result(LINE).custom_id == "a-1"
+    assert read_raw_result_line(LINE).custom_id == "a-1"
     assert with_custom_id(LINE + b"\n", "river") == b'{"custom_id":"river","result":%s}' % RESULT
-    assert read_result(bytes(raw_result(LINE).result)).type == "succeeded"
+    assert read_result(bytes(read_raw_result_line(LINE).result)).type == "succeeded"
 
 
 @pytest.mark.parametrize("length", [200, len(LINE) // 2, len(LINE) - 1])

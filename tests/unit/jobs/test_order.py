@@ -48,7 +48,7 @@ def locate(opened: ExitStack, index: IdIndex, count: int, chunks: Sequence[bytes
     return spool.locate()
 
 
-def harvest_of(ids: Sequence[str], locations: Locations) -> BatchResults:
+def batch_results(ids: Sequence[str], locations: Locations) -> BatchResults:
     shard = Shard(ShardRef("job", 0, 0), Source("inbox", "key", None, 0, 0), len(ids), 0, "ids", NONCE)
     text = "".join(f"{custom_id}\n" for custom_id in ids).encode()
     kinds = bytearray([ResultKind.SUCCEEDED]) * len(ids)
@@ -80,7 +80,7 @@ def test_any_permutation_comes_back_in_order(
     chunks = cut(text, data.draw(st.lists(st.integers(0, 10_000), max_size=12)))
     with ExitStack() as opened:
         locations = locate(opened, index_of(sent, hash_of), len(ids), chunks)
-        results = harvest_of(ids, locations)
+        results = batch_results(ids, locations)
         answers = [json.loads(line) for _, lines in results.answers(bytes(len(ids)), Decision.ANSWER) for line in lines]
 
     assert [answer["custom_id"] for answer in answers] == ids
@@ -96,7 +96,7 @@ def test_only_the_lines_of_one_decision_are_read(ids: list[str], wanted: st.Data
     sent = [NONCE, *ids[1:]]
     with ExitStack() as opened:
         text = b"\n".join(result_line(custom_id) for custom_id in reversed(sent))
-        results = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
+        results = batch_results(ids, locate(opened, index_of(sent), len(ids), [text]))
         places = [place for some, _ in results.answers(decided, Decision.ANSWER) for place in some]
 
     assert places == [place for place, decision in enumerate(decided) if decision == Decision.ANSWER]
@@ -107,7 +107,7 @@ def test_more_lines_than_a_group_come_back_in_order() -> None:
     sent = [NONCE, *ids[1:]]
     with ExitStack() as opened:
         text = b"\n".join(result_line(custom_id) for custom_id in sorted(sent, key=hash))
-        results = harvest_of(ids, locate(opened, index_of(sent), len(ids), [text]))
+        results = batch_results(ids, locate(opened, index_of(sent), len(ids), [text]))
         found = [json.loads(line)["custom_id"] for _, lines in results.answers(bytes(1000), 0) for line in lines]
 
     assert found == ids
@@ -121,11 +121,11 @@ def test_an_id_that_was_not_asked_for_is_refused() -> None:
 def test_a_strange_id_with_the_hash_of_an_asked_one_is_refused_where_its_line_is_read() -> None:
     with ExitStack() as opened:
         locations = locate(opened, index_of([NONCE, "asked"], lambda _: 7), 2, [result_line("asked"), b"\n"])
-        assert harvest_of(["first", "asked"], locations).result(1, "asked")
+        assert batch_results(["first", "asked"], locations).result(1, "asked")
     with ExitStack() as opened:
         index = index_of(["asked"], lambda _: 7)
         locations = locate(opened, index, 1, [result_line("strange")])
-        shard_of_later_wave = harvest_of(["asked"], locations)
+        shard_of_later_wave = batch_results(["asked"], locations)
         with pytest.raises(ForeignResults):
             shard_of_later_wave.result(0, "asked")
         with pytest.raises(ForeignResults):

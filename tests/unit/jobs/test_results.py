@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.results import ResultsUnreadable, error_line, errored_result, raw_result, read_blocks, with_custom_id
+from sluice.jobs.requests import read_request
+from sluice.jobs.results import (
+    ForeignResults,
+    ResultsUnreadable,
+    check_custom_ids,
+    read_answer_line,
+    read_blocks,
+    read_raw_result_line,
+    read_result_line,
+    with_custom_id,
+    write_error_line,
+    write_errored_result,
+)
 
 SUCCEEDED = b'{"custom_id":"a","result":{"type":"succeeded","message":{"model":"m","stop_reason":"end_turn"}}}'
 EXPIRED = b'{"custom_id":"b","result":{"type":"expired"}}'
@@ -33,7 +45,7 @@ def test_blank_lines_are_left_out() -> None:
         b'{"custom_id":"a"}',
     ],
 )
-def test_a_line_that_is_no_result_is_a_passing_failure(text: bytes) -> None:
+def test_a_line_that_is_no_result_is_a_transient_failure(text: bytes) -> None:
     with pytest.raises(ResultsUnreadable) as raised:
         list(read_blocks([text]))
     assert raised.value.retryable
@@ -67,7 +79,8 @@ def test_a_custom_id_is_restored_and_nothing_else_changes(text: str, custom_id: 
 
 
 def test_an_error_line_is_a_request_with_its_result() -> None:
-    line = error_line(b'"a"', b'{"model":"m"}', errored_result("api_error", 'a "quoted" word'))
+    request = read_request(b'{"custom_id":"a","params":{"model":"m"}}')
+    line = write_error_line(request, write_errored_result("api_error", 'a "quoted" word'))
     assert json.loads(line) == {
         "custom_id": "a",
         "params": {"model": "m"},
@@ -78,5 +91,26 @@ def test_an_error_line_is_a_request_with_its_result() -> None:
     }
 
 
+def test_an_error_line_is_read_as_a_result() -> None:
+    request = read_request(b'{"params":{"model":"m"},"custom_id":"a"}')
+    line = read_result_line(write_error_line(request, write_errored_result("api_error", "why")))
+    assert (line.custom_id, line.result.inner_error.message) == ("a", "why")
+
+
+def test_an_answer_is_its_blocks_of_text() -> None:
+    content = [{"type": "text", "text": "one "}, {"type": "tool_use", "input": {}}, {"type": "text", "text": "two"}]
+    result = {"type": "succeeded", "message": {"content": content, "usage": {"output_tokens": 2}}}
+    answer = read_answer_line(json.dumps({"custom_id": "a", "result": result}).encode())
+    assert (answer.custom_id, answer.result.message.text) == ("a", "one two")
+
+
+@pytest.mark.parametrize("line", [EXPIRED, b'{"result":{"type":"expired"}, "custom_id" : "b"}'])
+def test_a_line_is_that_of_its_id_however_it_is_written(line: bytes) -> None:
+    check_custom_ids([line], [b"b"])
+    with pytest.raises(ForeignResults):
+        check_custom_ids([line], [b"a"])
+
+
 def test_a_raw_result_keeps_its_bytes() -> None:
-    assert bytes(raw_result(b'{"custom_id":"a", "result": {"type" : "expired"}}').result) == b'{"type" : "expired"}'
+    line = read_raw_result_line(b'{"custom_id":"a", "result": {"type" : "expired"}}')
+    assert bytes(line.result) == b'{"type" : "expired"}'

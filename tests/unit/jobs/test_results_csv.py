@@ -122,7 +122,11 @@ def test_the_columns_come_back_as_they_were_in_their_order(given_rows: list[tupl
         ids,
         [answer(each, "yes") for each in ids if kinds[each] == "answer"],
         [error(each, {"type": "expired"}) for each in ids if kinds[each] == "error"],
-        [b'{"line": %d, "reason": "no"}' % (int(each) + 1) for each, kind in kinds.items() if kind == "rejected"],
+        [
+            b'{"line": %d, "reason": "no", "text": ""}' % (int(each) + 1)
+            for each, kind in kinds.items()
+            if kind == "rejected"
+        ],
     )
     table = rows(text.getvalue().encode(), given)[1:]
     assert [row[0] for row in table] == [cell for cell, _ in given_rows]

@@ -14,7 +14,7 @@ from sluice.jobs.collect.retry_policy import (
     Decision,
     ResultKind,
     RetryPolicy,
-    decisions,
+    decisions_by_kind,
     delay_before_next_wave,
     error_name,
     is_refused_for_good,
@@ -37,48 +37,48 @@ def errored(error_type: str, code: str | None = None, message: str = "why") -> R
         (Result("succeeded", Message("m", "end_turn")), ResultKind.SUCCEEDED, None),
         (Result("succeeded", Message("m", "refusal")), ResultKind.SUCCEEDED, None),
         (Result("succeeded", Message("m", "max_tokens")), ResultKind.CUT_OFF, None),
-        (Result("succeeded"), ResultKind.FAILED, "unknown_result_succeeded"),
+        (Result("succeeded"), ResultKind.PERMANENT_ERROR, "unknown_result_succeeded"),
         (Result("expired"), ResultKind.EXPIRED, "expired"),
         (Result("canceled"), ResultKind.CANCELED, "canceled"),
-        (Result("postponed"), ResultKind.FAILED, "unknown_result_postponed"),
-        (errored("overloaded_error"), ResultKind.TRANSIENT, "overloaded_error"),
-        (errored("api_error"), ResultKind.TRANSIENT, "api_error"),
-        (errored("timeout_error"), ResultKind.TRANSIENT, "timeout_error"),
-        (errored("rate_limit_error"), ResultKind.TRANSIENT, "rate_limit_error"),
-        (errored("rate_limit_error", "enforced_spend_limit_reached"), ResultKind.ACCOUNT, "rate_limit_error"),
-        (errored("invalid_request_error"), ResultKind.FAILED, "invalid_request_error"),
-        (errored("request_too_large"), ResultKind.FAILED, "request_too_large"),
-        (errored("billing_error"), ResultKind.ACCOUNT, "billing_error"),
-        (errored("authentication_error"), ResultKind.ACCOUNT, "authentication_error"),
+        (Result("postponed"), ResultKind.PERMANENT_ERROR, "unknown_result_postponed"),
+        (errored("overloaded_error"), ResultKind.TRANSIENT_ERROR, "overloaded_error"),
+        (errored("api_error"), ResultKind.TRANSIENT_ERROR, "api_error"),
+        (errored("timeout_error"), ResultKind.TRANSIENT_ERROR, "timeout_error"),
+        (errored("rate_limit_error"), ResultKind.TRANSIENT_ERROR, "rate_limit_error"),
+        (errored("rate_limit_error", "enforced_spend_limit_reached"), ResultKind.ACCOUNT_ERROR, "rate_limit_error"),
+        (errored("invalid_request_error"), ResultKind.PERMANENT_ERROR, "invalid_request_error"),
+        (errored("request_too_large"), ResultKind.PERMANENT_ERROR, "request_too_large"),
+        (errored("billing_error"), ResultKind.ACCOUNT_ERROR, "billing_error"),
+        (errored("authentication_error"), ResultKind.ACCOUNT_ERROR, "authentication_error"),
         (errored("permission_error"), ResultKind.REFUSED, "permission_error"),
         (errored("not_found_error", message="model: claude-old"), ResultKind.REFUSED, "not_found_error"),
-        (errored("not_found_error", message="File not found: file_1"), ResultKind.FAILED, "not_found_error"),
-        (errored("an_error_of_tomorrow"), ResultKind.FAILED, "an_error_of_tomorrow"),
-        (Result("errored"), ResultKind.FAILED, "unknown_error"),
+        (errored("not_found_error", message="File not found: file_1"), ResultKind.PERMANENT_ERROR, "not_found_error"),
+        (errored("an_error_of_tomorrow"), ResultKind.PERMANENT_ERROR, "an_error_of_tomorrow"),
+        (Result("errored"), ResultKind.PERMANENT_ERROR, "unknown_error"),
     ],
 )
-def test_a_result_has_a_fate_and_a_name(result: Result, kind: ResultKind, name: str | None) -> None:
+def test_a_result_has_a_kind_and_a_name(result: Result, kind: ResultKind, name: str | None) -> None:
     assert result_kind(result) is kind
     if name:
         assert error_name(result) == name
 
 
-def test_every_fate_has_a_decision() -> None:
-    assert set(decisions(POLICY, 0, 0, cancelled=False)) == set(ResultKind)
+def test_every_kind_has_a_decision() -> None:
+    assert set(decisions_by_kind(POLICY, 0, 0, cancelled=False)) == set(ResultKind)
 
 
-def test_passing_errors_end_at_the_limit() -> None:
-    assert decisions(POLICY, 1, 1, cancelled=False)[ResultKind.TRANSIENT] is Decision.AGAIN
-    assert decisions(POLICY, 2, 2, cancelled=False)[ResultKind.TRANSIENT] is Decision.ERROR
+def test_transient_errors_end_at_the_limit() -> None:
+    assert decisions_by_kind(POLICY, 1, 1, cancelled=False)[ResultKind.TRANSIENT_ERROR] is Decision.RETRY
+    assert decisions_by_kind(POLICY, 2, 2, cancelled=False)[ResultKind.TRANSIENT_ERROR] is Decision.ERROR
 
 
 def test_one_wave_means_no_repetition() -> None:
-    assert decisions(RetryPolicy(1, 0.0), 0, 0, cancelled=False)[ResultKind.EXPIRED] is Decision.ERROR
+    assert decisions_by_kind(RetryPolicy(1, 0.0), 0, 0, cancelled=False)[ResultKind.EXPIRED] is Decision.ERROR
 
 
 def test_what_waits_for_a_person_goes_on_past_the_limit_but_not_for_ever() -> None:
-    assert decisions(POLICY, 5, 2, cancelled=False)[ResultKind.ACCOUNT] is Decision.AGAIN
-    assert decisions(POLICY, 2 + EXTRA_WAVES, 0, cancelled=False)[ResultKind.ACCOUNT] is Decision.ERROR
+    assert decisions_by_kind(POLICY, 5, 2, cancelled=False)[ResultKind.ACCOUNT_ERROR] is Decision.RETRY
+    assert decisions_by_kind(POLICY, 2 + EXTRA_WAVES, 0, cancelled=False)[ResultKind.ACCOUNT_ERROR] is Decision.ERROR
 
 
 def test_what_is_refused_again_after_a_release_is_final_where_others_succeed() -> None:
@@ -86,25 +86,27 @@ def test_what_is_refused_again_after_a_release_is_final_where_others_succeed() -
 
     assert [is_refused_for_good(refusals, beside_others) for refusals in range(2)] == [False, True]
     assert [is_refused_for_good(refusals, alone) for refusals in range(4)] == [False, False, False, True]
-    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[ResultKind.REFUSED] is Decision.ERROR
-    assert decisions(POLICY, 1, 0, cancelled=False, refused_for_good=True)[ResultKind.ACCOUNT] is Decision.AGAIN
+    by_kind = decisions_by_kind(POLICY, 1, 0, cancelled=False, refused_for_good=True)
+    assert by_kind[ResultKind.REFUSED] is Decision.ERROR
+    assert by_kind[ResultKind.ACCOUNT_ERROR] is Decision.RETRY
 
 
 def test_nothing_of_a_cancelled_job_is_sent_again() -> None:
-    assert Decision.AGAIN not in decisions(POLICY, 0, 0, cancelled=True).values()
-    assert decisions(replace(POLICY, retry_max_tokens=9), 0, 0, cancelled=True)[ResultKind.CUT_OFF] is Decision.ANSWER
+    assert Decision.RETRY not in decisions_by_kind(POLICY, 0, 0, cancelled=True).values()
+    asks_longer = replace(POLICY, retry_max_tokens=9)
+    assert decisions_by_kind(asks_longer, 0, 0, cancelled=True)[ResultKind.CUT_OFF] is Decision.ANSWER
 
 
-def test_the_pause_doubles_with_each_wave_of_passing_errors_and_is_none_after_expiry() -> None:
-    pauses = [
-        delay_before_next_wave(POLICY, transient_waves, {ResultKind.TRANSIENT: 1}).seconds
+def test_the_delay_doubles_with_each_wave_of_transient_errors_and_is_none_after_expiry() -> None:
+    delays = [
+        delay_before_next_wave(POLICY, transient_waves, {ResultKind.TRANSIENT_ERROR: 1}).seconds
         for transient_waves in range(3)
     ]
-    assert pauses == [60.0, 120.0, 240.0]
-    assert delay_before_next_wave(POLICY, 18, {ResultKind.TRANSIENT: 1}).seconds == 7200.0
+    assert delays == [60.0, 120.0, 240.0]
+    assert delay_before_next_wave(POLICY, 18, {ResultKind.TRANSIENT_ERROR: 1}).seconds == 7200.0
     assert delay_before_next_wave(POLICY, 1, {ResultKind.EXPIRED: 4}).seconds == 0.0
     assert delay_before_next_wave(POLICY, 1, {ResultKind.EXPIRED: 4}).transient_waves == 2
-    assert delay_before_next_wave(POLICY, 1, {ResultKind.ACCOUNT: 4}).transient_waves == 1
+    assert delay_before_next_wave(POLICY, 1, {ResultKind.ACCOUNT_ERROR: 4}).transient_waves == 1
 
 
 kinds = st.sampled_from(sorted(ResultKind))
@@ -135,16 +137,17 @@ def test_each_request_ends_once_and_the_books_balance(
 def run_shard(
     number: int, count: int, policy: RetryPolicy, data: st.DataObject, ended: Counter[tuple[int, int]]
 ) -> list[Shard]:
-    """Let a shard go through its waves with any fates, as collecting does it."""
+    """Let a shard go through its waves with results of any kinds, as collecting does it."""
     waves: list[Shard] = []
     left, transient_waves = list(range(count)), 0
     while left:
         wave = len(waves)
         assert wave < policy.max_waves + EXTRA_WAVES
-        follows = decisions(policy, wave, transient_waves, cancelled=False)
+        follows = decisions_by_kind(policy, wave, transient_waves, cancelled=False)
         drawn = data.draw(st.lists(kinds, min_size=len(left), max_size=len(left)))
         decided = [follows[kind] for kind in drawn]
-        again = [place for place, each in zip(left, decided, strict=True) if each in (Decision.AGAIN, Decision.LONGER)]
+        retries = (Decision.RETRY, Decision.RETRY_LONGER)
+        again = [place for place, each in zip(left, decided, strict=True) if each in retries]
         ended.update((number, place) for place in left if place not in again)
         errors = Counter("some_error" for each in decided if each is Decision.ERROR)
         outcome = Outcome(decided.count(Decision.ANSWER), errors.total(), len(again), {"m": Tokens(1, 1)}, dict(errors))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.errors import SluiceError
-from sluice.jobs.requests import lines_of_ids, read_request, wanted_lines, with_max_tokens
+from sluice.jobs.requests import read_request, wanted_lines, with_max_tokens, without_params
 
 
 @settings(max_examples=60)
@@ -43,6 +43,6 @@ def test_a_request_that_has_as_many_is_left_alone() -> None:
 
 
 def test_of_requests_whose_file_is_gone_the_ids_are_left() -> None:
-    (run,) = lines_of_ids([b"a\nb\n"])
+    (run,) = without_params([b"a\nb\n"])
     first, second = (read_request(line) for line in run.splitlines())
     assert (first.custom_id, bytes(first.params), second.custom_id) == ("a", b"null", "b")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.formats.request_line import write_request
 from sluice.jobs.plan.shard_writer import MAX_REQUEST_BYTES, ShardLimits, fitting_lines
-from sluice.jobs.requests import body_length
+from sluice.jobs.requests import body_length, write_request
 
 TEXTS = st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"")))
 

@@ -1,19 +1,22 @@
-"""The results of a batch, read in blocks: of each line only what decides where it goes and what it cost.
+"""The lines that answer something: ``{"custom_id": …, "result": {…}}``, as the API gives the results of a batch.
 
-A block of lines is decoded in one call and its bytes are passed on as they came, so that an answer is never built as
-an object (Claude API: Message Batches, results).
+All that reads or writes such a line is here, and what writes the lines of ``errors.jsonl``, which have ``params`` too.
+Results of a batch are read in blocks, of each line only what decides where it goes and what it cost: a block is decoded
+in one call and its bytes are passed on as they came, so that an answer is never built as an object (Claude API:
+Message Batches, results).
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from sluice.errors import SluiceError, TransientError
+from sluice.jobs.requests import BatchRequest
 from sluice.jobs.storage import whole_lines
 
 T = TypeVar("T")
@@ -108,6 +111,33 @@ class RawResultLine(msgspec.Struct):
     result: msgspec.Raw
 
 
+class ContentBlock(msgspec.Struct):
+    type: str
+    text: str = ""
+
+
+class AnsweredMessage(msgspec.Struct):
+    """A message with what the model said."""
+
+    content: list[ContentBlock] = []
+    usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(block.text for block in self.content if block.type == "text")
+
+
+class SucceededResult(msgspec.Struct):
+    message: AnsweredMessage
+
+
+class AnswerLine(msgspec.Struct):
+    """A line of ``results.jsonl``."""
+
+    custom_id: str
+    result: SucceededResult
+
+
 class ResultsUnreadable(TransientError):
     """What came as results is not what the API promises; most likely the download was cut or garbled."""
 
@@ -118,6 +148,7 @@ class ForeignResults(SluiceError):
 
 _LINE = msgspec.json.Decoder(ResultLine)
 _RAW = msgspec.json.Decoder(RawResultLine)
+_ANSWER = msgspec.json.Decoder(AnswerLine)
 _RESULT = msgspec.json.Decoder(Result)
 # A line as the API writes it, its result being all that follows.
 _PARTS = re.compile(rb'\s*\{\s*"custom_id"\s*:\s*"([^"\\]*)"\s*,\s*"result"\s*:\s*(.*)\}\s*', re.DOTALL)
@@ -163,7 +194,17 @@ def _line_ends(data: bytes) -> array[int]:
     return ends
 
 
-def raw_result(line: bytes) -> RawResultLine:
+def read_answer_line(line: bytes) -> AnswerLine:
+    """Read a line of ``results.jsonl``."""
+    return decode_at_any_depth(_ANSWER, line)
+
+
+def read_result_line(line: bytes) -> ResultLine:
+    """Read a line with any result, such as one of ``errors.jsonl``."""
+    return decode_at_any_depth(_LINE, line)
+
+
+def read_raw_result_line(line: bytes) -> RawResultLine:
     """Read a line of results, leaving its result as it is."""
     try:
         return _RAW.decode(line)
@@ -179,17 +220,27 @@ def read_result(raw: bytes) -> Result:
     return decode_at_any_depth(_RESULT, raw)
 
 
+def check_custom_ids(lines: Sequence[bytes], custom_ids: Sequence[bytes]) -> None:
+    """Check that each line of results is that of its id. Raises ForeignResults."""
+    # As the API writes lines, none has to be decoded for it.
+    if all(map(bytes.startswith, lines, [b'{"custom_id":"%b"' % each for each in custom_ids])):
+        return
+    for line, custom_id in zip(lines, custom_ids, strict=True):
+        if read_raw_result_line(line).custom_id.encode() != custom_id:
+            raise ForeignResults("The results name a request that is not of this shard.")
+
+
 def with_custom_id(line: bytes, custom_id: str) -> bytes:
-    """Write a line of results with another ``custom_id``, without its newline."""
-    return b'{"custom_id":%s,"result":%s}' % (msgspec.json.encode(custom_id), bytes(raw_result(line).result))
+    """Write a line of results with another ``custom_id``, one that the API takes, without its newline."""
+    return b'{"custom_id":"%s","result":%s}' % (custom_id.encode(), bytes(read_raw_result_line(line).result))
 
 
-def error_line(custom_id: bytes, params: bytes, result: bytes) -> bytes:
-    """Write a line of errors: a request as ``batches.create`` takes it, with its last result beside it."""
-    return b'{"custom_id":%s,"params":%s,"result":%s}' % (custom_id, params, result)
+def write_error_line(request: BatchRequest, result: bytes) -> bytes:
+    """Write a line of ``errors.jsonl``, without its newline: a request with its last result beside it."""
+    return b'{"custom_id":"%s","params":%s,"result":%s}' % (request.custom_id.encode(), bytes(request.params), result)
 
 
-def errored_result(error_type: str, message: str) -> bytes:
+def write_errored_result(error_type: str, message: str) -> bytes:
     """Write the result that the API gives a request that failed."""
     error = {"type": "error", "error": {"type": error_type, "message": message}}
     return msgspec.json.encode({"type": ERRORED, "error": error})

@@ -128,6 +128,11 @@ def read_ordinals(objects: S3, outbox: str, key: str) -> array[int]:
     return decode_ordinals(objects.get(outbox, key))
 
 
+def read_shard_ordinals(objects: S3, outbox: str, shard: Shard) -> Sequence[int]:
+    """Return the places of a shard's requests in its first wave. Raises as ``S3`` does."""
+    return range(shard.count) if shard.ordinals_key is None else read_ordinals(objects, outbox, shard.ordinals_key)
+
+
 def read_placed_lines(objects: S3, outbox: str, ref: ShardRef, name: str) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file of a wave with their places in the shard, in order. Raises as ``S3`` does."""
     places = read_ordinals(objects, outbox, ordinals_key(ref, name))

@@ -1,1 +1,1 @@
-"""From the results of a batch to the parts of a job: ordered, decided on, accounted for."""
+"""Collecting the results of a batch: downloaded, put in the order of the input, decided on, written."""

@@ -1,4 +1,4 @@
-"""Collecting a shard: its results put in order, what failed in passing sent into the next wave, the rest accounted for.
+"""Collecting a shard: download its results, decide on each request, write what is final, move the shard.
 
 All that is written has a key that follows from the shard and the wave, and may be written again; then one transaction
 moves the shard. What follows from that (the message of the next wave, or of the job's end) is sent again where a
@@ -15,18 +15,19 @@ from tempfile import TemporaryFile
 from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import RESULTS_NOT_READY
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, TransientError
-from sluice.jobs.collect.decide import decide
+from sluice.jobs.collect.decide import Decisions, decide
 from sluice.jobs.collect.download import CANCELED_RESULT, BatchResults, download_results, uniform_results
 from sluice.jobs.collect.order import ResultSpool, open_spool
 from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy
-from sluice.jobs.collect.write import write_parts, write_stats, write_wave
+from sluice.jobs.collect.write import write
 from sluice.jobs.job_settings import EffectiveSettings, read_settings
 from sluice.jobs.messages import QueueMessage, Step, job_message, send, send_later, shard_message
 from sluice.jobs.model import Job, Outcome, Shard, ShardRef, ShardStatus
 from sluice.jobs.notices.announce import announce_once, hold_for_incident
 from sluice.jobs.notices.text import STUCK
-from sluice.jobs.results import errored_result
+from sluice.jobs.results import write_errored_result
 from sluice.jobs.services import Services
+from sluice.jobs.storage import read_shard_ordinals
 
 
 class DiskFull(SluiceError):
@@ -54,7 +55,7 @@ def collect(services: Services, message: Mapping[str, object]) -> StepResult:
                 return StepResult("not_ended")
             if results.missing and attempt < len(RESULTS_NOT_READY.seconds):
                 raise TransientError(f"The results of batch {shard.batch_id} lack {results.missing} requests.")
-            return _write_decisions(services, job, results, effective)
+            return _decide_write_and_move(services, job, results, effective)
     except ConditionFailed:
         return StepResult("done_elsewhere")
     except ClaudeError as error:
@@ -84,43 +85,46 @@ def _get_results(
 ) -> BatchResults | None:
     """Get what there is of a shard; None where there is nothing to be collected yet."""
     if shard.status is ShardStatus.ENDED and message.get("lost") and job.cancel_requested:
-        result = errored_result("not_found_error", "Claude does not have the results any more.")
-        return uniform_results(services, shard, effective.prices, ResultKind.FAILED, result)
+        result = write_errored_result("not_found_error", "Claude does not have the results any more.")
+        return uniform_results(services, shard, effective.prices, ResultKind.PERMANENT_ERROR, result)
     if shard.status is ShardStatus.ENDED:
         return download_results(services, shard, effective.prices, spool)
     if shard.status is not ShardStatus.PLANNED:
         return None
     if isinstance(failure := message.get("failure"), Mapping):
-        result = errored_result(str(failure.get("type")), str(failure.get("message")))
-        return uniform_results(services, shard, effective.prices, ResultKind.FAILED, result)
+        result = write_errored_result(str(failure.get("type")), str(failure.get("message")))
+        return uniform_results(services, shard, effective.prices, ResultKind.PERMANENT_ERROR, result)
     if job.cancel_requested:
         return uniform_results(services, shard, effective.prices, ResultKind.CANCELED, CANCELED_RESULT)
     return None
 
 
-def _write_decisions(services: Services, job: Job, results: BatchResults, effective: EffectiveSettings) -> StepResult:
-    """Write what a shard's wave came to, and move the shard."""
+def _decide_write_and_move(
+    services: Services, job: Job, results: BatchResults, effective: EffectiveSettings
+) -> StepResult:
+    shard = results.shard
     policy = RetryPolicy(effective.max_waves, services.settings.wave_delay_seconds, effective.folder.retry_max_tokens)
+    ordinals = read_shard_ordinals(services.objects, services.settings.outbox, shard)
     with TemporaryFile() as spool:
-        decisions_made = decide(services, results, policy, spool, cancelled=job.cancel_requested)
-        if decisions_made.next_wave:
-            write_wave(services, decisions_made)
-        else:
-            write_parts(services, decisions_made)
-    write_stats(services, decisions_made)
-    outcome = Outcome(
-        succeeded=decisions_made.succeeded,
-        errored=decisions_made.errored,
-        retried=decisions_made.retried,
-        tokens=results.usage_meter.tokens(),
-        errors=dict(decisions_made.counts),
-    )
-    if decisions_made.refusal:
+        decisions = decide(services, results, ordinals, policy, spool, cancelled=job.cancel_requested)
+        write(services, results, decisions, ordinals)
+    if decisions.refusal:
         # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
-        hold_for_incident(services, job, *decisions_made.refusal)
-    job = services.shards.collect(results.shard, outcome, decisions_made.next_wave, services.now())
-    _send_next(services, job, decisions_made.next_wave)
+        hold_for_incident(services, job, *decisions.refusal)
+    outcome = _outcome(results, decisions)
+    job = services.shards.collect(shard, outcome, decisions.next_wave, services.now())
+    _send_next(services, job, decisions.next_wave)
     return StepResult("collected", {"missing": results.missing}, _counted(outcome))
+
+
+def _outcome(results: BatchResults, decisions: Decisions) -> Outcome:
+    return Outcome(
+        succeeded=decisions.succeeded,
+        errored=decisions.errored,
+        retried=decisions.retried,
+        tokens=results.usage_meter.tokens(),
+        errors=dict(decisions.counts),
+    )
 
 
 def _counted(outcome: Outcome) -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""What becomes of each request after a wave: its answer stands, it ends in an error, or it goes into the next wave."""
+"""Deciding what becomes of each request after a wave: its answer stands, it ends in an error, or it is retried."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -17,13 +17,13 @@ from sluice.jobs.collect.retry_policy import (
     Decision,
     ResultKind,
     RetryPolicy,
-    decisions,
+    decisions_by_kind,
     error_name,
     is_refused_for_good,
 )
 from sluice.jobs.model import Shard, ShardRef
-from sluice.jobs.requests import lines_of_ids, read_lines, read_request, wanted_lines, with_max_tokens
-from sluice.jobs.results import error_line, read_result
+from sluice.jobs.requests import BatchRequest, read_lines, read_request, wanted_lines, with_max_tokens, without_params
+from sluice.jobs.results import read_result, write_error_line
 from sluice.jobs.services import Services
 from sluice.jobs.storage import KEPT, Placed, ordinals_key, read_ordinals
 
@@ -39,33 +39,32 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class ErrorLines:
-    """Lines of errors in a file on disk, with their places."""
+    """Lines of errors in a file on disk, with their ordinals."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.places = array("I")
+        self._ordinals = array("I")
         self._file = file
 
-    def add(self, place: int, line: bytes) -> None:
-        self.places.append(place)
+    def add(self, ordinal: int, line: bytes) -> None:
+        """Add a line, which has no newline."""
+        self._ordinals.append(ordinal)
         self._file.write(line + b"\n")
 
     def read(self) -> Iterator[Placed]:
         self._file.seek(0)
-        return zip(self.places, self._file, strict=True)
+        return zip(self._ordinals, self._file, strict=True)
 
 
 @dataclass(slots=True)
 class Decisions:
-    """``decided`` has a byte for each request, a Decision. ``ordinals`` are their places in the shard's first wave.
+    """``by_place`` has a byte for each request, a Decision, at its place in the shard.
 
     ``counts`` and ``examples`` are by the type of error. ``refusal`` is an error that waits for a person, its type and
-    message, and ``next_wave`` the shard that follows; None where there is none.
+    message, and ``next_wave`` the shard of what is retried; None where there is none.
     """
 
-    results: BatchResults
-    decided: bytearray
-    ordinals: Sequence[int]
-    errors: ErrorLines
+    by_place: bytearray
+    error_lines: ErrorLines
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     refusal: tuple[str, str] | None = None
@@ -73,94 +72,67 @@ class Decisions:
 
     @property
     def succeeded(self) -> int:
-        return self.decided.count(Decision.ANSWER) + self.decided.count(Decision.KEPT)
+        return self.by_place.count(Decision.ANSWER) + self.by_place.count(Decision.KEPT_ANSWER)
 
     @property
     def errored(self) -> int:
-        return self.decided.count(Decision.ERROR)
+        return self.by_place.count(Decision.ERROR)
 
     @property
     def retried(self) -> int:
-        return self.decided.count(Decision.AGAIN) + self.decided.count(Decision.LONGER)
+        return self.by_place.count(Decision.RETRY) + self.by_place.count(Decision.RETRY_LONGER)
 
-    def placed(self, decision: Decision) -> Iterator[Placed]:
-        """Yield the lines of all requests with one decision, with their places in the shard's first wave."""
-        for places, lines in self.results.answers(self.decided, decision):
-            yield from zip((self.ordinals[place] for place in places), lines, strict=True)
-
-    def end_in_error(self, place: int, line: bytes) -> None:
-        request = read_request(line)
-        raw = self.results.result(place, request.custom_id)
-        result = read_result(raw)
+    def add_error(self, ordinal: int, request: BatchRequest, raw_result: bytes) -> None:
+        """Add a request that ends in an error, with its result as it came."""
+        result = read_result(raw_result)
         name = error_name(result)
         self.counts[name] += 1
         examples = self.examples.setdefault(name, [])
         if len(examples) < _EXAMPLES:
             examples.append(Example(request.custom_id, result.inner_error.message[:_MESSAGE_LENGTH]))
-        custom_id = msgspec.json.encode(request.custom_id)
-        self.errors.add(self.ordinals[place], error_line(custom_id, bytes(request.params), raw))
-
-    def note_refusal(self, place: int, line: bytes) -> None:
-        raw = self.results.result(place, read_request(line).custom_id)
-        error = read_result(raw).inner_error
-        self.refusal = error.type, error.message[:_MESSAGE_LENGTH]
+        self.error_lines.add(ordinal, write_error_line(request, raw_result))
 
 
 def decide(
-    services: Services, results: BatchResults, policy: RetryPolicy, spool: IO[bytes], *, cancelled: bool
+    services: Services,
+    results: BatchResults,
+    ordinals: Sequence[int],
+    policy: RetryPolicy,
+    spool: IO[bytes],
+    *,
+    cancelled: bool,
 ) -> Decisions:
-    """Decide on each request of a shard, and write what is sent next. ``spool`` is an empty file for the errors.
+    """Decide on each request of a shard, and write what is retried, since the requests are read only once.
 
+    ``ordinals`` are the places of the requests in the shard's first wave; ``spool`` is an empty file for the errors.
     Raises AwsError, and ForeignResults where a result turns out to be another shard's.
     """
-    shard = results.shard
-    decided = _first_decisions(results, policy, cancelled=cancelled)
-    decisions_made = Decisions(results, decided, read_own_ordinals(services, shard), ErrorLines(spool))
-    if not decided.strip(b"\0"):
-        return decisions_made
-    runs = _source_runs(services, shard)
+    decisions = Decisions(_first_decisions(results, policy, cancelled=cancelled), ErrorLines(spool))
+    if not decisions.by_place.strip(b"\0"):
+        return decisions
+    runs = _read_requests(services, results.shard)
     if runs is None:
-        decided[:] = _first_decisions(results, policy, cancelled=True)
-        runs = lines_of_ids(results.ids())
-    _keep_earlier_answers(services, decisions_made, policy)
-    with NextWave(services, shard) as following:
-        for place, line in wanted_lines(runs, bytes(decided)):
-            _decide_one(decisions_made, following, policy, place, line)
-    decisions_made.next_wave = following.shard(policy)
-    return decisions_made
+        decisions.by_place[:] = _first_decisions(results, policy, cancelled=True)
+        runs = without_params(results.ids())
+    if policy.retry_max_tokens:
+        _keep_earlier_answers(services, results.shard.ref, ordinals, decisions.by_place)
+    with NextWave(services, results.shard) as next_wave:
+        _decide_each(results, ordinals, policy, runs, decisions, next_wave)
+    decisions.next_wave = next_wave.shard(policy)
+    return decisions
 
 
 def _first_decisions(results: BatchResults, policy: RetryPolicy, *, cancelled: bool) -> bytearray:
+    """Decide by the kind of each result alone."""
     shard = results.shard
     final = is_refused_for_good(shard.refusals, results.kinds)
-    follows = decisions(policy, shard.ref.wave, shard.transient_waves, cancelled=cancelled, refused_for_good=final)
-    return results.kinds.translate(bytes(follows[kind] for kind in ResultKind).ljust(256, b"\0"))
+    by_kind = decisions_by_kind(
+        policy, shard.ref.wave, shard.transient_waves, cancelled=cancelled, refused_for_good=final
+    )
+    return results.kinds.translate(bytes(by_kind[kind] for kind in ResultKind).ljust(256, b"\0"))
 
 
-def _decide_one(decisions_made: Decisions, following: NextWave, policy: RetryPolicy, place: int, line: bytes) -> None:
-    kind, ordinal = ResultKind(decisions_made.results.kinds[place]), decisions_made.ordinals[place]
-    match decisions_made.decided[place]:
-        case Decision.ERROR:
-            decisions_made.end_in_error(place, line)
-        case Decision.AGAIN:
-            following.add(ordinal, line, kind)
-            if kind in (ResultKind.ACCOUNT, ResultKind.REFUSED) and decisions_made.refusal is None:
-                decisions_made.note_refusal(place, line)
-        case Decision.LONGER:
-            if longer := with_max_tokens(line, policy.retry_max_tokens or 0):
-                following.add(ordinal, longer, kind)
-            else:
-                decisions_made.decided[place] = Decision.ANSWER
-
-
-def read_own_ordinals(services: Services, shard: Shard) -> Sequence[int]:
-    """Return the places of a shard's requests in its first wave."""
-    if shard.ordinals_key is None:
-        return range(shard.count)
-    return read_ordinals(services.objects, services.settings.outbox, shard.ordinals_key)
-
-
-def _source_runs(services: Services, shard: Shard) -> Iterator[bytes] | None:
+def _read_requests(services: Services, shard: Shard) -> Iterator[bytes] | None:
     """Read the requests of a shard; None where the file that had them was deleted."""
     source = shard.source
     try:
@@ -170,17 +142,48 @@ def _source_runs(services: Services, shard: Shard) -> Iterator[bytes] | None:
     return read_lines(services.objects, source, services.settings.outbox)
 
 
-def _keep_earlier_answers(services: Services, decisions_made: Decisions, policy: RetryPolicy) -> None:
+def _keep_earlier_answers(services: Services, ref: ShardRef, ordinals: Sequence[int], by_place: bytearray) -> None:
     """Let the answers stand that an earlier wave kept, where asking again ended in an error."""
-    ref, decided = decisions_made.results.shard.ref, decisions_made.decided
-    if not policy.retry_max_tokens or ref.wave == 0 or Decision.ERROR not in decided:
+    if ref.wave == 0 or Decision.ERROR not in by_place:
         return
-    kept = bytearray(max(decisions_made.ordinals) + 1)
+    kept = bytearray(max(ordinals) + 1)
     for wave in range(ref.wave):
         key = ordinals_key(ShardRef(ref.job_id, ref.shard, wave), KEPT)
         for ordinal in read_ordinals(services.objects, services.settings.outbox, key):
             if ordinal < len(kept):
                 kept[ordinal] = 1
-    for place, ordinal in enumerate(decisions_made.ordinals):
-        if kept[ordinal] and decided[place] == Decision.ERROR:
-            decided[place] = Decision.KEPT
+    for place, ordinal in enumerate(ordinals):
+        if kept[ordinal] and by_place[place] == Decision.ERROR:
+            by_place[place] = Decision.KEPT_ANSWER
+
+
+def _decide_each(
+    results: BatchResults,
+    ordinals: Sequence[int],
+    policy: RetryPolicy,
+    runs: Iterable[bytes],
+    decisions: Decisions,
+    next_wave: NextWave,
+) -> None:
+    """Carry out the decisions that need the request: to be sent again, or to stand beside its error."""
+    by_place = decisions.by_place
+    for place, line in wanted_lines(runs, bytes(by_place)):
+        ordinal, kind = ordinals[place], ResultKind(results.kinds[place])
+        match by_place[place]:
+            case Decision.ERROR:
+                request = read_request(line)
+                decisions.add_error(ordinal, request, results.result(place, request.custom_id))
+            case Decision.RETRY:
+                next_wave.add(ordinal, line, kind)
+                if kind in (ResultKind.ACCOUNT_ERROR, ResultKind.REFUSED) and decisions.refusal is None:
+                    decisions.refusal = _refusal(results.result(place, read_request(line).custom_id))
+            case Decision.RETRY_LONGER:
+                if longer := with_max_tokens(line, policy.retry_max_tokens or 0):
+                    next_wave.add(ordinal, longer, kind)
+                else:
+                    by_place[place] = Decision.ANSWER
+
+
+def _refusal(raw_result: bytes) -> tuple[str, str]:
+    error = read_result(raw_result).inner_error
+    return error.type, error.message[:_MESSAGE_LENGTH]

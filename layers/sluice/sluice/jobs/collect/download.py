@@ -1,4 +1,4 @@
-"""What a batch brought for the requests of its shard: the fate of each, and where its line lies on disk."""
+"""Downloading the results of a batch: of which kind the result of each request is, and where its line lies on disk."""
 
 from __future__ import annotations
 
@@ -11,20 +11,29 @@ from sluice.jobs.collect.order import IdIndex, Locations, ResultSpool
 from sluice.jobs.collect.retry_policy import ResultKind
 from sluice.jobs.collect.usage import UsageMeter
 from sluice.jobs.model import Shard
-from sluice.jobs.results import ForeignResults, errored_result, raw_result, read_blocks, with_custom_id
+from sluice.jobs.results import (
+    ForeignResults,
+    check_custom_ids,
+    read_blocks,
+    read_raw_result_line,
+    with_custom_id,
+    write_errored_result,
+)
 from sluice.jobs.services import Services
 from sluice.jobs.storage import whole_lines
 
 # Lines held in memory at once while they are put in order.
 _GROUP = 128
-MISSING_RESULT = errored_result("missing", "The results of the batch did not hold this request.")
+MISSING_RESULT = write_errored_result("missing", "The results of the batch did not hold this request.")
 CANCELED_RESULT = b'{"type":"canceled"}'
 
 
 @dataclass(slots=True)
 class BatchResults:
-    """``fates`` has a byte for each request. ``locations`` is None where there was no batch; ``default`` is the result
-    of a request without a line. ``ids`` reads the shard's ``custom_id``s, in runs.
+    """``kinds`` has a byte for each request, a ResultKind, at its place in the shard.
+
+    ``locations`` is None where there was no batch; ``default`` is the result of a request without a line. ``ids`` reads
+    the shard's ``custom_id``s, in runs.
     """
 
     shard: Shard
@@ -43,13 +52,13 @@ class BatchResults:
         line = self.locations.line(place) if self.locations else b""
         if not line:
             return self.default
-        raw = raw_result(line)
+        raw = read_raw_result_line(line)
         if raw.custom_id != (custom_id if place else self.shard.nonce):
             raise ForeignResults("The results name a request that is not of this shard.")
         return bytes(raw.result)
 
     def answers(self, decisions: bytes | bytearray, wanted: int) -> Iterator[tuple[list[int], list[bytes]]]:
-        """Yield the lines of all requests with one decision, in groups with their places, in order."""
+        """Yield places and lines, in groups and in order, of the requests whose byte in ``decisions`` is ``wanted``."""
         if self.locations is None:
             return
         everything = bytes([wanted]) * _GROUP
@@ -63,7 +72,7 @@ class BatchResults:
             expected = [ids[offset] for offset in offsets]
             if marked := first + offsets[0] == 0:
                 expected[0] = self.shard.nonce.encode()
-            _check_ids(lines, expected)
+            check_custom_ids(lines, expected)
             if marked:
                 lines[0] = with_custom_id(lines[0], ids[0].decode()) + b"\n"
             yield [first + offset for offset in offsets], lines
@@ -75,15 +84,6 @@ class BatchResults:
             for start in range(0, len(ids), _GROUP):
                 yield first, ids[start : start + _GROUP]
                 first += len(ids[start : start + _GROUP])
-
-
-def _check_ids(lines: Sequence[bytes], custom_ids: Sequence[bytes]) -> None:
-    """See that each line is that of its id, since places were found by hashes. Raises ForeignResults."""
-    if all(map(bytes.startswith, lines, [b'{"custom_id":"%b"' % each for each in custom_ids])):
-        return
-    for line, custom_id in zip(lines, custom_ids, strict=True):
-        if raw_result(line).custom_id.encode() != custom_id:
-            raise ForeignResults("The results name a request that is not of this shard.")
 
 
 def download_results(services: Services, shard: Shard, prices: PriceList, spool: ResultSpool) -> BatchResults:
@@ -108,7 +108,7 @@ def download_results(services: Services, shard: Shard, prices: PriceList, spool:
 def uniform_results(
     services: Services, shard: Shard, prices: PriceList, kind: ResultKind, result: bytes
 ) -> BatchResults:
-    """Give each request of a shard that was never sent the same fate and result."""
+    """Give each request of a shard that was never sent the same result."""
     kinds = bytearray([kind]) * shard.count
     return BatchResults(shard, kinds, UsageMeter(prices), None, result, _ids_reader(services, shard))
 

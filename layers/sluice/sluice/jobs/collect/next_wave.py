@@ -1,4 +1,4 @@
-"""The next wave of a shard, written as its requests are found."""
+"""The next wave of a shard: its requests and their ids, written to the Outbox as they are decided on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NextWave:
         self.ordinals = array("I")
         self._services = services
         self._shard = shard
-        self._fates: Counter[ResultKind] = Counter()
+        self._kinds: Counter[ResultKind] = Counter()
         self._first_line = b""
         self._open = ExitStack()
         self._lines: Writer | None = None
@@ -50,7 +50,7 @@ class NextWave:
         self._lines.write(line + b"\n")
         self._ids.write(read_request(line).custom_id.encode() + b"\n")
         self.ordinals.append(ordinal)
-        self._fates[kind] += 1
+        self._kinds[kind] += 1
 
     def shard(self, policy: RetryPolicy) -> Shard | None:
         """Return the shard of what was added; None where that is nothing."""
@@ -59,7 +59,7 @@ class NextWave:
         before, outbox = self._shard, self._services.settings.outbox
         ref, now = ShardRef(before.ref.job_id, before.ref.shard, before.ref.wave + 1), self._services.now()
         nonce = nonce_of(ref, outbox)
-        pause = delay_before_next_wave(policy, before.transient_waves, self._fates)
+        delay = delay_before_next_wave(policy, before.transient_waves, self._kinds)
         return Shard(
             ref=ref,
             source=Source(outbox, lines_key(before.ref, NEXT), None, 0, self._lines.size - 1),
@@ -70,7 +70,7 @@ class NextWave:
             moved_at=now,
             ordinals_key=ordinals_key(before.ref, NEXT),
             betas=before.betas,
-            transient_waves=pause.transient_waves,
-            refusals=before.refusals + (ResultKind.REFUSED in self._fates),
-            not_before=now + pause.seconds if pause.seconds else 0.0,
+            transient_waves=delay.transient_waves,
+            refusals=before.refusals + (ResultKind.REFUSED in self._kinds),
+            not_before=now + delay.seconds if delay.seconds else 0.0,
         )

@@ -86,7 +86,7 @@ class ResultSpool:
         self.arrived += len(places)
 
     def locate(self) -> Locations:
-        """Say where the line of each place lies. Raises ForeignResults where two lines have one place."""
+        """Return where the line of each place lies. Raises ForeignResults where two lines have one place."""
         offsets, lengths, before = array("Q", bytes(8 * self._count)), array("I", bytes(4 * self._count)), 0
         self._places.seek(0)
         self._ends.seek(0)
@@ -102,7 +102,7 @@ class ResultSpool:
 
 
 class Locations:
-    """Where the line of each place lies on disk, while the ``ResultSpool`` are open."""
+    """Where the line of each place lies on disk, while the ``ResultSpool`` is open."""
 
     def __init__(self, descriptor: int, offsets: array[int], lengths: array[int]) -> None:
         self._descriptor = descriptor

@@ -57,7 +57,7 @@ class UsageMeter:
         self._outputs: Counter[int] = Counter()
 
     def add(self, lines: Iterable[ResultLine], places: Sequence[int], kinds: bytearray) -> None:
-        """Note what the lines used, and at its place the fate of each request that did not just succeed."""
+        """Note what the lines used, and at its place the kind of each result that is not plain success."""
         results = [line.result for line in lines]
         messages = [result.message for result in results if result.type == SUCCEEDED and result.message is not None]
         if len(messages) < len(results) or CUT_OFF_REASON in {message.stop_reason for message in messages}:

@@ -1,14 +1,15 @@
-"""Writing what a wave settled: apart while another wave follows, merged into the shard's parts after the last one."""
+"""Writing what a wave came to: apart while another wave follows, merged into the shard's parts after the last one."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from sluice.errors import SluiceError
 from sluice.jobs.collect.decide import Decisions, Example
+from sluice.jobs.collect.download import BatchResults
 from sluice.jobs.collect.retry_policy import Decision
 from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.model import Shard, ShardRef
@@ -35,37 +36,55 @@ class WaveStats(msgspec.Struct):
     examples: dict[str, list[Example]]
 
 
-def write_wave(services: Services, decisions_made: Decisions) -> None:
+def write(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
+    """Write the answers and errors of a wave, and its figures. ``ordinals`` are as in ``decide``.
+
+    Raises AwsError, ForeignResults, and SluiceError where the parts do not hold as many lines as the waves counted.
+    """
+    if decisions.next_wave:
+        _write_wave(services, results, decisions, ordinals)
+    else:
+        _write_parts(services, results, decisions, ordinals)
+    stats = WaveStats(results.usage_meter.lengths, decisions.examples)
+    key = stats_key(results.shard.ref)
+    services.objects.put(services.settings.outbox, key, msgspec.json.encode(stats), "application/json")
+
+
+def _write_wave(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
     """Write what is final in a wave that another one follows, and the answers that are kept while asked for again."""
-    ref = decisions_made.results.shard.ref
-    _write_placed(services, ref, RESULTS, decisions_made.placed(Decision.ANSWER))
-    _write_placed(services, ref, ERRORS, decisions_made.errors.read())
-    _write_placed(services, ref, KEPT, decisions_made.placed(Decision.LONGER))
+    ref = results.shard.ref
+    _write_placed(services, ref, RESULTS, _placed(results, decisions, ordinals, Decision.ANSWER))
+    _write_placed(services, ref, ERRORS, decisions.error_lines.read())
+    _write_placed(services, ref, KEPT, _placed(results, decisions, ordinals, Decision.RETRY_LONGER))
+
+
+def _placed(results: BatchResults, decisions: Decisions, ordinals: Sequence[int], wanted: Decision) -> Iterator[Placed]:
+    """Yield the lines of all requests with one decision, with their ordinals."""
+    for places, lines in results.answers(decisions.by_place, wanted):
+        yield from zip((ordinals[place] for place in places), lines, strict=True)
 
 
 def _write_placed(services: Services, ref: ShardRef, name: str, placed: Iterable[Placed]) -> None:
-    places, outbox = array("I"), services.settings.outbox
+    ordinals, outbox = array("I"), services.settings.outbox
     with services.objects.writer(outbox, lines_key(ref, name)) as writer:
-        for place, line in placed:
-            places.append(place)
+        for ordinal, line in placed:
+            ordinals.append(ordinal)
             writer.write(line)
-    services.objects.put(outbox, ordinals_key(ref, name), encode_ordinals(places))
+    services.objects.put(outbox, ordinals_key(ref, name), encode_ordinals(ordinals))
 
 
-def write_parts(services: Services, decisions_made: Decisions) -> None:
-    """Write the results and the errors of a shard after its last wave.
-
-    Raises SluiceError where they are not as many as its waves counted.
-    """
-    ref = decisions_made.results.shard.ref
+def _write_parts(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
+    """Write the results and the errors of a shard after its last wave."""
+    ref = results.shard.ref
     outcomes = [shard.outcome for shard in _earlier_shards(services, ref) if shard.outcome]
     if ref.wave == 0:
-        answered = _write_answers(services, decisions_made)
+        answered = _write_answers(services, results, decisions)
     else:
-        answered = _write_merged(services, ref, (KEPT, RESULTS), RESULTS, decisions_made.placed(Decision.ANSWER))
-    errored = _write_merged(services, ref, (ERRORS,), ERRORS, decisions_made.errors.read())
-    expected = decisions_made.succeeded + sum(each.succeeded for each in outcomes)
-    expected_errors = decisions_made.errored + sum(each.errored for each in outcomes)
+        answers = _placed(results, decisions, ordinals, Decision.ANSWER)
+        answered = _write_merged(services, ref, (KEPT, RESULTS), RESULTS, answers)
+    errored = _write_merged(services, ref, (ERRORS,), ERRORS, decisions.error_lines.read())
+    expected = decisions.succeeded + sum(each.succeeded for each in outcomes)
+    expected_errors = decisions.errored + sum(each.errored for each in outcomes)
     if (answered, errored) != (expected, expected_errors):
         raise SluiceError(
             f"Shard {ref.shard} of {ref.job_id} has {answered} answers and {errored} errors in its waves; "
@@ -78,11 +97,11 @@ def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
     return [shard for each in refs if (shard := services.shards.find(each))]
 
 
-def _write_answers(services: Services, decisions_made: Decisions) -> int:
+def _write_answers(services: Services, results: BatchResults, decisions: Decisions) -> int:
     """Write the answers of a shard that was done in one wave: nothing has to be merged."""
     count, outbox = 0, services.settings.outbox
-    with services.objects.writer(outbox, part_key(decisions_made.results.shard.ref, RESULTS)) as writer:
-        for places, lines in decisions_made.results.answers(decisions_made.decided, Decision.ANSWER):
+    with services.objects.writer(outbox, part_key(results.shard.ref, RESULTS)) as writer:
+        for places, lines in results.answers(decisions.by_place, Decision.ANSWER):
             writer.write(b"".join(lines))
             count += len(places)
     return count
@@ -100,9 +119,3 @@ def _write_merged(services: Services, ref: ShardRef, names: Iterable[str], part:
             writer.write(line)
             count += 1
     return count
-
-
-def write_stats(services: Services, decisions_made: Decisions) -> None:
-    stats = WaveStats(decisions_made.results.usage_meter.lengths, decisions_made.examples)
-    key = stats_key(decisions_made.results.shard.ref)
-    services.objects.put(services.settings.outbox, key, msgspec.json.encode(stats), "application/json")

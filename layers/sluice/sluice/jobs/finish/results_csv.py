@@ -19,7 +19,8 @@ from sluice.jobs.formats.csv import CsvFile, Row
 from sluice.jobs.formats.registry import read_upload
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Job, Shard
-from sluice.jobs.results import CANCELED, EXPIRED, Result, Usage, decode_at_any_depth
+from sluice.jobs.rejected import decode_rejected
+from sluice.jobs.results import CANCELED, EXPIRED, AnsweredMessage, Result, Usage, read_answer_line, read_result_line
 from sluice.jobs.services import Services
 from sluice.jobs.storage import whole_lines
 
@@ -27,40 +28,6 @@ _FLUSH_CHARACTERS = 1 << 20
 # What a spreadsheet would take for a formula; an apostrophe in front keeps it as it reads.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AFTER_ANSWER = ("status", "error", "input_tokens", "output_tokens")
-
-
-class _Block(msgspec.Struct):
-    type: str
-    text: str = ""
-
-
-class _Answer(msgspec.Struct):
-    content: list[_Block] = []
-    usage: Usage | None = None
-
-
-class _Answered(msgspec.Struct):
-    message: _Answer
-
-
-class _AnswerLine(msgspec.Struct):
-    custom_id: str
-    result: _Answered
-
-
-class _ErrorLine(msgspec.Struct):
-    custom_id: str
-    result: Result
-
-
-class _Rejected(msgspec.Struct):
-    line: int
-    reason: str
-
-
-_ANSWER = msgspec.json.Decoder(_AnswerLine)
-_ERROR = msgspec.json.Decoder(_ErrorLine)
-_REJECTED = msgspec.json.Decoder(_Rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,32 +109,33 @@ def _new_columns(columns: Sequence[str], answers: Sequence[str]) -> list[str]:
 
 def _with_answers(rows: Iterable[Row], outputs: Outputs, properties: Sequence[str]) -> Iterator[tuple[Row, list[str]]]:
     """Run the files side by side: what comes next in each belongs to this row or to a later one."""
-    width = len(properties) or 1
-    answer, error, rejected = (next(each, None) for each in (outputs.results, outputs.errors, outputs.rejected))
+    no_answer = [""] * (len(properties) or 1)
+    answers, errors = map(read_answer_line, outputs.results), map(read_result_line, outputs.errors)
+    rejections = map(decode_rejected, outputs.rejected)
+    answer, error, rejected = next(answers, None), next(errors, None), next(rejections, None)
     for row in rows:
-        if rejected is not None and _REJECTED.decode(rejected).line == row.number:
-            yield row, [*[""] * width, "rejected", _REJECTED.decode(rejected).reason, "", ""]
-            rejected = next(outputs.rejected, None)
+        if rejected is not None and rejected.line == row.number:
+            yield row, [*no_answer, "rejected", rejected.reason, "", ""]
+            rejected = next(rejections, None)
             continue
         custom_id = next(outputs.ids, "")
-        if answer is not None and (answered := decode_at_any_depth(_ANSWER, answer)).custom_id == custom_id:
-            yield row, _answer_cells(answered.result.message, properties)
-            answer = next(outputs.results, None)
-        elif error is not None and (errored := decode_at_any_depth(_ERROR, error)).custom_id == custom_id:
-            yield row, [*[""] * width, *_error_cells(errored.result)]
-            error = next(outputs.errors, None)
+        if answer is not None and answer.custom_id == custom_id:
+            yield row, _answer_cells(answer.result.message, properties)
+            answer = next(answers, None)
+        elif error is not None and error.custom_id == custom_id:
+            yield row, [*no_answer, *_error_cells(error.result)]
+            error = next(errors, None)
         else:
-            yield row, [*[""] * width, "missing", "There is no result of this row.", "", ""]
+            yield row, [*no_answer, "missing", "There is no result of this row.", "", ""]
 
 
-def _answer_cells(answer: _Answer, properties: Sequence[str]) -> list[str]:
-    text = "".join(block.text for block in answer.content if block.type == "text")
+def _answer_cells(answer: AnsweredMessage, properties: Sequence[str]) -> list[str]:
     usage = answer.usage or Usage()
     cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
     tokens = [str((usage.input_tokens or 0) + cached), str(usage.output_tokens or 0)]
     if not properties:
-        return [_plain(text), "succeeded", "", *tokens]
-    cells, problem = _property_cells(text, properties)
+        return [_plain(answer.text), "succeeded", "", *tokens]
+    cells, problem = _property_cells(answer.text, properties)
     return [*cells, "succeeded", problem, *tokens]
 
 

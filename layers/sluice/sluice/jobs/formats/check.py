@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sluice.jobs.formats.request_line import MAX_TOKENS, Defaults, LineProblem, read_request
-from sluice.jobs.requests import Edit, edit_between
+from sluice.jobs.edits import Edit, edit_between
+from sluice.jobs.formats.request_line import MAX_TOKENS, Defaults, LineProblem, complete_request
 
 # Says what is wrong with a model, or with so large a max_tokens for it; None where nothing is.
 ModelProblem = Callable[[str, int], str | None]
@@ -96,6 +96,8 @@ class BadLine:
     problem: LineProblem
 
 
+# A request once more, beside those of ``jobs/requests.py``: here a whole block is decoded and checked in one call, down
+# to its messages, while there ``params`` stay as they are. How fast planning is depends on it.
 class _Message(msgspec.Struct, gc=False):
     role: str
 
@@ -168,7 +170,7 @@ def check_lines(block: LineBlock, rules: LineRules) -> Iterator[GoodLine | BadLi
 def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodLine | BadLine:
     """Check one line, given without its newline."""
     try:
-        request = read_request(line, rules.spare_id(number), rules.defaults)
+        request = complete_request(line, rules.spare_id(number), rules.defaults)
         if len(request.text) > rules.max_bytes:
             raise LineProblem("too long", f"The request has {len(request.text)} bytes, more than {rules.max_bytes}.")
         if problem := rules.model_problem(request.model, request.max_tokens):

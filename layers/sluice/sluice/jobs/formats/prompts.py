@@ -14,6 +14,7 @@ from sluice.jobs.folder_settings import FILE_NAME
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.request_line import LineProblem, check_custom_id
 from sluice.jobs.job_settings import EffectiveSettings
+from sluice.jobs.requests import write_request
 from sluice.jobs.schema import close_objects
 from sluice.jobs.wording import list_columns, shorten
 from sluice.settings import DEFAULT_MAX_TOKENS
@@ -110,7 +111,7 @@ class PromptWriter:
             raise LineProblem("empty prompt", "The prompt is empty.")
         params = {**self._params, "messages": [{"role": "user", "content": prompt}]}
         try:
-            text = _ENCODER.encode({"custom_id": custom_id, "params": params})
+            text = write_request(custom_id, _ENCODER.encode(params))
         except UnicodeEncodeError:
             raise LineProblem("encoding", "There are bytes in it that are not of the file's encoding.") from None
         if len(text) > self._max_bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from sluice.jobs.requests import UploadedRequest, read_uploaded_request, write_request
 from sluice.jobs.wording import shorten
 
 # More than any model gives. A larger one is a slip, and sums of it would fit into no table.
@@ -53,12 +54,6 @@ class RequestLine:
     max_tokens: int
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    custom_id: Any = None
-    params: Raw | UnsetType = UNSET
-    result: Raw | UnsetType = UNSET
-
-
 class _Message(msgspec.Struct):
     role: str
 
@@ -72,13 +67,15 @@ class _Params(msgspec.Struct):
     betas: Raw | UnsetType = UNSET
 
 
-_LINE = msgspec.json.Decoder(_Line)
 _PARAMS = msgspec.json.Decoder(_Params)
 _WHERE = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
-def read_request(line: bytes, spare_id: str, defaults: Defaults) -> RequestLine:
-    """Read one line, without its newline; ``spare_id`` is for a line without an id. Raises LineProblem."""
+def complete_request(line: bytes, spare_id: str, defaults: Defaults) -> RequestLine:
+    """Read one line, without its newline, and add what it lacks; ``spare_id`` is for one without an id.
+
+    Raises LineProblem.
+    """
     given = line.strip(_SPACE)
     parsed = _parse_line(given)
     if isinstance(parsed.params, UnsetType):
@@ -92,18 +89,13 @@ def read_request(line: bytes, spare_id: str, defaults: Defaults) -> RequestLine:
     return RequestLine(text, custom_id, model, max_tokens)
 
 
-def write_request(custom_id: str, params: bytes) -> bytes:
-    """Write a line, without a newline, of an id and the JSON of its params."""
-    return b'{"custom_id":"%s","params":%s}' % (custom_id.encode(), params)
-
-
 def check_custom_id(custom_id: str) -> None:
     """Raise LineProblem where the API would not take it (Claude API: Message Batches)."""
     if not _ID.fullmatch(custom_id):
         raise LineProblem("custom_id", 'The "custom_id" has to be 1 to 64 of the characters a-z, A-Z, 0-9, _ and -.')
 
 
-def _parse_line(text: bytes) -> _Line:
+def _parse_line(text: bytes) -> UploadedRequest:
     if not text:
         raise LineProblem(EMPTY, "The line is empty.")
     try:
@@ -111,7 +103,7 @@ def _parse_line(text: bytes) -> _Line:
     except UnicodeDecodeError as error:
         raise LineProblem(NOT_JSON, f"The line is not UTF-8 at byte {error.start + 1}.") from None
     try:
-        return _LINE.decode(text)
+        return read_uploaded_request(text)
     except RecursionError:
         raise LineProblem("nesting", "The line is nested too deeply.") from None
     except msgspec.ValidationError as error:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sluice.aws.s3 import S3, Writer
+from sluice.jobs.edits import Edit, encode_edit
 from sluice.jobs.model import Shard, ShardRef, Source, Upload, nonce_of
-from sluice.jobs.requests import FRAME_BYTES, Edit, body_length, encode_edit
+from sluice.jobs.requests import FRAME_BYTES, body_length
 
 # Claude API: Errors. One request has at most 32 MB.
 MAX_REQUEST_BYTES = 32_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.requests import Edit, apply_edits, decode_edits, encode_edit
+from sluice.jobs.edits import Edit, apply_edits, decode_edits, encode_edit
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
