@@ -91,3 +91,9 @@ def test_a_long_message_and_long_names_fit_the_topic() -> None:
     assert notice.fits_topic()
     assert notice.detail["job_count"] == 50
     assert notice.detail["jobs"]
+
+
+def test_a_notice_that_comes_twice_has_one_id_and_the_next_incident_has_another() -> None:
+    first, again = told("billing_error"), told("billing_error", affected=Affected(jobs=(JOB,)))
+    later = incident_notice(Incident("billing_error", "no", 1_800_000_100.25, 1_800_000_115.0), TASK)
+    assert first.detail["notification_id"] == again.detail["notification_id"] != later.detail["notification_id"]
