@@ -19,7 +19,7 @@ from sluice.aws.s3 import S3
 from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.jobs.services import Services
-from sluice.notify.channels import Topic
+from sluice.notify.channels import EventBridgeChannel, Notifier, SnsChannel
 from sluice.settings import JobSettings
 
 INBOX, OUTBOX = "inbox", "outbox"
@@ -60,7 +60,7 @@ class Account:
             dynamodb=Table(dynamodb, "table"),
             objects=S3(s3),
             queues=Sqs(queues),
-            topic=Topic(topic, topic, "topic"),
+            notifier=Notifier((SnsChannel(topic, "topic"), EventBridgeChannel(topic))),
             claude=ClaudeApi(claude_url, lambda: API_KEY),
             **({"now": now} if now else {}),
         )

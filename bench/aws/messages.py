@@ -36,7 +36,7 @@ class MemoryQueues:
 
 
 class MemoryTopic:
-    """The calls that ``Topic`` makes of boto3's clients of SNS and EventBridge."""
+    """The calls that the channels of notices make of boto3's clients of SNS and EventBridge."""
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage

@@ -130,16 +130,20 @@ def test_a_refused_key_holds_all_jobs_with_one_notice_and_a_release_lets_them_fi
     jobs = [doors.drop(f"held/{n}.jsonl", jsonl(request_line("one"))).job_id for n in range(3)]
     for job_id in jobs:
         assert doors.until_status(job_id, "held")["hold"]["kind"] == "incident:authentication_error"
-    told = doors.notice(lambda each: each.body.get("incident") == "authentication_error", "the key")
-    assert told.subject == "Held: authentication_error stops 1 job"
+    told = doors.notice(lambda each: each.body.get("kind") == "authentication_error", "the key")
+    assert told.event == "incident.opened"
+    assert told.subject == "Stopped: Claude refuses the API key (authentication_error)"
     assert "invalid x-api-key" in told.text
-    assert "POST {ApiUrl}/v1/jobs/<job id>/release" in told.text
+    assert "POST {ApiUrl}/v1/incidents/authentication_error/release" in told.text
+    [first] = told.body["jobs"]
+    assert first["job_id"] in jobs
+    assert f"--key {first['job_id']}.release" in told.text
     simulator.heal()
     assert doors.api.post(f"/v1/jobs/{jobs[1]}/release").status_code == 200
     for job_id in jobs:
         assert doors.end_of(job_id).event == "job.finished"
-    notices = [each for each in doors.notices if each.event == "job.held" and each.body["job_id"] in jobs]
-    assert len(notices) == 1
+    assert len([each for each in doors.notices if each.body.get("kind") == "authentication_error"]) == 1
+    assert [each for each in doors.notices if each.event == "job.held" and each.body["job_id"] in jobs] == []
 
 
 def test_a_refused_request_holds_the_job_and_is_sent_again_after_the_release(
@@ -148,7 +152,7 @@ def test_a_refused_request_holds_the_job_and_is_sent_again_after_the_release(
     simulator.fail(Result(error_type="billing_error", message="credit balance too low"), Match(custom_id="poor-.*"))
     lines = jsonl(*(request_line(f"{'poor' if n % 10 == 5 else 'rich'}-{n}") for n in range(50)))
     job_id = doors.drop("credit.jsonl", lines).job_id
-    told = doors.notice(lambda each: each.body.get("incident") == "billing_error", "the credit")
+    told = doors.notice(lambda each: each.body.get("kind") == "billing_error", "the credit")
     assert "credit balance too low" in told.text
     simulator.heal()
     doors.until_status(job_id, "held")

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from local.options import Options
 from local.stack import running_stack
 from simulator.client import Break, Lose, Match, Refuse, Result, Simulator
+from sluice.table_keys import incident_key
 from tests.e2e.conftest import PARAMETERS, STATE_DIR
 from tests.e2e.doors import Doors, jsonl, request_line, wait_until
 from tests.integration.tasks.receiver import running_receiver
@@ -117,6 +118,17 @@ def test_a_job_is_released_and_cancelled_through_the_api(enforcing: Doors, claud
     assert enforcing.api.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
     assert enforcing.end_of(job_id).event == "job.cancelled"
     assert enforcing.api.post("/v1/incidents/authentication_error/release").status_code == 200
+
+
+def test_tasks_that_claude_refuses_are_told_of_and_released(enforcing: Doors, claude: Simulator) -> None:
+    rule = claude.fail(Refuse(status=402, message="no credit"), Match(operation="messages"))
+    task = enforcing.api.post("/v1/tasks", json={"prompt": "x", "topic_attribute": "refused"}).json()
+    told = enforcing.notice(lambda each: each.body.get("kind") == "billing_error", "the credit")
+    assert (told.event, told.body["tasks"]) == ("incident.opened", [task["id"]])
+    claude.heal(rule)
+    # The mark comes after the last channel has taken the notice.
+    wait_until(lambda: (enforcing.table.get(incident_key("billing_error")) or {}).get("notified_at"), "the mark")
+    assert enforcing.api.post("/v1/incidents/billing_error/release").status_code == 200
 
 
 def test_files_that_cannot_run_are_told_of(enforcing: Doors) -> None:

@@ -188,7 +188,9 @@ def test_a_refused_key_pauses_the_tasks_with_one_notice_until_it_is_released(
     params = {"model": "claude-opus-5-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Mine?"}]}
     ids = [make(doors, {"params": params})["id"] for _ in range(3)]
     told = doors.notice(lambda each: each.body.get("kind") == kind, "the pause")
-    assert told.subject == f"Sluice: tasks wait - {kind}"
+    assert told.event == "incident.opened"
+    assert told.subject == "Stopped: The API key may not use the model claude-opus-5-5 (permission_error)"
+    assert told.body["tasks"][0] in ids
     assert "This key may not use that model" in told.text
     assert f"POST {{ApiUrl}}/v1/incidents/{kind}/release" in told.text
     [incident] = [each for each in doors.api.get("/v1/incidents").json()["data"] if each["kind"] == kind]

@@ -27,7 +27,9 @@ def incidents(table: Table, clock: Clock) -> Incidents:
 
 
 def test_of_all_that_open_an_incident_one_tells(incidents: Incidents) -> None:
-    assert [incidents.open_incident(KIND, "no credit") for _ in range(3)] == [True, False, False]
+    first, *others = [incidents.open_incident(KIND, "no credit") for _ in range(3)]
+    assert first == incidents.list_open()[0]
+    assert others == [None, None]
     assert incidents.is_open(KIND)
 
 
@@ -40,8 +42,9 @@ def test_one_that_was_told_of_is_not_told_of_again(incidents: Incidents, clock: 
 
 def test_one_that_nobody_told_of_is_told_of_by_the_next_after_a_while(incidents: Incidents, clock: Clock) -> None:
     incidents.open_incident(KIND, "no credit")
+    (opened,) = incidents.list_open()
     clock.now += NOTIFY_AGAIN_SECONDS + 1
-    assert [incidents.open_incident(KIND, "no credit") for _ in range(2)] == [True, False]
+    assert [incidents.open_incident(KIND, "no credit") for _ in range(2)] == [opened, None]
 
 
 def test_a_released_incident_can_open_again_and_is_told_of_again(incidents: Incidents) -> None:

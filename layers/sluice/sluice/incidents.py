@@ -49,8 +49,8 @@ class Incidents:
     table: Table
     now: Callable[[], float] = time.time
 
-    def open_incident(self, kind: str, message: str) -> bool:
-        """Open an incident, or find it open. True: the caller has to notify, then call ``mark_notified``."""
+    def open_incident(self, kind: str, message: str) -> Incident | None:
+        """Open an incident, or find it open. Whoever it is returned to has to notify, then ``mark_notified``."""
         now = self.now()
         fresh = {"open": OPEN_INCIDENTS, "open_at": open_at(now), "kind": kind, "message": message, "opened_at": now}
         fresh |= {"notifying_at": now, "probe_at": now + INCIDENT_PROBE.delay(0)}
@@ -58,21 +58,22 @@ class Incidents:
             incident_key(kind), set=fresh, remove=("notified_at", "released_at"), where={"open": None}, create=True
         )
         try:
-            self.table.update(opening)
+            return Incident.from_item(self.table.update(opening))
         except ConditionFailed:
             return self._take_over_notifying(kind, now)
-        return True
 
-    def _take_over_notifying(self, kind: str, now: float) -> bool:
-        return self._changed(
-            Update(
-                incident_key(kind),
-                set={"notifying_at": now},
-                where={"open": OPEN_INCIDENTS, "notified_at": None},
-                condition="#notifying_at < :notifying_at",
-                values={"notifying_at": now - NOTIFY_AGAIN_SECONDS},
-            )
+    def _take_over_notifying(self, kind: str, now: float) -> Incident | None:
+        taking_over = Update(
+            incident_key(kind),
+            set={"notifying_at": now},
+            where={"open": OPEN_INCIDENTS, "notified_at": None},
+            condition="#notifying_at < :notifying_at",
+            values={"notifying_at": now - NOTIFY_AGAIN_SECONDS},
         )
+        try:
+            return Incident.from_item(self.table.update(taking_over))
+        except ConditionFailed:
+            return None
 
     def mark_notified(self, kind: str) -> None:
         """Note that a person was told."""

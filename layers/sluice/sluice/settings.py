@@ -130,6 +130,7 @@ class TaskSettings(_Settings):
     table: str
     outbox: str = ""
     topic_arn: str = ""
+    event_bus: str = "default"
     task_queue_url: str = ""
     callback_queue_url: str = ""
     claude_base_url: str = "https://api.anthropic.com"

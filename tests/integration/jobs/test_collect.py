@@ -80,7 +80,7 @@ def test_a_systemic_error_holds_the_job_until_it_is_released(world: World) -> No
 
     assert world.job(job_id).status is JobStatus.HELD
     assert len(world.paid_batches()) == 1
-    assert [(notice["event"], notice["incident"]) for notice in world.notices] == [("job.held", "billing_error")]
+    assert [(notice["event"], notice["kind"]) for notice in world.notices] == [("incident.opened", "billing_error")]
 
     world.simulator.heal(rule)
     release_job(world.services(), job_id)

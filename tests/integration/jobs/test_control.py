@@ -12,7 +12,7 @@ import pytest
 from simulator.client import Hide, Match, Refuse
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, ShardStatus
-from sluice.notify.channels import Topic
+from sluice.notify.channels import SnsChannel
 from sluice.notify.notice import Notice
 from tests.integration.jobs.job_maker import make_job, request_line, submit_job
 from tests.integration.jobs.world import World
@@ -143,7 +143,8 @@ def test_one_notice_tells_of_all_jobs_that_an_incident_holds(world: World) -> No
     held_for_a_bad_key(world, "rivers.jsonl")
     held_for_a_bad_key(world, "lakes.jsonl")
 
-    assert [(notice["event"], notice["key"]) for notice in world.notices] == [("job.held", "rivers.jsonl")]
+    (notice,) = world.notices
+    assert (notice["event"], [job["key"] for job in notice["jobs"]]) == ("incident.opened", ["rivers.jsonl"])
 
 
 def test_releasing_one_job_ends_the_incident_and_all_that_it_holds_goes_on(world: World) -> None:
@@ -180,12 +181,12 @@ def test_a_key_that_was_corrected_is_used_by_functions_that_hold_the_old_one(
     world.run_until_idle()
 
     assert world.job(job_id).status is JobStatus.FINISHED
-    assert [notice["event"] for notice in world.notices] == ["job.held", "job.finished"]
+    assert [notice["event"] for notice in world.notices] == ["incident.opened", "job.finished"]
 
 
 def test_a_hold_that_nobody_was_told_of_is_told_by_the_poller(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Topic, "publish", die)
+        patch.setattr(SnsChannel, "send", die)
         held_for_a_bad_key(world)
     assert world.notices == []
 
@@ -193,10 +194,10 @@ def test_a_hold_that_nobody_was_told_of_is_told_by_the_poller(world: World) -> N
     world.poll()
     world.poll()
 
-    assert [notice["event"] for notice in world.notices] == ["job.held"]
+    assert [notice["event"] for notice in world.notices] == ["incident.opened"]
 
 
-def die(topic: Topic, notice: Notice) -> None:
+def die(channel: SnsChannel, notice: Notice) -> None:
     raise Crash
 
 

@@ -132,7 +132,7 @@ def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fail
         patch(
             "sluice.jobs.finish.finish.check_totals", lambda plan, shards: check_totals(replace(plan, lines=4), shards)
         ),
-        patch("sluice.notify.channels.Topic.publish", side_effect=AwsUnavailable("SNS did not take a notice.")),
+        patch("sluice.notify.channels.SnsChannel.send", side_effect=AwsUnavailable("SNS did not take a notice.")),
         pytest.raises(AssertionError),
     ):
         world.run_until_idle(advances=4)

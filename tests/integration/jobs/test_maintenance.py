@@ -13,7 +13,7 @@ from sluice.errors import AwsUnavailable
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.text import hold_notice
-from sluice.notify.channels import Topic
+from sluice.notify.channels import SnsChannel
 from sluice.notify.notice import Notice
 from tests.integration.jobs.job_maker import make_job, request_line, submit_job
 from tests.integration.jobs.world import World
@@ -26,14 +26,15 @@ HOUR, DAY = 3600.0, 86_400.0
 def refused(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The ids of jobs of which SNS takes no notice."""
     jobs: set[str] = set()
-    publish = Topic.publish
+    send = SnsChannel.send
 
-    def publish_or_refuse(topic: Topic, notice: Notice) -> None:
-        if notice.detail["job_id"] in jobs:
+    def send_or_refuse(channel: SnsChannel, notice: Notice) -> None:
+        told_of = notice.detail.get("jobs", [notice.detail])
+        if jobs & {job["job_id"] for job in told_of}:
             raise AwsUnavailable("SNS did not take a notice.")
-        publish(topic, notice)
+        send(channel, notice)
 
-    monkeypatch.setattr(Topic, "publish", publish_or_refuse)
+    monkeypatch.setattr(SnsChannel, "send", send_or_refuse)
     return jobs
 
 
@@ -76,11 +77,13 @@ def test_an_incident_that_cannot_be_told_of_holds_all_jobs_and_is_told_later(wor
 
     world.poll()
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.HELD] * 2
+    assert world.notices == world.events == []
     refused.clear()
     world.clock.advance(120)
     world.poll()
 
-    assert [notice["event"] for notice in world.notices] == ["job.held"]
+    assert [notice["event"] for notice in world.notices] == ["incident.opened"]
+    assert {job["job_id"] for job in world.notices[0]["jobs"]} == set(jobs)
 
 
 @pytest.mark.parametrize("status", [404, 400])

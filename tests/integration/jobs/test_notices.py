@@ -10,8 +10,9 @@ import pytest
 
 from simulator.client import Match, Result
 from sluice.errors import AwsUnavailable
+from sluice.incidents import NOTIFY_AGAIN_SECONDS
 from sluice.jobs.model import Hold, Job, JobStatus
-from sluice.jobs.notices.announce import announce, announce_hold, announce_incident, announce_once, announce_pending
+from sluice.jobs.notices.announce import announce, announce_hold, announce_once, announce_pending, report_incident
 from sluice.jobs.notices.text import LATE, STUCK, hold_notice
 from tests.integration.jobs.job_maker import make_job
 from tests.integration.jobs.outputs import requests, river, run, summary
@@ -72,7 +73,7 @@ def test_a_mail_says_how_many_how_long_how_much_where_and_what_to_do(
 def test_a_notice_that_could_not_be_sent_is_sent_later(world: World) -> None:
     upload = world.upload("rivers.jsonl", requests(2))
     unreachable = AwsUnavailable("SNS did not take a notice.")
-    with patch("sluice.notify.channels.Topic.publish", side_effect=[unreachable, unreachable]):
+    with patch("sluice.notify.channels.SnsChannel.send", side_effect=[unreachable, unreachable]):
         world.deliver_all()
         while not world.job(upload.job_id).status.final:
             world.clock.advance(60)
@@ -154,24 +155,43 @@ def test_what_comes_without_a_transition_is_told_once(world: World, event: str) 
 
 def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, published: list[dict[str, Any]]) -> None:
     jobs = [make_job(world, key=f"rivers-{number}.jsonl") for number in range(22)]
-    announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+    assert report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+    assert not report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
 
-    (notice,), (call,) = world.notices, published
+    (notice,), (event,), (call,) = world.notices, world.events, published
     text = json.loads(call["Message"])["email"]
-    assert call["Subject"] == "Held: billing_error stops 22 jobs"
+    assert call["Subject"] == "Stopped: Claude cannot bill the account (billing_error)"
     assert [each["job_id"] for each in notice["jobs"]] == [job.job_id for job in jobs[:20]]
     assert notice["job_count"] == 22
+    assert notice == event | {"subject": call["Subject"], "text": text}
     assert jobs[0].job_id in text
-    assert "and 2 more" in text
+    assert "and 2 more jobs" in text
     assert "Your credit balance is too low." in text
 
 
 def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(world: World) -> None:
     jobs = [make_job(world, key=f"{number}-{'k' * 1000}.jsonl") for number in range(20)]
-    announce_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+    report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
 
     assert world.notices[0]["job_count"] == 20
     assert 0 < len(world.notices[0]["jobs"]) < 20
+
+
+def test_an_incident_that_one_channel_did_not_take_is_told_again_with_the_same_id(world: World) -> None:
+    jobs = [make_job(world)]
+    with (
+        patch("sluice.notify.channels.EventBridgeChannel.send", side_effect=AwsUnavailable("No bus.")),
+        pytest.raises(AwsUnavailable),
+    ):
+        report_incident(world.services(), "billing_error", "No credit.", jobs)
+    assert not report_incident(world.services(), "billing_error", "No credit.", jobs)
+    world.clock.advance(NOTIFY_AGAIN_SECONDS + 1)
+    assert report_incident(world.services(), "billing_error", "No credit any more.", jobs)
+
+    first, second = world.notices
+    (event,) = world.events
+    assert first["notification_id"] == second["notification_id"] == event["notification_id"]
+    assert first["opened_at"] == second["opened_at"]
 
 
 def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, published: list[dict[str, Any]]) -> None:

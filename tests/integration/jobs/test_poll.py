@@ -175,7 +175,7 @@ def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World)
     world.poll()
 
     assert [world.job(job_id).status for job_id in jobs] == [JobStatus.HELD] * 2
-    assert told(world) == ["job.held"]
+    assert told(world) == ["incident.opened"]
     world.simulator.heal(fault)
     world.clock.advance(3 * HOUR)
     world.poll()

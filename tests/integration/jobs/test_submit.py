@@ -143,7 +143,7 @@ def test_a_bad_key_holds_the_job_and_tells_once(world: World) -> None:
     job_id = submit_all(world, sizes=(1, 1))
 
     assert world.job(job_id).status is JobStatus.HELD
-    assert [notice["event"] for notice in world.notices] == ["job.held"]
+    assert [notice["event"] for notice in world.notices] == ["incident.opened"]
     assert statuses(world, job_id) == [ShardStatus.PLANNED] * 2
 
 

@@ -91,7 +91,9 @@ def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
             patch.setenv(name, value)
         queues = Queues(resources.queue_named, time.time)
         calls.listeners.append(queues.record_call)
-        yield Deployment(resources, environment, notices_url, load_handlers(), calls, queues)
+        deployment = Deployment(resources, environment, notices_url, load_handlers(), calls, queues)
+        calls.listeners.append(deployment.record_event)
+        yield deployment
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def load_handlers() -> dict[str, Any]:
 class Deployment:
     """The resources of the template, the variables that lead the functions to them, and the functions.
 
-    ``notices_url`` is a queue that the completion topic sends to.
+    ``notices_url`` is a queue that the completion topic sends to; ``events`` are the details that the bus was given.
     """
 
     resources: Resources
@@ -49,6 +49,11 @@ class Deployment:
     handlers: dict[str, Any]
     calls: WatchedCalls
     queues: Queues
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def record_event(self, operation: str, params: dict[str, Any]) -> None:
+        if operation == "PutEvents":
+            self.events.extend(json.loads(entry["Detail"]) for entry in params["Entries"])
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,10 @@ class TaskDoor:
     @property
     def queues(self) -> Queues:
         return self.deployment.queues
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return self.deployment.events
 
     @property
     def outbox(self) -> str:
@@ -196,6 +205,7 @@ class TaskDoor:
     def clear(self) -> None:
         """Leave nothing behind for the next test."""
         self.queues.clear()
+        self.deployment.events.clear()
         for item in self.dynamodb.scan(TableName=self.table.name)["Items"]:
             self.table.delete(Key(item["pk"]["S"], item["sk"]["S"]))
         # SQS takes a purge once a minute only.

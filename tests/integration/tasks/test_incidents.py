@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 import pytest
 
@@ -41,6 +43,9 @@ def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: TaskDo
     assert len(stack.simulator.requests("messages")) == 1
     (notice,) = stack.published()
     assert notice["MessageAttributes"]["kind"]["Value"] == kind
+    message = json.loads(notice["Message"])
+    assert stack.events == [{name: value for name, value in message.items() if name not in ("subject", "text")}]
+    assert (message["event"], message["kind"], message["tasks"]) == ("incident.opened", kind, [first])
     (incident,) = stack.call("GET", "/v1/incidents").body["data"]
     assert incident["kind"] == kind
     assert {stack.read(each)["status"] for each in [first, *others]} == {"queued"}
@@ -179,10 +184,10 @@ def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: TaskDoor, mo
         stack.cold_start()
         stack.submit()
         stack.turn("TASK")
-    assert stack.published() == []
+    assert stack.published() == stack.events == []
     stack.cold_start()
     key = Key("INCIDENT#authentication_error", "INCIDENT")
     stack.table.update(Update(key, set={"notifying_at": 1.0}))
     stack.let_time_pass()
     stack.turn("TASK")
-    assert len(stack.published()) == 1
+    assert len(stack.published()) == len(stack.events) == 1

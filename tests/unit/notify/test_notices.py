@@ -1,4 +1,4 @@
-"""One message to the topic, one event to the bus."""
+"""One message to the topic, one event to the bus, and each notice to every channel."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from sluice.errors import AwsError, AwsUnavailable
-from sluice.notify.channels import Topic
+from sluice.notify.channels import EventBridgeChannel, Notifier, SnsChannel
 from sluice.notify.notice import Notice, subject_line
 from tests.world.aws import client
 
@@ -29,7 +30,7 @@ NOTICE = Notice(
 
 
 @pytest.fixture
-def inbox() -> Iterator[tuple[Topic, str]]:
+def inbox() -> Iterator[tuple[SnsChannel, str]]:
     """A topic, and a queue that hears it."""
     with mock_aws():
         sns, sqs = client("sns"), client("sqs")
@@ -37,13 +38,13 @@ def inbox() -> Iterator[tuple[Topic, str]]:
         queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-        yield Topic(sns, client("events"), topic), queue
+        yield SnsChannel(sns, topic), queue
 
 
-def test_machines_get_json_and_attributes_to_filter_on(inbox: tuple[Topic, str]) -> None:
+def test_machines_get_json_and_attributes_to_filter_on(inbox: tuple[SnsChannel, str]) -> None:
     topic, queue = inbox
 
-    topic.publish(NOTICE)
+    topic.send(NOTICE)
 
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     heard = json.loads(message["Body"])
@@ -52,10 +53,55 @@ def test_machines_get_json_and_attributes_to_filter_on(inbox: tuple[Topic, str])
     assert heard["MessageAttributes"] == {"event": {"Type": "String", "Value": "job.finished"}}
 
 
-def test_the_bus_takes_the_event(inbox: tuple[Topic, str]) -> None:
-    topic, _ = inbox
+def test_a_rule_of_the_bus_matches_the_event() -> None:
+    with mock_aws():
+        events, sqs = client("events"), client("sqs")
+        events.create_event_bus(Name="of-the-shop")
+        queue = sqs.create_queue(QueueName="matched")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = {"source": ["sluice"], "detail-type": [NOTICE.detail_type], "detail": {"event": ["job.finished"]}}
+        events.put_rule(Name="ends", EventBusName="of-the-shop", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="ends", EventBusName="of-the-shop", Targets=[{"Id": "queue", "Arn": arn}])
 
-    topic.emit(NOTICE)
+        EventBridgeChannel(events, "of-the-shop").send(NOTICE)
+
+        (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert json.loads(message["Body"])["detail"] == NOTICE.detail
+
+
+class Listed:
+    """A channel that lists what it was sent, and refuses all of it where it is closed."""
+
+    def __init__(self, name: str, heard: list[tuple[str, Notice]], *, closed: bool = False) -> None:
+        self.name, self._heard, self._closed = name, heard, closed
+
+    def send(self, notice: Notice) -> None:
+        if self._closed:
+            raise AwsUnavailable("It is closed.")
+        self._heard.append((self.name, notice))
+
+
+def test_a_notice_goes_to_each_channel_in_order() -> None:
+    heard: list[tuple[str, Notice]] = []
+    Notifier((Listed("first", heard), Listed("second", heard))).send(NOTICE)
+    assert heard == [("first", NOTICE), ("second", NOTICE)]
+
+
+def test_a_channel_that_takes_nothing_is_the_callers_to_know() -> None:
+    heard: list[tuple[str, Notice]] = []
+    notifier = Notifier((Listed("first", heard), Listed("second", heard, closed=True), Listed("third", heard)))
+    with pytest.raises(AwsUnavailable, match="closed"):
+        notifier.send(NOTICE)
+    assert heard == [("first", NOTICE)]
+
+
+def test_a_stack_has_a_topic_and_a_bus_by_names_of_their_own() -> None:
+    notifier = Notifier.from_session(boto3.Session(region_name="us-east-1"), Config(), "arn:of:topic", "bus")
+    sns, bus = notifier.channels
+    assert (sns.name, bus.name) == ("sns", "eventbridge")
+    assert isinstance(sns, SnsChannel)
+    assert isinstance(bus, EventBridgeChannel)
+    assert (sns.topic_arn, bus.event_bus) == ("arn:of:topic", "bus")
 
 
 def test_each_protocol_gets_its_copy_and_letters_are_no_escapes() -> None:
@@ -91,12 +137,11 @@ class Refusing:
 
 def test_what_was_not_taken_is_an_error() -> None:
     services: Any = Refusing()
-    topic = Topic(services, services, "arn")
 
     with pytest.raises(AwsUnavailable):
-        topic.publish(NOTICE)
+        SnsChannel(services, "arn").send(NOTICE)
     with pytest.raises(AwsError, match="NotAuthorized"):
-        topic.emit(NOTICE)
+        EventBridgeChannel(services).send(NOTICE)
 
 
 def test_what_sns_will_never_take_is_not_worth_another_try() -> None:
@@ -104,7 +149,7 @@ def test_what_sns_will_never_take_is_not_worth_another_try() -> None:
     services.code = "InvalidParameter"
 
     with pytest.raises(AwsError, match="InvalidParameter") as refused:
-        Topic(services, None, "arn").publish(NOTICE)
+        SnsChannel(services, "arn").send(NOTICE)
 
     assert not refused.value.retryable
 

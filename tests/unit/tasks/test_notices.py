@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sluice.notify.notice import MAX_MESSAGE_BYTES
-from sluice.tasks.notices import event_document, incident_notice, task_notice
+from sluice.tasks.notices import event_document, task_notice
 
 from .samples import DONE, QUEUED, answer
 
@@ -47,9 +47,3 @@ def test_an_answer_that_is_left_out_of_the_topic_is_said_to_be_elsewhere() -> No
     assert TOLD.status_url in notice.text
     assert notice.attributes["topic_attribute"] == "billing"
     assert "too long" not in task_notice(TOLD, answer("é")).text
-
-
-def test_a_notice_of_an_incident_says_what_to_do() -> None:
-    notice = incident_notice("billing_error", "no credit")
-    assert "no credit" in notice.text
-    assert "/v1/incidents/billing_error/release" in notice.text

@@ -18,7 +18,7 @@ from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
-from sluice.notify.channels import Topic
+from sluice.notify.channels import Notifier
 from sluice.settings import JobSettings
 
 # Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
@@ -31,7 +31,7 @@ class Services:
     dynamodb: Table
     objects: S3
     queues: Sqs
-    topic: Topic
+    notifier: Notifier
     claude: ClaudeApi
     now: Callable[[], float] = time.time
 
@@ -60,11 +60,6 @@ class Services:
             dynamodb=Table(dynamodb, settings.table),
             objects=S3(session.client("s3", config=_AWS)),
             queues=Sqs(session.client("sqs", config=_AWS)),
-            topic=Topic(
-                session.client("sns", config=_AWS),
-                session.client("events", config=_AWS),
-                settings.topic_arn,
-                settings.event_bus,
-            ),
+            notifier=Notifier.from_session(session, _AWS, settings.topic_arn, settings.event_bus),
             claude=ClaudeApi(settings.claude_base_url, key.current, renew_key=key.renew),
         )

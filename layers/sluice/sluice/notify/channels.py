@@ -1,39 +1,53 @@
-"""Tell people and machines: one SNS message and one EventBridge event for each notice."""
+"""Channels, which carry a notice to people or machines, and the notifier, which gives each notice to all of them.
+
+A new channel is a class with the two members of ``Channel``, and a line in ``Notifier.from_session``.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.errors import AwsError, AwsUnavailable
+from sluice.notify.notice import Notice, subject_line
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
-from sluice.notify.notice import Notice, subject_line
 
 SOURCE = "sluice"
 # The same message would be refused each time.
 _REFUSED = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationError"})
 
 
+class Channel(Protocol):
+    """One way in which notices leave."""
+
+    @property
+    def name(self) -> str:
+        """The channel's own, and the same in each version, so that it can be stored."""
+
+    def send(self, notice: Notice) -> None:
+        """Send a notice; sending it again makes a second one.
+
+        Raises AwsUnavailable or, where the channel will never take it, AwsError.
+        """
+
+
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """``events`` is None for those who only publish."""
+class SnsChannel:
+    """A topic: mail for people, and messages for queues, functions and URLs that subscribe to it."""
 
     sns: SNSClient
-    events: EventBridgeClient | None
     topic_arn: str
-    event_bus: str = "default"
+    name: ClassVar[str] = "sns"
 
-    def publish(self, notice: Notice) -> None:
-        """Send the notice to the topic; sending it again makes a second message.
-
-        Raises AwsUnavailable or, where SNS will never take it, AwsError.
-        """
+    def send(self, notice: Notice) -> None:
         try:
             self.sns.publish(
                 TopicArn=self.topic_arn,
@@ -50,9 +64,16 @@ class Topic:
         except BotoCoreError as error:
             raise AwsUnavailable(f"SNS did not take a notice ({type(error).__name__}).") from error
 
-    def emit(self, notice: Notice) -> None:
-        """Put the notice on the event bus. Raises AwsUnavailable or, where the bus refuses it, AwsError."""
-        assert self.events is not None
+
+@dataclass(frozen=True, slots=True)
+class EventBridgeChannel:
+    """An event bus: rules match the source, the detail type, and what is in the detail."""
+
+    events: EventBridgeClient
+    event_bus: str = "default"
+    name: ClassVar[str] = "eventbridge"
+
+    def send(self, notice: Notice) -> None:
         entry: Any = {
             "Source": SOURCE,
             "DetailType": notice.detail_type,
@@ -65,3 +86,29 @@ class Topic:
             raise AwsUnavailable(f"EventBridge did not take an event ({type(error).__name__}).") from error
         if answer.get("FailedEntryCount"):
             raise AwsError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorCode')}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Gives each notice to each of its channels, in their order: the one that reaches people comes first."""
+
+    channels: tuple[Channel, ...]
+
+    @classmethod
+    def from_session(cls, session: boto3.Session, config: Config, topic_arn: str, event_bus: str) -> Notifier:
+        """Build the channels of a stack."""
+        return cls(
+            (
+                SnsChannel(session.client("sns", config=config), topic_arn),
+                EventBridgeChannel(session.client("events", config=config), event_bus),
+            )
+        )
+
+    def send(self, notice: Notice) -> None:
+        """Send a notice on each channel. Raises what the first channel that does not take it raises.
+
+        The channels behind that one do not get it then: a notice has one mark for all channels, so it comes again to
+        all of them.
+        """
+        for channel in self.channels:
+            channel.send(notice)

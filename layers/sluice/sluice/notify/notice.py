@@ -1,4 +1,4 @@
-"""Tell people and machines: one SNS message and one EventBridge event for each notice."""
+"""What a notice is, and how it is written for SNS."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 # SNS: Publish. A subject is ASCII, without line breaks, of fewer than 100 characters.
 MAX_SUBJECT = 99

@@ -9,8 +9,8 @@ from aws_lambda_powertools import Logger
 
 from sluice.errors import AccountError, AwsError
 from sluice.incidents import Incident, Incidents, incident_kind
-from sluice.notify.channels import Topic
-from sluice.tasks.notices import incident_notice
+from sluice.notify.channels import Notifier
+from sluice.notify.incident_notice import Affected, tell_of_incident
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import Task
 
@@ -37,7 +37,7 @@ class TaskHold:
 class IncidentHolds:
     table: TaskTable
     incidents: Incidents
-    topic: Topic
+    notifier: Notifier
     default_model: str
     now: Callable[[], float]
 
@@ -63,11 +63,11 @@ class IncidentHolds:
     def begin(self, task: Task, failure: AccountError) -> None:
         """Stop the queue for what no task can get past, and tell a person, once."""
         kind = incident_kind(failure, task.model or self.default_model)
-        if not self.incidents.open_incident(kind, str(failure)):
+        incident = self.incidents.open_incident(kind, str(failure))
+        if incident is None:
             return
         try:
-            self.topic.publish(incident_notice(kind, str(failure)))
-            self.incidents.mark_notified(kind)
+            tell_of_incident(self.incidents, self.notifier, incident, Affected(tasks=(task.id,)))
         except AwsError as error:
             # Without the mark, whoever meets the incident a minute from now tells.
             logger.warning("A notice of an incident could not be sent.", kind=kind, error=str(error))

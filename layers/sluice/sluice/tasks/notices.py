@@ -1,4 +1,4 @@
-"""What the completion topic is told of tasks and incidents, and the body of a callback."""
+"""The answer of a task as it leaves: a message on the completion topic, or the body of a callback."""
 
 from __future__ import annotations
 
@@ -55,20 +55,4 @@ def _task_notice(task: Task, event: Mapping[str, Any], remark: str = "") -> Noti
             "task_id": task.id,
             "topic_attribute": task.topic_attribute or "",
         },
-    )
-
-
-def incident_notice(kind: str, message: str) -> Notice:
-    """Build the message that tells a person that tasks wait."""
-    text = (
-        f"Claude refuses what this stack sends, and no task will get past that by itself:\n\n    {kind}: {message}\n\n"
-        "Tasks wait meanwhile; nothing is lost. One is tried every few minutes, and all go on when it succeeds.\n"
-        f"To let them go on at once when the cause is gone: POST {{ApiUrl}}/v1/incidents/{kind}/release\n"
-    )
-    return Notice(
-        subject=f"Sluice: tasks wait - {kind}",
-        text=text,
-        detail={"event": "incident.opened", "kind": kind, "message": message},
-        detail_type="Sluice Incident Opened",
-        attributes={"event": "incident.opened", "outcome": "held", "kind": kind},
     )

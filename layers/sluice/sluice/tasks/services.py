@@ -18,7 +18,7 @@ from sluice.aws.secrets import CachedSecret
 from sluice.aws.sqs import Sqs
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
-from sluice.notify.channels import Topic
+from sluice.notify.channels import Notifier, SnsChannel
 from sluice.settings import TaskSettings
 from sluice.tasks.callbacks.addresses import LOCAL_ORIGIN, AddressPolicy
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
@@ -84,7 +84,7 @@ class TaskServices:
             table=TaskTable(self.table),
             payloads=self.payloads,
             queues=self.queues,
-            topic=self._topic(),
+            notifier=Notifier.from_session(self.session, _AWS, settings.topic_arn, settings.event_bus),
             incidents=self.incidents(),
             claude=ClaudeSdk(
                 settings.claude_base_url,
@@ -103,12 +103,9 @@ class TaskServices:
             table=TaskTable(self.table),
             payloads=self.payloads,
             queues=self.queues,
-            topic=self._topic(),
+            topic=SnsChannel(self.session.client("sns", config=_AWS), settings.topic_arn),
             breakers=CircuitBreakers(self.table),
             client=CallbackClient(policy, ssl.create_default_context()),
             policy=policy,
             secrets=lambda: WebhookSecrets.parse(webhook_secret.current()),
         )
-
-    def _topic(self) -> Topic:
-        return Topic(self.session.client("sns", config=_AWS), None, self.settings.topic_arn)

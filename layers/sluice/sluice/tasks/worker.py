@@ -34,7 +34,7 @@ from sluice.errors import (
     TransientError,
 )
 from sluice.incidents import Incidents
-from sluice.notify.channels import Topic
+from sluice.notify.channels import Notifier
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.billing import Billing
@@ -62,7 +62,7 @@ class Worker:
     table: TaskTable
     payloads: Payloads
     queues: Sqs
-    topic: Topic
+    notifier: Notifier
     incidents: Incidents
     claude: ClaudeSdk
     now: Callable[[], float] = time.time
@@ -127,7 +127,7 @@ class Worker:
 
     @property
     def _holds(self) -> IncidentHolds:
-        return IncidentHolds(self.table, self.incidents, self.topic, self.settings.default_model, self.now)
+        return IncidentHolds(self.table, self.incidents, self.notifier, self.settings.default_model, self.now)
 
     @property
     def _billing(self) -> Billing:

@@ -1,6 +1,6 @@
-"""Telling people of a job: published to the topic and the event bus, then marked as sent.
+"""Telling people of a job: given to the notifier, then marked as sent.
 
-A notice is *pending* in the job from the write on that makes it due. ``announce`` publishes, and then marks it. A crash
+A notice is *pending* in the job from the write on that makes it due. ``announce`` sends, and then marks it. A crash
 between the two leads to a second message with the same ``notification_id``: a lost notice would be worse.
 """
 
@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, NoticeState
+from sluice.jobs.model import Hold, Job, JobStatus, NoticeState
 from sluice.jobs.notices.machine import Place, write_failure
-from sluice.jobs.notices.quantities import count
-from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold, notification_id
+from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold
 from sluice.jobs.services import Services
-from sluice.notify.notice import Notice
+from sluice.notify.incident_notice import Affected, HeldJob, tell_of_incident
 
-# Jobs named in the one notice of an incident: more would not fit a mail that is read. Where their keys are very long,
-# it is fewer, so that SNS takes the message.
-_NAMED_JOBS = 20
+# A job moves on its own account now and then while it is being held.
+_TRIES = 5
 
 
 def announce(services: Services, job: Job, notice: str) -> bool:
@@ -37,9 +35,7 @@ def announce(services: Services, job: Job, notice: str) -> bool:
     if job.status is JobStatus.FAILED:
         key = f"{job.job_id}/summary.json"
         services.objects.put(services.settings.outbox, key, write_failure(job), "application/json")
-    message = compose(job, notice, _place(services), services.now())
-    services.topic.publish(message)
-    services.topic.emit(message)
+    services.notifier.send(compose(job, notice, _place(services), services.now()))
     services.jobs.notice_sent(job, notice)
     return True
 
@@ -64,48 +60,9 @@ def announce_pending(services: Services, job: Job) -> int:
     return sum([announce(services, job, notice) for notice in due])
 
 
-def announce_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> None:
-    """Tell once of an incident that holds ``jobs`` (at least one), instead of once for each job."""
-    named = _NAMED_JOBS
-    while not (notice := _incident_notice(services, kind, reason, jobs, named)).fits_topic() and named > 1:
-        named //= 2
-    services.topic.publish(notice)
-    services.topic.emit(notice)
-
-
-def _incident_notice(services: Services, kind: str, reason: str, jobs: Sequence[Job], named: int) -> Notice:
-    base = compose(jobs[0], f"{HELD}#{HoldKind.INCIDENT}:{kind}", _place(services), services.now())
-    hit = [f"- {job.job_id}  s3://{job.upload.bucket}/{job.upload.key}" for job in jobs[:named]]
-    if len(jobs) > named:
-        hit.append(f"- and {count(len(jobs) - named)} more")
-    detail = dict(base.detail)
-    detail |= {"notification_id": notification_id(jobs[0], f"{HoldKind.INCIDENT}:{kind}@{services.now():.0f}")}
-    detail |= {"incident": kind, "reason": reason, "job_count": len(jobs)}
-    keys = [{"job_id": job.job_id, "bucket": job.upload.bucket, "key": job.upload.key} for job in jobs[:named]]
-    return Notice(
-        subject=f"Held: {kind} stops {count(len(jobs), 'job')}",
-        text=_incident_text(kind, reason, hit),
-        detail=detail | {"jobs": keys},
-        detail_type=base.detail_type,
-        attributes=base.attributes,
-    )
-
-
-def _incident_text(kind: str, reason: str, hit: Sequence[str]) -> str:
-    lines = [f"Claude's API refuses all work of its kind: {kind}.", "", reason, "", "Held", *hit, ""]
-    lines += ["Nothing is lost, and nothing more is sent until you decide. When the cause is gone, release one of the"]
-    lines += ["jobs: drop an empty object named <job id>.release in the Inbox, or call the API:"]
-    lines += ["POST {ApiUrl}/v1/jobs/<job id>/release", ""]
-    return "\n".join(lines)
-
-
 def _place(services: Services) -> Place:
     region = services.settings.topic_arn.split(":")[3] if services.settings.topic_arn.count(":") >= 5 else ""
     return Place(services.settings.outbox, region)
-
-
-# A job moves on its own account now and then while it is being held.
-_TRIES = 5
 
 
 def incident_of(job: Job) -> str | None:
@@ -125,10 +82,11 @@ def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> N
 
 def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> bool:
     """Open the incident where it is not open; tell of it where nobody did, and say whether that was so."""
-    if not services.incidents.open_incident(kind, reason):
+    incident = services.incidents.open_incident(kind, reason)
+    if incident is None:
         return False
-    announce_incident(services, kind, reason, jobs)
-    services.incidents.mark_notified(kind)
+    held = tuple(HeldJob(job.job_id, job.upload.bucket, job.upload.key) for job in jobs)
+    tell_of_incident(services.incidents, services.notifier, incident, Affected(jobs=held))
     return True
 
 

@@ -44,6 +44,7 @@ def retry_hint(errors: Mapping[str, int]) -> str:
     return "errors.jsonl holds the requests themselves: correct them where needed, and drop it in the Inbox as it is."
 
 
+# Of a job's own holds. An incident holds jobs too, and has a notice of its own (``notify.incident_notice``).
 _KIND_WORDS: Mapping[str, str] = {
     HoldKind.COST: "it may cost more than the limit",
     HoldKind.BAD_LINES: "many bad lines",
@@ -195,7 +196,7 @@ def _held(job: Job) -> tuple[str, list[str]]:
     if job.plan:
         body += ["", f"Requests    {count(job.plan.requests)}", f"Rejected    {count(job.plan.rejected)}"]
         body.append(f"Cost        {about_dollars(job.plan.estimated_cost)} (an estimate)")
-    return _subject("Held", job, _kind_words(kind)), [*body, *release_steps(job)]
+    return _subject("Held", job, _KIND_WORDS.get(kind, kind)), [*body, *release_steps(job)]
 
 
 def release_steps(job: Job) -> list[str]:
@@ -210,10 +211,6 @@ def release_steps(job: Job) -> list[str]:
         "To end it instead",
         f"- call the API: POST {{ApiUrl}}/v1/jobs/{job.job_id}/cancel",
     ]
-
-
-def _kind_words(kind: str) -> str:
-    return _KIND_WORDS.get(kind) or kind.removeprefix(f"{HoldKind.INCIDENT}:").replace("_", " ")
 
 
 def _delayed(job: Job, event: str, now: float) -> tuple[str, list[str]]:

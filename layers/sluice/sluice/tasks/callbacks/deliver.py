@@ -20,7 +20,7 @@ from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import CALLBACK, ENDPOINT_DOWN
 from sluice.deadline import Deadline
 from sluice.errors import AwsError, ConditionFailed, RequestError
-from sluice.notify.channels import Topic
+from sluice.notify.channels import SnsChannel
 from sluice.settings import TaskSettings
 from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint, parse_callback_url
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
@@ -52,13 +52,16 @@ class _Refusal:
 
 @dataclass(frozen=True, slots=True)
 class CallbackDelivery:
-    """``secrets`` reads what to sign with, afresh for each callback as far as its cache allows."""
+    """``secrets`` reads what to sign with, afresh for each callback as far as its cache allows.
+
+    ``topic`` alone, and no notifier: a task that named a topic attribute is answered there. That is no notice.
+    """
 
     settings: TaskSettings
     table: TaskTable
     payloads: Payloads
     queues: Sqs
-    topic: Topic
+    topic: SnsChannel
     breakers: CircuitBreakers
     client: CallbackClient
     policy: AddressPolicy
@@ -81,7 +84,7 @@ class CallbackDelivery:
     def _publish(self, task: Task) -> Outcome:
         answer = load_answer(self.table, self.payloads, task)
         try:
-            self.topic.publish(task_notice(task, answer))
+            self.topic.send(task_notice(task, answer))
         except AwsError as error:
             return self._refused(task, _Refusal(str(error), final=not error.retryable))
         return self._delivered(task)
