@@ -35,7 +35,7 @@ from sluice.jobs.wording import shorten
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
 _HAND_OVER_SECONDS = 60.0
-_CORRECT = "Correct it: once the corrected sluice.yaml is in the Inbox, the job goes on by itself."
+_CORRECT = "Once the corrected settings are in the Inbox, the job goes on by itself."
 # So many notes of planning are told in the notices of a job; summary.json has all.
 _KEPT_NOTES = 10
 
