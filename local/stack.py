@@ -127,6 +127,7 @@ def local_parameters(claude_url: str, claude_key: str, given: Mapping[str, str])
         # There is nobody to spare: what takes minutes on AWS takes seconds here.
         "WaveDelaySeconds": "1",
         "ReconcileAfterSeconds": "2",
+        "SettingsWaitSeconds": "1",
         **given,
     }
 

@@ -93,6 +93,7 @@ class JobSettings(_Settings):
     default_model: str = _setting("claude-haiku-5-5", may_be_empty=True)
     max_shard_requests: int = _setting(100_000, at_most=API_MAX_REQUESTS)
     max_shard_bytes: int = _setting(250_000_000, at_most=API_MAX_BYTES)
+    settings_wait_seconds: float = 5.0
     max_waves: int = 4
     wave_delay_seconds: float = 120.0
     max_bad_share: float = 20.0

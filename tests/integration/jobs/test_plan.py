@@ -32,8 +32,10 @@ def plan(world: World, key: str, data: bytes) -> Job:
 
 
 def plan_on(world: World, upload: Upload) -> Job:
-    while queue_messages := [queue_message for queue_message in world.due() if queue_message.queue == "PlanQueue"]:
-        assert world.deliver(queue_messages[0])
+    while waiting := [message for message in world.queues.messages if message.queue == "PlanQueue"]:
+        first = min(waiting, key=lambda message: message.due)
+        world.clock.advance(max(first.due - world.clock.now(), 0.0))
+        assert world.deliver(first)
     return world.job(upload.job_id)
 
 
@@ -213,10 +215,65 @@ def test_settings_that_cannot_be_used_hold_the_file_until_they_are_corrected(wor
     assert kind == "settings"
     assert reason.startswith('reviews/sluice.yaml: the prompt names the column "reveiw", which is not there.')
     world.upload("reviews/sluice.yaml", b"prompt: 'Sort: {review}'")
-    world.upload(f"{job.job_id}.release", b"")
     job = plan_on(world, job.upload)
     assert [each["params"]["messages"][0]["content"] for each in bodies(world, job)] == ["Sort: Good", "Sort: Bad"]
     assert job.settings_key is not None
+
+
+def test_settings_that_arrive_a_little_later_than_their_file_count(world: World) -> None:
+    upload = world.upload("reviews/x.txt", b"quick\nslow\n")
+    assert world.deliver(world.due()[0])
+    assert world.job(upload.job_id).status is JobStatus.RECEIVED
+    world.clock.advance(2)
+    world.upload("reviews/sluice.yaml", b"prompt: 'Mood: {line}'")
+    job = plan_on(world, upload)
+    assert [each["params"]["messages"][0]["content"] for each in bodies(world, job)] == ["Mood: quick", "Mood: slow"]
+    assert not world.notices
+
+
+def test_a_file_whose_settings_never_arrive_waits_no_longer_than_it_should(world: World) -> None:
+    upload = world.upload("x.txt", b"quick\n")
+    begun = world.clock.now()
+    job = plan_on(world, upload)
+    assert job.status is JobStatus.RUNNING
+    assert 5 <= world.clock.now() - begun < 7
+
+
+def test_a_file_that_brings_its_own_requests_waits_for_no_settings(world: World) -> None:
+    world.upload("x.jsonl", request_line("a"))
+    assert world.deliver(world.due()[0])
+    assert [message.queue for message in world.queues.messages] == ["SubmitQueue"]
+
+
+def test_only_the_jobs_that_new_settings_are_for_go_on(world: World) -> None:
+    for folder in ("a", "a/deep", "ab", "b"):
+        world.upload(f"{folder}/sluice.yaml", b"modle: m")
+    uploads = {
+        folder: plan(world, f"{folder}/x.csv", b"review\nGood\n").upload
+        for folder in ("a", "a/deep", "a/below", "ab", "b")
+    }
+    world.upload("a/sluice.yaml", b"prompt: 'Sort: {review}'")
+    plan_on(world, uploads["a"])
+    statuses = {folder: world.job(upload.job_id).status for folder, upload in uploads.items()}
+    running, waiting = JobStatus.RUNNING, JobStatus.HELD
+    assert statuses == {"a": running, "a/below": running, "a/deep": waiting, "ab": waiting, "b": waiting}
+
+
+@pytest.mark.parametrize("name", ["sluice.yml", "Sluice.YAML", "sluice.yaml.txt", "SLUICE.yml"])
+def test_settings_under_another_name_are_used_and_never_run(world: World, name: str) -> None:
+    world.upload(f"reviews/{name}", b"prompt: 'Sort: {review}'")
+    job = plan(world, "reviews/x.csv", b"review\nGood\n")
+    assert [each["params"]["messages"][0]["content"] for each in bodies(world, job)] == ["Sort: Good"]
+    assert [each.job_id for each in world.job_table.open() if isinstance(each, Job)] == [job.job_id]
+
+
+def test_notes_of_the_settings_are_in_the_plan(world: World) -> None:
+    schema = "schema: {properties: {stars: {type: integer, minimum: 1}}}"
+    world.upload("r/sluice.yaml", f"prompt: '{{review}}'\n{schema}".encode())
+    job = plan(world, "r/x.csv", b"review\nGood\n")
+    assert job.plan is not None
+    assert job.plan.notes == manifest_of(world, job).notes
+    assert "schema.properties.stars: Claude does not enforce minimum" in job.plan.notes[0]
 
 
 def test_a_job_whose_settings_cannot_be_used_can_be_cancelled(world: World) -> None:
@@ -292,8 +349,10 @@ def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
     data = b"One\nTwo\n\nThree\nFour\n" if key == "x.txt" else b"".join((*lines[:4], b"oops\n", *lines[4:]))
     upload = world.upload(key, gzip.compress(data) if key.endswith("gz") else data)
     invocations = 0
-    while queue_messages := [queue_message for queue_message in world.due() if queue_message.queue == "PlanQueue"]:
-        assert world.deliver(queue_messages[0])
+    while waiting := [message for message in world.queues.messages if message.queue == "PlanQueue"]:
+        first = min(waiting, key=lambda message: message.due)
+        world.clock.advance(max(first.due - world.clock.now(), 0.0))
+        assert world.deliver(first)
         invocations += 1
     job = world.job(upload.job_id)
     assert job.status is JobStatus.RUNNING

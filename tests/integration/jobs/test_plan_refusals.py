@@ -45,12 +45,12 @@ def test_no_end_of_models_leaves_the_job_small_and_the_good_lines_running(world:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (b"model: |\n  claude-haiku-5-5\n", "f/sluice.yaml: model: expected `str` that is a name"),
+        (b"model: |\n  claude-haiku-5-5\n", "f/sluice.yaml: model: has to be a text that is a name"),
         (b'prompt: "\\ud800 {prompt}"', "f/sluice.yaml: prompt: has half a character"),
-        ("betas: [für-mich]".encode(), "f/sluice.yaml: betas[0]: expected `str` that is a name"),
+        ("betas: [für-mich]".encode(), "f/sluice.yaml: betas[0]: has to be a text that is a name"),
         (b"limits: {max_cost: .inf}", "f/sluice.yaml: limits.max_cost: has to be a number"),
         (b"schema: &a {type: object, properties: {a: *a}}", "an alias (*a) is not taken"),
-        (b"retry_max_tokens: 2000000000", "f/sluice.yaml: retry_max_tokens: expected `int` <= 10000000"),
+        (b"retry_max_tokens: 2000000000", "f/sluice.yaml: retry_max_tokens: has to be a whole number <= 10000000"),
         (b"retry_max_tokens: 64001", 'f/sluice.yaml: "retry_max_tokens" is 64001, but claude-haiku-5-5 gives 64000'),
         (
             b"schema: {type: object, properties: {a: {}}, additionalProperties: true}",
@@ -66,7 +66,7 @@ def test_settings_that_would_stop_a_job_later_hold_it_at_once(
     kind, reason = held(world, plan(world, key, data))
     assert kind == "settings"
     assert says in reason
-    assert reason.endswith("Correct it, and then release the job.")
+    assert reason.endswith("Once the corrected settings are in the Inbox, the job goes on by itself.")
 
 
 @pytest.mark.parametrize("price", ["NaN", "1e999", "-1", '"inf"'])
@@ -127,4 +127,4 @@ def test_a_table_asks_for_closed_objects(world: World) -> None:
     world.upload("f/sluice.yaml", json.dumps({"schema": schema}).encode())
     job = plan(world, "f/x.csv", b"prompt\nHi\n")
     sent = bodies(world, job)[0]["params"]["output_config"]["format"]["schema"]
-    assert sent == {**schema, "additionalProperties": False}
+    assert sent == {**schema, "required": ["mood"], "additionalProperties": False}

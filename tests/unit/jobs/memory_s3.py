@@ -32,6 +32,12 @@ class MemoryS3:
     def head_object(self, **call: Any) -> dict[str, Any]:
         return {"ContentLength": len(self._find(call)), "ETag": '"etag"'}
 
+    def list_objects_v2(self, **call: Any) -> dict[str, Any]:
+        keys = sorted(
+            key for bucket, key in self.objects if bucket == call["Bucket"] and key.startswith(call["Prefix"])
+        )
+        return {"Contents": [{"Key": key, "Size": 0, "ETag": '"etag"'} for key in keys]}
+
     def put_object(self, **call: Any) -> dict[str, Any]:
         self.objects[call["Bucket"], call["Key"]] = bytes(call["Body"])
         return {"ETag": '"etag"'}

@@ -38,7 +38,7 @@ betas: [one, two]
 retry_max_tokens: 2000
 limits: {max_cost: 25, max_bad_share: 10, max_waves: 3}
 """
-    assert parse_folder_settings(text, KEY) == FolderSettings(
+    assert parse_folder_settings(text, KEY).settings == FolderSettings(
         model="claude-haiku-5-5",
         max_tokens=500,
         system="You sort reviews.",
@@ -53,7 +53,7 @@ limits: {max_cost: 25, max_bad_share: 10, max_waves: 3}
 
 
 def test_an_empty_file_sets_nothing() -> None:
-    assert parse_folder_settings(b"", KEY) == FolderSettings()
+    assert parse_folder_settings(b"", KEY).settings == FolderSettings()
 
 
 @pytest.mark.parametrize(
@@ -61,34 +61,34 @@ def test_an_empty_file_sets_nothing() -> None:
     [
         (b"model: [", "is not YAML: .* in line 1, column 9"),
         (b"\x00", "is not YAML"),
-        (b"- a", "expected `object`"),
-        (b"modle: x", "there is no setting `modle`; there are: model, max_tokens"),
-        (b"limits: {cost: 1}", "limits: there is no setting `cost`; there are: max_cost"),
-        (b"model: 3", "model: expected `str"),
+        (b"- a", "has to be a list of names and values, not a list"),
+        (b"modle: x", "there is no setting `modle`, perhaps model is meant; there are: model, max_tokens"),
+        (b"model:claude-haiku-5-5", "there is no setting in it; .* perhaps: model: .claude-haiku-5-5."),
+        (b"limits: {cost: 1}", "limits: there is no setting `cost`, perhaps max_cost is meant; there are: max_cost"),
         (b"model: ''", "model: "),
-        (b"max_tokens: 0", "max_tokens: expected `int` >= 1"),
+        (b"max_tokens: 0", "max_tokens: has to be a whole number >= 1"),
         (b"limits: {max_bad_share: 101}", "limits.max_bad_share: "),
         (b"betas: x", "betas: "),
         (b"schema: {type: string}", "schema: has to be a JSON Schema"),
         (b"schema: {type: object, properties: {}}", "schema: has to be a JSON Schema"),
-        (b"schema: {type: object, properties: {yes: {}}}", "schema: cannot be written as JSON"),
+        (b"schema: {type: object, properties: {1: {}}}", "schema.properties: the name 1 has to be in quotes"),
         (b"schema: &a {type: object, properties: {a: *a}}", r"line 1, column 43: an alias \(\*a\) is not taken"),
         (b"schema: {type: object, properties: {a: text}}", r"schema.properties.a: has to be a JSON Schema, such as"),
         (
             b"schema: {type: object, properties: {a: {}}, additionalProperties: true}",
             'schema: "additionalPrope.* false',
         ),
-        (b"model: |\n  claude-haiku-5-5\n", "model: expected `str` that is a name"),
-        (b"model: ../messages/batches", "model: expected `str` that is a name"),
-        ("betas: [für-mich]".encode(), r"betas\[0\]: expected `str` that is a name"),
-        (b"betas: ['a,b']", r"betas\[0\]: expected `str` that is a name"),
+        (b"model: |\n  claude-haiku-5-5\n", "model: has to be a text that is a name"),
+        (b"model: ../messages/batches", "model: has to be a text that is a name"),
+        ("betas: [für-mich]".encode(), r"betas\[0\]: has to be a text that is a name"),
+        (b"betas: ['a,b']", r"betas\[0\]: has to be a text that is a name"),
         (b"limits: {max_cost: .inf}", "limits.max_cost: has to be a number of US dollars"),
         (b"limits: {max_cost: .nan}", "limits.max_cost: "),
-        (b"retry_max_tokens: 99999999999999999999999", "retry_max_tokens: expected `int` <= 10000000"),
-        (b"limits: {max_waves: 99999999999999999999999}", "limits.max_waves: expected `int` <= "),
+        (b"retry_max_tokens: 99999999999999999999999", "retry_max_tokens: has to be a whole number <= 10000000"),
+        (b"limits: {max_waves: 99999999999999999999999}", "limits.max_waves: has to be a whole number <= "),
         (b'prompt: "\\ud800 {q}"', r"prompt: has half a character"),
         (b'schema: {type: object, properties: {"\\ud800": {}}}', "schema: has half a character"),
-        (b"system: !!timestamp soon", "is not YAML"),
+        (b"max_tokens: !!timestamp soon", "is not YAML"),
         (b"a: !!python/object:os.system {}", "is not YAML"),
     ],
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sluice.claude.prices import shipped_prices
@@ -109,6 +110,7 @@ def test_a_row_becomes_a_request() -> None:
                     "schema": {
                         "type": "object",
                         "properties": {"mood": {"type": "string"}},
+                        "required": ["mood"],
                         "additionalProperties": False,
                     },
                 }
@@ -253,12 +255,13 @@ def test_a_template_for_text_has_one_field() -> None:
         read(TxtInput, b"x\n", prompt="{row}")
 
 
-@given(st.text(), st.lists(st.tuples(st.sampled_from(["a", "b c"]), st.text())))
+@given(st.text(), st.lists(st.tuples(st.sampled_from(["a", "b c"]), st.text()), min_size=1))
 def test_a_template_puts_values_where_the_fields_are(start: str, rest: list[tuple[str, str]]) -> None:
     def quoted(literal: str) -> str:
         return literal.replace("{", "{{").replace("}", "}}")
 
     written = quoted(start) + "".join("{" + name + "}" + quoted(after) for name, after in rest)
+    assume(not re.search(r"\{\s*(a|b c)\s*\}", "".join([start, *(after for _, after in rest)]), re.IGNORECASE))
     values = {"a": "{1}", "b c": "2"}
     template = match_fields(parse_template(written), ["a", "b c"])
     assert template.fill(values) == start + "".join(values[name] + after for name, after in rest)
@@ -275,3 +278,40 @@ def test_a_table_reads_back_as_it_was_written(rows: list[list[str]], delimiter: 
     kept = [tuple(cells) for cells in rows if any(map(str.strip, cells))]
     assert [row.cells for row in table.rows()] == kept
     assert [next(csv.reader([table.write_row(cells)], delimiter=delimiter)) for cells in [("a", 'b"')]] == [["a", 'b"']]
+
+
+COLUMNS = ("order", "Größe", "review")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "says"),
+    [
+        ("Say the mood.", "names no column, .* such as {review}. There are: order, Größe, review"),
+        ("", "names no column"),
+        ("Mood: {{review}}", "has {{review}}, which stands for text; for the column write {review}"),
+        ("{order}: {{ Review }}", "has {{review}}"),
+        ('{"mood": "happy"}. {review}', 'If it is text, write {{"mood": "happy"}}. Columns: order'),
+        ("{revue}", 'names the column "revue", which is not there'),
+    ],
+)
+def test_a_prompt_that_cannot_be_meant_so_says_what_to_write(prompt: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says.replace("{", "\\{").replace("}", "\\}")):
+        match_fields(parse_template(prompt), COLUMNS)
+
+
+def test_braces_around_what_is_no_column_are_text() -> None:
+    template = match_fields(parse_template('{{"mood": "happy"}} {{other}} {review}'), COLUMNS)
+    assert template.fill({"review": "x"}) == '{"mood": "happy"} {other} x'
+
+
+def test_params_of_the_folder_are_in_each_request() -> None:
+    params = {"thinking": {"type": "enabled"}, "output_config": {"effort": "low"}, "system": [{"type": "text"}]}
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    found = read(TxtInput, b"Hi\n", params=params, schema=schema)
+    assert isinstance(found[0], GoodLine)
+    sent = json.loads(found[0].text)["params"]
+    assert sent["thinking"] == {"type": "enabled"}
+    assert sent["system"] == [{"type": "text"}]
+    assert sent["output_config"]["effort"] == "low"
+    assert sent["output_config"]["format"]["type"] == "json_schema"
+    assert (sent["model"], sent["messages"][0]["content"]) == (MODEL, "Hi")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from sluice.aws.s3 import S3
 from sluice.claude.prices import PriceList, parse_prices, shipped_prices
 from sluice.errors import InputError, ObjectNotFound
-from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, parse_folder_settings
+from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, ReadSettings, is_settings_name, parse_folder_settings
 from sluice.jobs.model import Job, Upload, work_key
 from sluice.settings import JobSettings
 
@@ -18,13 +18,16 @@ PRICES_KEY = "prices.json"
 # Enough for any settings written by hand; more is some other file. YAML takes seconds a megabyte to read.
 _MAX_BYTES = 1 << 20
 _MAX_FOLDER_BYTES = 1 << 18
+# S3 lists by the beginning of a name, in which capitals count.
+_STEMS = ("sluice", "Sluice", "SLUICE")
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSettings:
     """Folder settings laid over those of the stack, and the price list of the day. Limits as in ``JobSettings``.
 
-    ``folder_key`` names the ``sluice.yaml`` that was used, or is None; ``model`` is "" where none is set.
+    ``folder_key`` names the ``sluice.yaml`` that was used, or is None; ``model`` is "" where none is set; ``notes`` say
+    what a person should know of how the settings were read.
     """
 
     folder: FolderSettings
@@ -36,6 +39,7 @@ class EffectiveSettings:
     max_shard_requests: int
     max_shard_bytes: int
     prices: PriceList
+    notes: tuple[str, ...] = ()
 
     @property
     def betas(self) -> str | None:
@@ -47,8 +51,9 @@ _DECODER = msgspec.json.Decoder(EffectiveSettings)
 
 def resolve_settings(objects: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
     """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
-    folder_key, folder = _find_folder_settings(objects, upload)
-    return merge_settings(settings, folder, folder_key, _find_prices(objects, upload.bucket))
+    folder_key, found = _find_folder_settings(objects, upload)
+    effective = merge_settings(settings, found.settings, folder_key, _find_prices(objects, upload.bucket))
+    return replace(effective, notes=found.notes)
 
 
 def merge_settings(
@@ -107,21 +112,31 @@ def check_settings_object(objects: S3, bucket: str, key: str) -> None:
         parse_folder_settings(_read_small(objects, bucket, key, _MAX_FOLDER_BYTES), key)
 
 
-def _find_folder_settings(objects: S3, upload: Upload) -> tuple[str | None, FolderSettings]:
-    for key in _candidate_keys(upload.folder):
-        try:
-            return key, parse_folder_settings(_read_small(objects, upload.bucket, key, _MAX_FOLDER_BYTES), key)
-        except ObjectNotFound:
-            continue
-    return None, FolderSettings()
+def _find_folder_settings(objects: S3, upload: Upload) -> tuple[str | None, ReadSettings]:
+    """Find the nearest settings: in the folder, in each one above it, at the top of the bucket."""
+    for folder in _folders_up(upload.folder):
+        for key in _settings_keys(objects, upload.bucket, folder):
+            try:
+                return key, parse_folder_settings(_read_small(objects, upload.bucket, key, _MAX_FOLDER_BYTES), key)
+            except ObjectNotFound:
+                continue
+    return None, ReadSettings(FolderSettings())
 
 
-def _candidate_keys(folder: str) -> Iterator[str]:
-    """Yield where settings may lie: the folder, then each one above it, then the top of the bucket."""
+def _folders_up(folder: str) -> Iterator[str]:
     while folder:
-        yield f"{folder}/{FILE_NAME}"
+        yield f"{folder}/"
         folder = folder.rpartition("/")[0]
-    yield FILE_NAME
+    yield ""
+
+
+def _settings_keys(objects: S3, bucket: str, folder: str) -> Iterator[str]:
+    """Yield where settings of a folder, given with its slash, may lie: under the documented name, or another."""
+    yield f"{folder}{FILE_NAME}"
+    for stem in _STEMS:
+        for found in objects.list(bucket, f"{folder}{stem}."):
+            if is_settings_name(found.key.removeprefix(folder)):
+                yield found.key
 
 
 def _find_prices(objects: S3, inbox: str) -> PriceList:

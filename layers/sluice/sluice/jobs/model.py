@@ -162,6 +162,7 @@ class Plan:
     estimated_input_tokens: int = 0
     models: tuple[str, ...] = ()
     worst_cost: float = 0.0
+    notes: tuple[str, ...] = ()  #: What a person should know of how the file and its settings were read.
 
 
 @dataclass(frozen=True, slots=True)

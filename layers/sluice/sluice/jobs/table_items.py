@@ -80,7 +80,7 @@ def job_from_item(item: Item) -> Job:
 
 
 def _plan(values: Mapping[str, Any]) -> Plan:
-    return Plan(**{**values, "models": tuple(values.get("models", ()))})
+    return Plan(**{**values, "models": tuple(values.get("models", ())), "notes": tuple(values.get("notes", ()))})
 
 
 def shard_item(shard: Shard) -> Item:

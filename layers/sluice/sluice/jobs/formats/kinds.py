@@ -37,6 +37,11 @@ class FileFormat:
     gzipped: bool
 
     @property
+    def uses_settings(self) -> bool:
+        """Whether the requests of such a file are made by the settings of its folder."""
+        return self.kind is not Kind.JSONL
+
+    @property
     def is_table(self) -> bool:
         """Whether the file is a table, and so comes back as one."""
         return self.kind is Kind.TABLE

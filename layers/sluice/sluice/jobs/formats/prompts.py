@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from sluice.errors import InputError
-from sluice.jobs.folder_settings import FILE_NAME
+from sluice.jobs.folder_settings import FILE_NAME, FolderSettings
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.request_line import LineProblem, check_custom_id
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.requests import write_request
-from sluice.jobs.schema import close_objects
+from sluice.jobs.schema import prepare_schema
 from sluice.jobs.wording import list_columns, shorten
 from sluice.settings import DEFAULT_MAX_TOKENS
 
@@ -57,17 +57,50 @@ def parse_template(text: str) -> Template:
 
 
 def match_fields(template: Template, columns: Sequence[str]) -> Template:
-    """Name the fields as the columns are named, whatever their case. Raises ValueError that says which is not there."""
+    """Name the fields as the columns are named, whatever their case.
+
+    Raises ValueError that says which is not there, or that the prompt would ask each row the same.
+    """
     exact = {name: name for name in columns}
     loose = {name.casefold(): name for name in reversed(columns)}
     parts = list(template.parts)
     for place in range(1, len(parts), 2):
         name = exact.get(parts[place]) or loose.get(parts[place].casefold())
         if name is None:
-            missing, listed = shorten(parts[place], 100), list_columns(columns)
-            raise ValueError(f'the prompt names the column "{missing}", which is not there. There are: {listed}')
+            raise ValueError(_missing(parts[place], columns))
         parts[place] = name
+    _refuse_prompt_without_columns(template, loose, columns)
     return Template(tuple(parts))
+
+
+# What stands between double braces in the template, with one of them left.
+_BRACED = re.compile(r"\{\s*([^{}]+?)\s*\}")
+
+
+def _missing(field: str, columns: Sequence[str]) -> str:
+    listed = list_columns(columns)
+    shown = shorten(field, 100)
+    if any(mark in field for mark in "\"':,\n"):
+        return (
+            f"the prompt has {{{shown}}}, which is no column. If it is text, write {{{{{shown}}}}}. Columns: {listed}"
+        )
+    return f'the prompt names the column "{shown}", which is not there. There are: {listed}'
+
+
+def _refuse_prompt_without_columns(template: Template, loose: Mapping[str, str], columns: Sequence[str]) -> None:
+    for literal in template.parts[::2]:
+        for found in _BRACED.finditer(literal):
+            if name := loose.get(found[1].casefold()):
+                shown = shorten(name, 100)
+                raise ValueError(
+                    f"the prompt has {{{{{shown}}}}}, which stands for text; for the column write {{{shown}}}"
+                )
+    if not template.fields:
+        example = shorten(columns[-1], 100) if columns else "line"
+        raise ValueError(
+            "the prompt names no column, so that each row would be asked the same; write the name of a column in "
+            f"braces where its text belongs, such as {{{example}}}. There are: {list_columns(columns)}"
+        )
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -90,13 +123,7 @@ class PromptWriter:
             raise settings_problem(effective, "neither it nor the stack says which model is to be asked")
         if problem := rules.model_problem(self._model, self._max_tokens):
             raise settings_problem(effective, problem.rstrip("."))
-        self._params: dict[str, Any] = {"model": self._model, "max_tokens": self._max_tokens}
-        if folder.system:
-            self._params["system"] = folder.system
-        if folder.schema:
-            # Claude API: Structured outputs.
-            form = {"type": "json_schema", "schema": close_objects(folder.schema)}
-            self._params["output_config"] = {"format": form}
+        self._params = _common_params(folder, self._model, self._max_tokens)
 
     def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
         """Make a request of a prompt; ``given`` is the line or row of the file, to be shown where it cannot run."""
@@ -117,6 +144,18 @@ class PromptWriter:
         if len(text) > self._max_bytes:
             raise LineProblem("too long", f"The request has {len(text)} bytes, more than {self._max_bytes}.")
         return text
+
+
+def _common_params(folder: FolderSettings, model: str, max_tokens: int) -> dict[str, Any]:
+    """Return what all requests of a file have in common: all but their messages."""
+    params: dict[str, Any] = {"model": model, "max_tokens": max_tokens, **(folder.params or {})}
+    if folder.system:
+        params["system"] = folder.system
+    if folder.schema:
+        # Claude API: Structured outputs.
+        form = {"type": "json_schema", "schema": prepare_schema(folder.schema)[0]}
+        params["output_config"] = {**(params.get("output_config") or {}), "format": form}
+    return params
 
 
 def unusable(number: int, given: str, problem: LineProblem) -> BadLine:

@@ -125,7 +125,7 @@ def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
     if tally.rejected == tally.lines:
         sentence = "has nothing in it that could be sent: all of its lines were rejected."
     body = [f"{_name(job)} {sentence}", "", *_counts(tally), "", *_effort(job, tally), "", *_places(job, tally, place)]
-    return _subject(outcome, job, ", ".join(counts)), body + _next_steps(tally)
+    return _subject(outcome, job, ", ".join(counts)), body + _next_steps(tally) + _notes(job)
 
 
 def _counts(tally: Tally) -> list[str]:
@@ -196,7 +196,12 @@ def _held(job: Job) -> tuple[str, list[str]]:
     if job.plan:
         body += ["", f"Requests    {count(job.plan.requests)}", f"Rejected    {count(job.plan.rejected)}"]
         body.append(f"Cost        {about_dollars(job.plan.estimated_cost)} (an estimate)")
-    return _subject("Held", job, _KIND_WORDS.get(kind, kind)), [*body, *release_steps(job)]
+    return _subject("Held", job, _KIND_WORDS.get(kind, kind)), [*body, *_notes(job), *release_steps(job)]
+
+
+def _notes(job: Job) -> list[str]:
+    notes = job.plan.notes if job.plan else ()
+    return ["", "To know", *(f"- {note}" for note in notes)] if notes else []
 
 
 def release_steps(job: Job) -> list[str]:

@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from sluice.aws.s3 import S3
 from sluice.aws.sqs_batch import StepResult
 from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
-from sluice.jobs.control import cancel_job, release_job
-from sluice.jobs.folder_settings import FILE_NAME
-from sluice.jobs.job_settings import PRICES_KEY, check_settings_object
-from sluice.jobs.model import Upload
+from sluice.jobs.control import cancel_job, release_job, resume_job
+from sluice.jobs.folder_settings import is_settings_name
+from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, resolve_settings
+from sluice.jobs.model import HoldKind, Job, JobStatus, Upload
 from sluice.jobs.plan.plan import Planner
+from sluice.jobs.services import Services
 from sluice.jobs.wording import shorten
 
 
@@ -74,7 +74,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
         # Folders as the console makes them, and what file managers leave behind (.DS_Store).
         return
     stem, _, ending = name.rpartition(".")
-    if name == FILE_NAME or key == PRICES_KEY:
+    if is_settings_name(name) or key == PRICES_KEY:
         yield SettingsChanged(bucket, key)
     elif ending == "release":
         yield Command("release", stem, key)
@@ -102,7 +102,7 @@ def receive(planner: Planner, arrival: PlanEvent) -> str:
         case Command():
             return _run_command(planner, arrival)
         case SettingsChanged():
-            return _look_at(planner.services.objects, arrival)
+            return _take_settings(planner.services, arrival)
 
 
 def _run_command(planner: Planner, command: Command) -> str:
@@ -115,10 +115,36 @@ def _run_command(planner: Planner, command: Command) -> str:
     return f"{command.verb}: job {job.job_id} is {job.status}"
 
 
-def _look_at(objects: S3, changed: SettingsChanged) -> str:
-    """Read new settings, so that a mistake shows in the log before a file is held for it."""
+def _take_settings(services: Services, changed: SettingsChanged) -> str:
+    """Read new settings, so that a mistake shows in the log at once, and let the jobs go on that waited for them."""
     try:
-        check_settings_object(objects, changed.bucket, changed.key)
+        check_settings_object(services.objects, changed.bucket, changed.key)
     except (InputError, ObjectNotFound) as error:
         return f"settings that cannot be used: {shorten(str(error))}"
-    return f"settings {changed.key} read"
+    waiting = [job for job in _held_for_settings(services) if _is_for(services, changed, job)]
+    for job in waiting:
+        resume_job(services, job)
+    return f"settings {changed.key} read; jobs that go on: {len(waiting)}"
+
+
+def _held_for_settings(services: Services) -> Iterator[Job]:
+    for job in services.jobs.open():
+        if not isinstance(job, Job):
+            # Jobs come first, then shards.
+            return
+        if job.status is JobStatus.HELD and job.hold and job.hold.kind == HoldKind.SETTINGS:
+            yield job
+
+
+def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
+    """Return whether a job would be planned with these settings: the nearest to its file are the ones that count."""
+    if job.upload.bucket != changed.bucket:
+        return False
+    if changed.key == PRICES_KEY:
+        return True
+    if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
+        return False
+    try:
+        return resolve_settings(services.objects, services.settings, job.upload).folder_key == changed.key
+    except InputError:
+        return False

@@ -18,6 +18,7 @@ from sluice.jobs.formats.kinds import format_of
 from sluice.jobs.formats.registry import open_upload
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
+from sluice.jobs.messages import QueueMessage, Step, send_later
 from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, Plan, Upload, work_key
 from sluice.jobs.notices.announce import announce, announce_hold
 from sluice.jobs.notices.text import hold_notice, status_notice
@@ -34,6 +35,9 @@ from sluice.jobs.wording import shorten
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
 _HAND_OVER_SECONDS = 60.0
+_CORRECT = "Once the corrected settings are in the Inbox, the job goes on by itself."
+# So many notes of planning are told in the notices of a job; summary.json has all.
+_KEPT_NOTES = 10
 
 
 def new_attempt() -> str:
@@ -79,7 +83,13 @@ class Planner:
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
         # A file that nothing can read fails before anything of it is written.
         format_of(job.upload.key)
-        start = self._begin(job) if checkpoint_key is None else self._resume(checkpoint_key)
+        if checkpoint_key is None:
+            resolved = resolve_settings(self.services.objects, self.services.settings, job.upload)
+            if wait := self._wait_for_settings(job, resolved):
+                return self._put_off(job, wait)
+            start = self._begin(job, resolved)
+        else:
+            start = self._resume(checkpoint_key)
         effective = read_settings_at(self.services.objects, self.services.settings.outbox, start.settings_key)
         while True:
             end, done = self._read(job, effective, start)
@@ -89,10 +99,19 @@ class Planner:
                 return self._conclude(job, effective, end)
             start = end
 
-    def _begin(self, job: Job) -> Checkpoint:
-        effective = resolve_settings(self.services.objects, self.services.settings, job.upload)
+    def _wait_for_settings(self, job: Job, resolved: EffectiveSettings) -> float:
+        """Return for how many seconds more the settings of a file may still arrive, as when a folder is dragged in."""
+        if resolved.folder_key is not None or not job.upload.format.uses_settings:
+            return 0.0
+        return max(job.received_at + self.services.settings.settings_wait_seconds - self.services.now(), 0.0)
+
+    def _put_off(self, job: Job, seconds: float) -> Job:
+        send_later(self.services, QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": None}), seconds)
+        return job
+
+    def _begin(self, job: Job, resolved: EffectiveSettings) -> Checkpoint:
         outbox = self.services.settings.outbox
-        return Checkpoint(write_settings(self.services.objects, outbox, job.upload, effective, self.attempt()))
+        return Checkpoint(write_settings(self.services.objects, outbox, job.upload, resolved, self.attempt()))
 
     def _resume(self, checkpoint_key: str) -> Checkpoint:
         return decode_checkpoint(self.services.objects.get(self.services.settings.outbox, checkpoint_key))
@@ -117,7 +136,7 @@ class Planner:
                 end = scan.finish(done)
         except ObjectNotFound:
             raise UnreadableInput("The file was deleted before all of it was read.") from None
-        return replace(end, notes=tuple(dict.fromkeys((*end.notes, *check.notes)))), done
+        return replace(end, notes=tuple(dict.fromkeys((*effective.notes, *end.notes, *check.notes)))), done
 
     def _hand_over(self, job: Job, checkpoint: Checkpoint) -> Job:
         settings = self.services.settings
@@ -142,6 +161,7 @@ class Planner:
             estimated_input_tokens=estimate.input_tokens,
             models=tuple(sorted(end.counts.demand.models)),
             worst_cost=estimate.worst_cost,
+            notes=tuple(shorten(note) for note in end.notes[:_KEPT_NOTES]),
         )
         return self._record(job, plan, hold, end.settings_key)
 
@@ -173,7 +193,7 @@ class Planner:
 
     def _hold(self, job: Job, reason: str) -> Job:
         now = self.services.now()
-        hold = Hold(HoldKind.SETTINGS, f"{reason} Correct it, and then release the job.")
+        hold = Hold(HoldKind.SETTINGS, f"{reason} {_CORRECT}")
         try:
             job = self.services.jobs.hold(job, hold, now, hold_notice(hold.kind, now))
         except ConditionFailed:
