@@ -194,7 +194,7 @@ def test_a_key_refused_while_batches_are_cancelled_holds_all_jobs_and_is_reporte
     assert report is not None
     assert (report["failure"], report["cancelled"]) == ("authentication_error", 0)
     assert world.job(other).status is JobStatus.HELD
-    assert told(world) == ["job.held"]
+    assert told(world) == ["incident.opened"]
 
 
 def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
