@@ -13,8 +13,6 @@ from time import perf_counter
 
 import msgspec
 
-_MB = 1_000_000
-
 
 class Measurement(msgspec.Struct, frozen=True):
     """``peak_bytes`` from the start of the process on, of which it had ``idle_bytes`` once all was imported.
@@ -27,10 +25,6 @@ class Measurement(msgspec.Struct, frozen=True):
     peak_bytes: int
     idle_bytes: int
     found: dict[str, float]
-
-    @property
-    def peak_mb(self) -> float:
-        return self.peak_bytes / _MB
 
 
 def peak_bytes() -> int:

@@ -13,8 +13,6 @@ from bench.measure import Measurement
 from bench.tables import megabytes, seconds, table
 
 STEPS = ("plan", "submit", "poll", "collect", "finish")
-# A hash of each custom_id, and room for the array of them to grow.
-BYTES_A_REQUEST = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,7 @@ HEADERS: dict[str, dict[str, str]] = {
 }
 CUTS: tuple[BreakHow, ...] = ("reset", "close", "end", "bad_json", "cut_utf8")
 FAULTS: tuple[Action, ...] = (
-    *(
-        Break(how=how, after_events=count)
-        for how in ("reset", "close", "end", "bad_json", "cut_utf8")
-        for count in (0, 9)
-    ),
+    *(Break(how=how, after_events=count) for how in CUTS for count in (0, 9)),
     Break(how="error_event", after_events=12),
     Break(how="stall", after_events=5),
     Break(how="reset"),

@@ -83,10 +83,6 @@ class Incidents:
         """Read what is open, oldest first (eventually consistent)."""
         return tuple(map(Incident.from_item, self.table.open(OPEN_INCIDENTS)))
 
-    def is_open(self, kind: str) -> bool:
-        item = self.table.get(incident_key(kind))
-        return item is not None and item.get("open") == OPEN_INCIDENTS
-
     def released_since(self, kind: str, moment: float) -> bool:
         """Return whether an incident of that kind ended at or after a moment, and none is open now."""
         item = self.table.get(incident_key(kind)) or {}

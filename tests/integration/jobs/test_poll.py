@@ -6,6 +6,7 @@ import json
 from collections import Counter
 
 from simulator.client import Hide, Match, Refuse
+from sluice.jobs.control import cancel_job
 from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
 from sluice.jobs.notices.announce import hold_for_incident
 from sluice.jobs.progress import average_batch_seconds
@@ -180,6 +181,20 @@ def test_a_key_refused_while_polling_holds_all_jobs_and_tells_once(world: World)
     world.clock.advance(3 * HOUR)
     world.poll()
     assert len(collected(world)) == 2
+
+
+def test_a_key_refused_while_batches_are_cancelled_holds_all_jobs_and_is_reported(world: World) -> None:
+    world.simulator.set(batch_seconds=7200)
+    cancelled, other = submit_job(world, key="rivers.jsonl"), submit_job(world, key="lakes.jsonl")
+    world.simulator.fail(Refuse(status=401), Match(operation="batches.cancel"))
+    cancel_job(world.services("ServeApi"), cancelled)
+
+    report = world.poll()
+
+    assert report is not None
+    assert (report["failure"], report["cancelled"]) == ("authentication_error", 0)
+    assert world.job(other).status is JobStatus.HELD
+    assert told(world) == ["incident.opened"]
 
 
 def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:

@@ -86,15 +86,6 @@ def test_a_transaction_changes_all_or_nothing(table: Table) -> None:
     assert (table.get(KEY) or {})["count"] == 3
 
 
-def test_an_entry_of_a_map_is_set_once_where_it_has_to_be_new(table: Table) -> None:
-    table.set_entry(KEY, "notices", "job.late", "pending", only_new=True)
-    with pytest.raises(ConditionFailed):
-        table.set_entry(KEY, "notices", "job.late", "pending", only_new=True)
-    table.set_entry(KEY, "notices", "job.late", "sent")
-
-    assert (table.get(KEY) or {})["notices"] == {"job.late": "sent"}
-
-
 def test_a_partition_is_read_in_order_and_by_prefix(table: Table) -> None:
     for number in (3, 1, 2):
         table.put(Put({"pk": "JOB#a", "sk": f"SHARD#{number}"}))

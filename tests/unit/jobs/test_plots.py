@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.finish.plots import WIDTH, Bar, column_bars, length_buckets, row_bars, share_bar, time_buckets
+from sluice.jobs.finish.plots import WIDTH, Bar, column_bars, length_buckets, row_bars, share_bar
 
 texts = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=50)
 bars = st.lists(st.builds(Bar, texts, st.floats(0, 1e9), texts), max_size=15)
@@ -40,10 +40,3 @@ def test_lengths_are_labelled_by_where_a_bucket_begins() -> None:
     assert length_buckets({0: 2, 12: 1})[0] == ("0", 2)
     assert length_buckets({12: 1})[-1] == ("2k", 1)
     assert length_buckets({}) == []
-
-
-def test_times_are_counted_by_requests() -> None:
-    buckets = time_buckets([(30.0, 5), (59.9, 1), (400.0, 10)])
-    assert buckets == [("<1 min", 6), ("1 min", 0), ("2 min", 0), ("5 min", 10), ("10 min", 0)]
-    assert time_buckets([(1e6, 3)])[-1] == ("16 h", 3)
-    assert time_buckets([]) == []

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.claude.batches import MessageBatch
-from sluice.jobs.submit.reconcile import candidates_among, holds_nonce, trusted_at
-from tests.unit.jobs.samples import NOW, a_shard
+from sluice.jobs.submit.reconcile import candidates_among, holds_nonce
+from tests.unit.jobs.samples import NOW
 
 NONCE = "sluice-0-0-0123456789abcdef0123456789abcdef"
 
@@ -71,7 +71,3 @@ def test_only_batches_of_the_same_size_that_nobody_owns_are_candidates() -> None
     ]
 
     assert candidates_among(batches, 10, {"msgbatch_2"}.__contains__) == ("msgbatch_0", "msgbatch_4")
-
-
-def test_the_list_is_trusted_some_time_after_the_call_was_over_for_sure() -> None:
-    assert trusted_at(a_shard(lease_until=NOW + 330), 120) == NOW + 450

@@ -13,11 +13,11 @@ from sluice.jobs.collect.decide import Example
 from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
-from sluice.jobs.finish.summary import BatchTime, JobSummary, add_up, batch_times, write_summary
+from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, WaveTotals
 from sluice.jobs.model import JobStatus, Tally, Tokens
 from sluice.jobs.storage import Manifest
-from tests.unit.jobs.samples import NOW, a_job, a_shard
+from tests.unit.jobs.samples import NOW, a_job
 
 VOID = {"meta", "link", "br", "line", "rect"}
 
@@ -59,7 +59,6 @@ def account(**changes: object) -> JobSummary:
         manifest=Manifest((), {"not JSON": 2}, ("The file is not UTF-8.",)),
         prices_date="2026-11-20",
         batch_ids=("batch-1", "batch-2"),
-        batch_times=(BatchTime(50.0, 18),),
         collected_at=NOW + 90,
         lengths=LengthHistograms({4: 10}, {5: 15}),
         examples={"api_error": [Example("row-1", "It <script>alert(1)</script> failed & fell")]},
@@ -117,9 +116,7 @@ def test_books_that_do_not_balance_are_shown() -> None:
 @pytest.mark.parametrize("status", [status for status in JobStatus if status.final and status is not JobStatus.FAILED])
 def test_a_job_of_which_nothing_ran_has_a_page(status: JobStatus) -> None:
     totals = Totals(Tally(2, 0, 0, 2), {}, {}, ())
-    empty = account(
-        status=status, totals=totals, batch_ids=(), batch_times=(), lengths=LengthHistograms(), collected_at=None
-    )
+    empty = account(status=status, totals=totals, batch_ids=(), lengths=LengthHistograms(), collected_at=None)
     assert Page(write_report(empty)).open == []
 
 
@@ -140,8 +137,3 @@ def test_examples_of_all_waves_are_few() -> None:
     lengths, examples = add_up([stats] * 3)
     assert lengths == LengthHistograms({1: 3}, {2: 3})
     assert len(examples["api_error"]) == 3
-
-
-def test_a_batch_took_from_its_sending_to_its_end() -> None:
-    shards = [a_shard(submitted_at=NOW, ended_at=NOW + 60, count=7), a_shard(submitted_at=NOW)]
-    assert batch_times(shards) == (BatchTime(60.0, 7),)

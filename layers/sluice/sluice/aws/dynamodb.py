@@ -165,18 +165,6 @@ class Table:
         answer = self._call(self.client.update_item, **update.encode(), ReturnValues="ALL_NEW")
         return from_item(answer["Attributes"])
 
-    def set_entry(self, key: Key, attribute: str, entry: str, value: object, *, only_new: bool = False) -> None:
-        """Set one entry of an attribute that is a map; with ``only_new``, ConditionFailed where it has that entry."""
-        condition = "attribute_exists(pk)" + (" AND attribute_not_exists(#map.#entry)" if only_new else "")
-        self._call(
-            self.client.update_item,
-            Key=key.encode(),
-            UpdateExpression="SET #map.#entry = :value",
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#map": attribute, "#entry": entry},
-            ExpressionAttributeValues={":value": to_attribute(value)},
-        )
-
     def delete(self, key: Key) -> None:
         self._call(self.client.delete_item, Key=key.encode())
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -139,12 +139,6 @@ def parse_prices(data: bytes, over: PriceList | None = None) -> PriceList:
     return PriceList(date, float(discount), {**(over.models if over else {}), **models})
 
 
-def encode_prices(prices: PriceList) -> bytes:
-    """Write what ``parse_prices`` reads."""
-    models = {name: _model_values(each) for name, each in prices.models.items()}
-    return json.dumps({"date": prices.date, "batch_discount": prices.batch_discount, "models": models}).encode()
-
-
 def _model_price(name: str, values: Any) -> ModelPrice:
     if not isinstance(values, dict):
         raise ValueError(f"The price of {name} has to be an object.")
@@ -180,11 +174,3 @@ def _dollars(name: str, values: Mapping[str, Any], field: str, default: float) -
     if not 0 <= dollars <= _MAX_DOLLARS:
         raise ValueError(f'The price of {name} has to have US dollars as "{field}", from 0 to {_MAX_DOLLARS:g}.')
     return dollars
-
-
-def _model_values(model: ModelPrice) -> dict[str, object]:
-    values: dict[str, object] = {each.name: getattr(model.price, each.name) for each in fields(Price)}
-    if model.long_prompt:
-        long_prompt = {each.name: getattr(model.long_prompt, each.name) for each in fields(Price)}
-        values |= {"long_prompt_tokens": model.long_prompt_tokens, "long_prompt": long_prompt}
-    return values

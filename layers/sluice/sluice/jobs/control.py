@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sluice.errors import ConditionFailed, Conflict, NotFound
-from sluice.jobs.messages import OpenJob, pending_messages, send
+from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
+from sluice.jobs.next_steps import OpenJob, pending_messages
 from sluice.jobs.notices.announce import incident_of
 from sluice.jobs.notices.text import status_notice
 from sluice.jobs.services import Services
@@ -36,7 +37,7 @@ def resume_job(services: Services, job: Job) -> Job:
     now = services.now()
     try:
         if _has_outlived_its_plan(job, now):
-            # Who may release cannot always publish: the poller tells of it.
+            # Not every function that may release a job may also publish: the poller sends the notice.
             return services.jobs.give_up(job, _OVER, status_notice(JobStatus.FAILED), now)
         job = services.jobs.release(job, now)
     except ConditionFailed:

@@ -21,8 +21,9 @@ from sluice.jobs.collect.order import ResultSpool, open_spool
 from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy
 from sluice.jobs.collect.write import write
 from sluice.jobs.job_settings import EffectiveSettings, read_settings
-from sluice.jobs.messages import QueueMessage, Step, job_message, send, send_later, shard_message
+from sluice.jobs.messages import QueueMessage, Step, send, send_later
 from sluice.jobs.model import Job, Outcome, Shard, ShardRef, ShardStatus
+from sluice.jobs.next_steps import job_message, shard_message
 from sluice.jobs.notices.announce import announce_once, hold_for_incident
 from sluice.jobs.notices.text import STUCK
 from sluice.jobs.results import write_errored_result

@@ -18,7 +18,7 @@ from sluice.errors import ConditionFailed, ObjectNotFound
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_results_csv
-from sluice.jobs.finish.summary import JobSummary, add_up, batch_times, write_summary
+from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals
 from sluice.jobs.job_settings import read_settings
 from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
@@ -129,7 +129,6 @@ def _account(
         manifest=manifest,
         prices_date=prices_date,
         batch_ids=tuple(shard.batch_id for shard in shards if shard.batch_id),
-        batch_times=batch_times(shards),
         collected_at=max((shard.moved_at for shard in shards), default=None),
         lengths=lengths,
         examples=examples,

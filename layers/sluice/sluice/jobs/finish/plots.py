@@ -96,30 +96,6 @@ def _short(label: str, length: int = 34) -> str:
     return label if len(label) <= length else label[: length - 3] + "..."
 
 
-def time_buckets(times: Iterable[tuple[float, int]]) -> list[tuple[str, int]]:
-    """Count requests by how long they took, in steps that a person reads; pairs of seconds and requests come in."""
-    counts = [0] * len(_TIMES)
-    for seconds, requests in times:
-        counts[sum(1 for limit, _ in _TIMES[1:] if seconds >= limit)] += requests
-    return _trimmed([(label, number) for (_, label), number in zip(_TIMES, counts, strict=True)])
-
-
-_TIMES = (
-    (0, "<1 min"),
-    (60, "1 min"),
-    (120, "2 min"),
-    (300, "5 min"),
-    (600, "10 min"),
-    (1200, "20 min"),
-    (2400, "40 min"),
-    (3600, "1 h"),
-    (7200, "2 h"),
-    (14_400, "4 h"),
-    (28_800, "8 h"),
-    (57_600, "16 h"),
-)
-
-
 def length_buckets(counts: dict[int, int]) -> list[tuple[str, int]]:
     """Label a histogram whose bucket b begins with 2**(b-1) tokens (0: none), without the empty ones at its ends."""
     if not counts:

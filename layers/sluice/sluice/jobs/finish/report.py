@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from sluice.jobs.finish.plots import Bar, column_bars, length_buckets, row_bars, share_bar, time_buckets
+from sluice.jobs.finish.plots import Bar, column_bars, length_buckets, row_bars, share_bar
 from sluice.jobs.finish.summary import JobSummary
 from sluice.jobs.model import JobStatus
 from sluice.jobs.notices.quantities import compact, count, dollars, duration, rfc3339, share
@@ -145,12 +145,6 @@ def _plots(account: JobSummary) -> Iterator[str]:
     histograms = (
         ("Tokens of an answer", length_buckets(account.lengths.output), "answer", "Each column begins with that many."),
         ("Tokens of a prompt", length_buckets(account.lengths.input), "prompt", "Without what came from the cache."),
-        (
-            "Time at Claude",
-            time_buckets((each.seconds, each.requests) for each in account.batch_times),
-            "request",
-            "From sending a batch until it was seen to have ended: all of its requests at once.",
-        ),
     )
     for title, buckets, noun, about in histograms:
         if buckets:

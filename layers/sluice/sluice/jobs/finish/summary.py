@@ -11,20 +11,12 @@ from sluice.jobs.collect.decide import Example
 from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.totals import Totals
-from sluice.jobs.model import Job, JobStatus, Shard, Tokens
+from sluice.jobs.model import Job, JobStatus, Tokens
 from sluice.jobs.notices.quantities import rfc3339
 from sluice.jobs.storage import Manifest
 
 _EXAMPLES = 3
 _KINDS = ("input", "output", "cache_write", "cache_read")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchTime:
-    """How long Claude took for one batch, in seconds, and for how many requests."""
-
-    seconds: float
-    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +30,6 @@ class JobSummary:
     manifest: Manifest
     prices_date: str
     batch_ids: tuple[str, ...]
-    batch_times: tuple[BatchTime, ...]
     collected_at: float | None
     lengths: LengthHistograms
     examples: Mapping[str, Sequence[Example]]
@@ -69,14 +60,6 @@ class JobSummary:
     @property
     def tokens(self) -> Tokens:
         return sum(self.totals.tokens.values(), Tokens())
-
-
-def batch_times(shards: Iterable[Shard]) -> tuple[BatchTime, ...]:
-    return tuple(
-        BatchTime(shard.ended_at - shard.submitted_at, shard.count)
-        for shard in shards
-        if shard.ended_at is not None and shard.submitted_at is not None
-    )
 
 
 def add_up(stats: Iterable[WaveStats]) -> tuple[LengthHistograms, dict[str, list[Example]]]:

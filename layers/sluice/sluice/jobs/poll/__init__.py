@@ -1,1 +1,1 @@
-"""One look a minute at all that is open: batches that have ended, jobs that do not move, notices that are due."""
+"""One look a minute at all open work: batches that have ended, jobs that do not move, notices that are due."""

@@ -1,4 +1,8 @@
-"""Jobs that do not go on by themselves: pushed, let go, or told of."""
+"""Keeping open jobs going: hold or resume them, send lost messages again, send the notices that are due.
+
+Messages are sent again only where nothing of a job has moved for longer than it should, so that a job whose shards
+queue behind each other is left alone.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from dataclasses import dataclass
 from aws_lambda_powertools import Logger
 
 from sluice.deadline import Deadline
-from sluice.errors import AccountError, ConditionFailed, SluiceError, describe_error
+from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
 from sluice.jobs.control import resume_job
-from sluice.jobs.messages import OpenJob, pending_messages, send
+from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
+from sluice.jobs.next_steps import OpenJob, is_late, is_stuck, is_stuck_despite_resends, pending_messages
 from sluice.jobs.notices.announce import (
     announce_once,
     announce_pending,
@@ -22,34 +27,22 @@ from sluice.jobs.notices.announce import (
     report_incident,
 )
 from sluice.jobs.notices.text import LATE, STUCK
-from sluice.jobs.poll.open_work import (
-    OpenWork,
-    all_notices_sent,
-    as_of_last_movement,
-    has_overdue_notice,
-    is_late,
-    is_lost,
-    is_stuck,
-    is_stuck_despite_resends,
-)
+from sluice.jobs.poll.open_work import OpenWork, all_notices_sent, as_of_last_movement, has_overdue_notice, is_lost
 from sluice.jobs.services import Services
 
 logger = Logger(child=True)
 
+# Left for the job at hand when a run has to end; the next one goes on.
+_RESERVE_SECONDS = 10.0
+
 
 @dataclass(slots=True)
-class PollReport:
-    """Counts. ``failed``: jobs that could not be looked after; ``failure``: why Claude could not be asked."""
+class Maintenance:
+    """Counts of messages sent again, notices sent, and jobs that could not be looked after."""
 
-    jobs: int = 0
-    in_progress: int = 0
-    ended: int = 0
-    cancelled: int = 0
-    reconciled: int = 0
     resent: int = 0
     notified: int = 0
     failed: int = 0
-    failure: str | None = None
 
     @contextmanager
     def isolating_failures(self, job_id: str) -> Iterator[None]:
@@ -64,56 +57,57 @@ class PollReport:
             logger.error("A job could not be looked after.", job_id=job_id, **describe_error(error))
 
 
-_RESERVE_SECONDS = 10.0
-
-
 def maintain(
-    services: Services,
-    work: OpenWork,
-    gone: Collection[str],
-    deadline: Deadline,
-    report: PollReport,
-) -> None:
-    """Look after each open job: send its messages again, tell what is due. What fails of one does not stop the rest."""
-    _maintain_held(services, work, deadline, report)
+    services: Services, work: OpenWork, gone: Collection[str], failure: ClaudeError | None, deadline: Deadline
+) -> Maintenance:
+    """Look after each open job; a failure with one does not stop the rest.
+
+    ``gone`` are the batches that Claude does not know; ``failure`` is why it could not be asked, if it could not.
+    """
+    done = Maintenance()
+    if isinstance(failure, AccountError):
+        _hold_running(services, work, failure, done)
+    _maintain_held(services, work, deadline, done)
     for open_job in work.open_jobs():
         if deadline.is_within(_RESERVE_SECONDS):
             break
-        with report.isolating_failures(open_job.job.job_id):
+        with done.isolating_failures(open_job.job.job_id):
             if all_notices_sent(open_job.job):
                 services.jobs.close(open_job.job)
                 continue
-            report.resent += _resend(services, open_job)
-            report.notified += _notify(services, open_job, gone)
+            # Messages go first: sent twice they do no harm, lost they would.
+            done.resent += _resend(services, open_job)
+            done.notified += _notify(services, open_job, gone)
+    return done
 
 
-def hold_all(services: Services, work: OpenWork, failure: AccountError, report: PollReport) -> None:
+def _hold_running(services: Services, work: OpenWork, failure: AccountError, done: Maintenance) -> None:
     """Hold the jobs whose batches cannot be followed until a person acts, with one notice for all."""
-    for open_job in work.open_jobs():
-        if open_job.job.status is JobStatus.RUNNING:
-            with report.isolating_failures(open_job.job.job_id):
-                hold_for_incident(services, open_job.job, failure.error_type, str(failure))
+    for job in work.jobs.values():
+        if job.status is JobStatus.RUNNING:
+            with done.isolating_failures(job.job_id):
+                hold_for_incident(services, job, failure.error_type, str(failure))
 
 
-def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, report: PollReport) -> None:
-    """Let go of jobs whose incident is over, or that were cancelled; tell of an incident that nobody told of."""
+def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, done: Maintenance) -> None:
+    """Resume the held jobs that were cancelled or whose incident is over; report the incidents of the others."""
     waiting: dict[str, list[Job]] = defaultdict(list)
     for job in work.jobs.values():
         if deadline.is_within(_RESERVE_SECONDS):
             return
-        with report.isolating_failures(job.job_id):
+        with done.isolating_failures(job.job_id):
             if job.status is JobStatus.HELD and job.cancel_requested:
                 resume_job(services, job)
             elif (kind := incident_of(job)) and not _resume_if_over(services, kind, job):
                 waiting[kind].append(job)
     for kind, jobs in waiting.items():
         if hold := jobs[0].hold:
-            with report.isolating_failures(jobs[0].job_id):
+            with done.isolating_failures(jobs[0].job_id):
                 report_incident(services, kind, hold.reason, jobs)
 
 
 def _resume_if_over(services: Services, kind: str, job: Job) -> bool:
-    """Let a job go on where its incident ended after the hold began, whatever of the job has moved since then."""
+    """Resume a job whose incident ended after the hold began, even if some of the job has moved since."""
     if not services.incidents.released_since(kind, job.held_at or job.moved_at):
         return False
     resume_job(services, job)
@@ -121,7 +115,7 @@ def _resume_if_over(services: Services, kind: str, job: Job) -> bool:
 
 
 def _resend(services: Services, open_job: OpenJob) -> int:
-    """Send the messages of a stuck job again. They go first: sent twice they do no harm, lost they would."""
+    """Send the messages of a stuck job again; return how many."""
     now = services.now()
     if not is_stuck(open_job, now, services.settings):
         return 0
@@ -134,6 +128,7 @@ def _resend(services: Services, open_job: OpenJob) -> int:
 
 
 def _notify(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:
+    """Send the notices of a job that are due; return how many."""
     job, now, notified = open_job.job, services.now(), 0
     if has_overdue_notice(job, now):
         notified += announce_pending(services, job)

@@ -1,13 +1,15 @@
-"""One look at all that is open: one query of the table and, where batches run, a page of Claude's list for a thousand.
+"""One look at all open work: one query of the table and, where batches run, a page of Claude's list for a thousand.
 
-Batches that have ended are passed on to be collected, those of cancelled jobs are cancelled, and what does not move is
-pushed or told of. Each run starts from the table alone and changes it by conditional writes, so that runs may overlap
-or be killed half way: what one leaves undone, the next one does.
+Batches that have ended are sent on to be collected, batches of cancelled jobs are cancelled, undecided shards are sent
+on to be reconciled; then each open job is maintained (``jobs.poll.maintenance``). Each run starts from the table alone
+and changes it by conditional writes, so that runs may overlap or be killed half way: what one leaves undone, the next
+does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from sluice.claude.batch_list import Sighting, look_for
@@ -16,41 +18,58 @@ from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, PermanentError, TransientError
 from sluice.jobs.messages import QueueMessage, Step, send
 from sluice.jobs.model import Shard, ShardStatus
-from sluice.jobs.poll.maintenance import PollReport, hold_all, maintain
+from sluice.jobs.poll.maintenance import maintain
 from sluice.jobs.poll.open_work import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.progress import record_durations
 from sluice.jobs.services import Services
 
 # Left for what is under way when a run ends itself, to go on in the next.
 RESERVE_SECONDS = 15.0
-# Messages to a call of SQS; what a crash in between can leave to be found later.
+# Messages to a call of SQS; a crash between marking and sending leaves no more than these for a later poll to resend.
 _TEN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """What one poll found and did, in counts."""
+
+    jobs: int = 0  #: Open ones.
+    in_progress: int = 0  #: Shards whose batches were waited for.
+    ended: int = 0  #: Of those, sent on to be collected.
+    cancelled: int = 0  #: Batches.
+    reconciled: int = 0  #: Shards sent on to be reconciled.
+    resent: int = 0  #: Messages of stuck jobs.
+    notified: int = 0  #: Notices.
+    failed: int = 0  #: Jobs that could not be looked after.
+    failure: str | None = None  #: The error type with which Claude refused or failed to answer, if it did.
 
 
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
-    report = PollReport()
     work = OpenWork.of(services.jobs.open())
-    if not work.jobs and not work.shards:
-        return report
-    sighting = _look(services, work)
-    report.jobs, report.in_progress = len(work.jobs), sum(1 for _ in work.with_status(ShardStatus.IN_PROGRESS))
-    if sighting.failure:
-        report.failure = sighting.failure.error_type
-    report.ended = _pass_on_ended(services, work, sighting, deadline)
-    report.cancelled = _cancel_batches(services, work, sighting, deadline)
-    settings = services.settings
-    report.reconciled = send(
-        services, reconciliations_due(work, sighting.batches, sighting.gone, services.now(), settings)
+    if not work:
+        return PollReport()
+    sighting = _look_for_batches(services, work)
+    ended = _send_on_ended(services, work, sighting, deadline)
+    cancelled, refusal = _cancel_batches(services, work, sighting, deadline)
+    reconciled = _send_on_undecided(services, work, sighting)
+    failure = sighting.failure or refusal
+    maintenance = maintain(services, work, sighting.gone, failure, deadline)
+    return PollReport(
+        jobs=len(work.jobs),
+        in_progress=sum(1 for _ in work.with_status(ShardStatus.IN_PROGRESS)),
+        ended=ended,
+        cancelled=cancelled,
+        reconciled=reconciled,
+        resent=maintenance.resent,
+        notified=maintenance.notified,
+        failed=maintenance.failed,
+        failure=failure.error_type if failure else None,
     )
-    if isinstance(sighting.failure, AccountError):
-        hold_all(services, work, sighting.failure, report)
-    maintain(services, work, sighting.gone, deadline, report)
-    return report
 
 
-def _look(services: Services, work: OpenWork) -> Sighting:
-    """Look for the batches that are waited for, from the oldest intent on."""
+def _look_for_batches(services: Services, work: OpenWork) -> Sighting:
+    """Ask Claude about the batches that are waited for, from the oldest intent on."""
     watched = list(work.with_status(ShardStatus.IN_PROGRESS))
     wanted = {shard.batch_id for shard in watched if shard.batch_id}
     for shard in work.with_status(ShardStatus.ADOPTING):
@@ -60,8 +79,8 @@ def _look(services: Services, work: OpenWork) -> Sighting:
     return look_for(services.claude, wanted, oldest)
 
 
-def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline) -> int:
-    """Mark the shards whose batches have ended, and send them on, ten at a time."""
+def _send_on_ended(services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline) -> int:
+    """Mark the shards whose batches have ended and send them on to be collected, ten at a time; return how many."""
     watched = work.with_status(ShardStatus.IN_PROGRESS)
     ended = (shard for shard in watched if _has_ended(shard, sighting) or _is_given_up(services, work, shard, sighting))
     count, durations = 0, []
@@ -75,13 +94,19 @@ def _pass_on_ended(services: Services, work: OpenWork, sighting: Sighting, deadl
     return count
 
 
+def _in_tens(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
+    remaining = iter(shards)
+    while ten := list(islice(remaining, _TEN)):
+        yield ten
+
+
 def _has_ended(shard: Shard, sighting: Sighting) -> bool:
     batch = sighting.batches.get(shard.batch_id or "")
     return batch is not None and batch.ended
 
 
 def _is_given_up(services: Services, work: OpenWork, shard: Shard, sighting: Sighting) -> bool:
-    """Return whether Claude has not known a batch for long, and its job was cancelled: nobody waits for it."""
+    """Return whether a batch is lost and its job was cancelled, so that nobody waits for it any more."""
     job = work.jobs.get(shard.ref.job_id)
     return bool(job and job.cancel_requested) and is_lost(shard, sighting.gone, services.now(), services.settings)
 
@@ -94,10 +119,13 @@ def _mark_ended(services: Services, shard: Shard) -> bool:
     return True
 
 
-def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline) -> int:
-    """Cancel the running batches of cancelled jobs. Claude's list says which are left, so any run can go on with it.
+def _cancel_batches(
+    services: Services, work: OpenWork, sighting: Sighting, deadline: Deadline
+) -> tuple[int, AccountError | None]:
+    """Cancel the running batches of cancelled jobs; return how many, and the failure that needs a person, if any.
 
-    One that cannot be cancelled has ended meanwhile, or Claude does not find it for a moment: the others go on.
+    Claude's list says which are still running, so any later poll can go on. A batch that Claude does not cancel has
+    ended meanwhile, or is not found for a moment: the others are cancelled all the same.
     """
     count = 0
     for batch in _to_cancel(work, sighting):
@@ -112,10 +140,9 @@ def _cancel_batches(services: Services, work: OpenWork, sighting: Sighting, dead
         except AccountError as failure:
             if failure.http_status == 404:
                 continue
-            sighting.failure = sighting.failure or failure
-            break
+            return count, failure
         count += 1
-    return count
+    return count, None
 
 
 def _to_cancel(work: OpenWork, sighting: Sighting) -> Iterator[MessageBatch]:
@@ -125,7 +152,7 @@ def _to_cancel(work: OpenWork, sighting: Sighting) -> Iterator[MessageBatch]:
             yield batch
 
 
-def _in_tens(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
-    remaining = iter(shards)
-    while ten := list(islice(remaining, _TEN)):
-        yield ten
+def _send_on_undecided(services: Services, work: OpenWork, sighting: Sighting) -> int:
+    """Send on the shards whose intent can be cleared up by now; return how many."""
+    due = reconciliations_due(work, sighting.batches, sighting.gone, services.now(), services.settings)
+    return send(services, due)

@@ -21,6 +21,7 @@ from sluice.claude.batches import MessageBatch
 from sluice.deadline import Deadline
 from sluice.errors import AccountError
 from sluice.jobs.model import Shard, ShardStatus
+from sluice.jobs.next_steps import reconcilable_at
 from sluice.jobs.services import Services
 
 # What reading on through the results of one more candidate may take, at the least.
@@ -39,14 +40,6 @@ class Reconciliation:
     outcome: str
 
 
-def trusted_at(shard: Shard, reconcile_after: float) -> float:
-    """Return when Claude's list holds any batch that this intent led to.
-
-    The call was over when its lease was; what it made is listed ``reconcile_after`` seconds later at most.
-    """
-    return (shard.lease_until or 0.0) + reconcile_after
-
-
 def candidates_among(batches: Iterable[MessageBatch], count: int, owned: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the ids of the batches with this many requests that no shard owns."""
     return tuple(batch.id for batch in batches if batch.count == count and not owned(batch.id))
@@ -58,7 +51,7 @@ def reconcile(services: Services, shard: Shard, deadline: Deadline) -> Reconcili
     Raises ConditionFailed where somebody else did, ClaudeError where Claude could not be asked.
     """
     if shard.status is ShardStatus.SUBMITTING:
-        if services.now() < trusted_at(shard, services.settings.reconcile_after_seconds):
+        if services.now() < reconcilable_at(shard, services.settings.reconcile_after_seconds):
             return Reconciliation(shard, "too_early")
         found = candidates_among(
             batches_since(services.claude, shard.intent_at or 0.0), shard.count, services.shards.owns_batch
