@@ -100,14 +100,6 @@ def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str
     return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
 
 
-def base_url(event: Mapping[str, Any]) -> str:
-    """Return where this API is reached, without a slash at the end."""
-    domain = str((event.get("requestContext") or {}).get("domainName") or "")
-    host = str((event.get("headers") or {}).get("host") or "")
-    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
-    return f"http://{host}" if local else f"https://{domain or host}"
-
-
 def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
     if not allowed_origins:
         return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sluice.claude.connection import CONNECTION_ERRORS
 from sluice.claude.errors import classify_error
 from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
 from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
 from sluice.streams.timeouts import Timeouts, deadline_cut
-from sluice.streams.upstream import CONNECTION_ERRORS, UpstreamResponse
+from sluice.streams.upstream import UpstreamResponse
 
 
 def read_frames(answer: UpstreamResponse, progress: StreamProgress, timeouts: Timeouts) -> Iterator[list[bytes]]:
