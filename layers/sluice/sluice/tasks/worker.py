@@ -92,7 +92,7 @@ class Worker:
             params, headers = self._request(task)
             answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
         except RequestError as refusal:
-            return self._fail(task, Failure(refusal.type, str(refusal)))
+            return self._fail(task, Failure(refusal.error_type, str(refusal)))
         except UnfinishedAnswer as cut:
             self._billing.account(task, cut.begun.spent(succeeded=False))
             return self._refused(task, cut.failure)

@@ -129,7 +129,7 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
     if not no_batch:
         services.shards.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
-        return _result("outcome_unknown", error_type=error.type)
+        return _result("outcome_unknown", error_type=error.error_type)
     if isinstance(error, PermanentError):
         return _fail(services, shard, error.error_type, str(error))
     if isinstance(error, ObjectNotFound):
@@ -155,7 +155,7 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
     if isinstance(error, ClaudeError) and error.http_status == 429:
         SubmissionPause(services.dynamodb).extend(now + min(delay, MAX_DELAY_SECONDS))
     _send_again(services, shard.ref, attempt + 1, delay)
-    return _result("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
+    return _result("backed_off", error_type=error.error_type)
 
 
 def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:
