@@ -76,7 +76,7 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str], re
 
 
 def _is_cut_in_its_head(response: HTTPResponse) -> bool:
-    """http.client takes an early end for the end of the headers; what says where its body ends is then not there."""
+    """Return whether an answer was cut in its headers: http.client takes that for their end, without framing."""
     is_framed = response.chunked or response.length is not None
     return not is_framed and response.getheader("connection", "").lower() != "close"
 

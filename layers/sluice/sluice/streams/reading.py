@@ -77,7 +77,7 @@ def _read_piece(answer: UpstreamResponse, timeouts: Timeouts) -> bytes:
 
 
 def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
-    """Return the failure that Claude itself has told of where an answer should be; ``frame`` is how it did."""
+    """Return the failure that Claude itself reported where an answer should be; ``frame`` is the event that did."""
     error_type = str(error.get("type") or "api_error")
     message = str(error.get("message") or "Claude sent an error without a message.")
     details = error.get("details")

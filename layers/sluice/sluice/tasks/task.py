@@ -142,7 +142,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 
 def _timings(task: Task) -> dict[str, float] | None:
-    """Seconds: ``queued`` until the attempt began that ended the task, with all that was tried before."""
+    """Return seconds: ``queued`` until the attempt began that ended the task, with all that was tried before."""
     if task.finished_at is None or task.started_at is None:
         return None
     return {

@@ -122,7 +122,7 @@ class Worker:
         return {**request["params"], "model": self._model(task)}, request["headers"]
 
     def _model(self, task: Task) -> str:
-        """A task without a model gets the default of the day it runs, so that a retired default can be replaced."""
+        """Return the model of a task, or the default of the day it runs, so that a retired default can be replaced."""
         return task.model or self.settings.default_model
 
     @property

@@ -96,7 +96,7 @@ def hold_all(services: Services, work: OpenWork, failure: AccountError, report: 
 
 
 def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, report: PollReport) -> None:
-    """Let go of jobs whose incident is over, or that were cancelled; tell of an incident that nobody told of."""
+    """Let go of jobs whose incident is over, or that were cancelled; announce an incident that nobody announced."""
     waiting: dict[str, list[Job]] = defaultdict(list)
     for job in work.jobs.values():
         if deadline.is_within(_RESERVE_SECONDS):

@@ -99,7 +99,7 @@ def has_overdue_notice(job: Job, now: float) -> bool:
 
 
 def all_notices_sent(job: Job) -> bool:
-    """Return whether a job is over and told of, so that there is nothing left to look at."""
+    """Return whether a job is over and announced, so that there is nothing left to look at."""
     return job.status.final and NoticeState.PENDING not in job.notices.values()
 
 

@@ -86,7 +86,7 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
 
 
 def _result(outcome: str, batch_id: str | None = None, error_type: str | None = None) -> StepResult:
-    """Say what a message led to; ``batch_id`` where there is a batch now."""
+    """Return what a message led to; ``batch_id`` where there is a batch now."""
     return StepResult(outcome, {"batch_id": batch_id, "error_type": error_type})
 
 
@@ -167,7 +167,7 @@ _TRIES = 10
 
 
 def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 0) -> str:
-    """Cancel a batch that no shard owns; say in a word what came of it. What fails is tried again by a later message.
+    """Cancel a batch that no shard owns; return in a word what came of it. A later message tries again what fails.
 
     Raises ClaudeError after the last try, so that the message ends in the dead-letter queue, where it is seen.
     """
