@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def provenance(command: Sequence[str]) -> str:
-    """Say in a line where and when the figures were measured, and how to measure them again."""
+    """Return in a line where and when the figures were measured, and how to measure them again."""
     version = ".".join(map(str, sys.version_info[:3]))
     machine = f"{_processor()}, {os.cpu_count()} processors, {platform.system()}, Python {version}"
     return f"`{shlex.join(command)}` on {datetime.now(UTC):%Y-%m-%d}; {machine}."

@@ -29,7 +29,7 @@ class Child:
     grace_seconds: float = GRACE_SECONDS
 
     def is_running(self) -> bool:
-        """Whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self.process.poll() is None
 
     def failure(self, what: str) -> ChildFailed:

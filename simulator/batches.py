@@ -119,7 +119,7 @@ class Batch:
         return "in_progress" if self.cancel_initiated_at is None else "canceling"
 
     def is_hidden(self, hide: Hide | None, now: float) -> bool:
-        """Whether a read that lags behind does not see it yet."""
+        """Return whether a read that lags behind does not see it yet."""
         if hide is None:
             return False
         since = self.created_at if hide.since == "created" else self.ended_at

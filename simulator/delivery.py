@@ -55,7 +55,7 @@ async def _lose(call: Call, lose: Lose) -> Answer | None:
 
 
 async def _break_before_headers(call: Call, breach: Break) -> bool:
-    """Whether the answer is still to be sent."""
+    """Carry out a breach that comes before the headers; return whether the answer is still to be sent."""
     if breach.how == "stall":
         if breach.seconds is None:
             await call.wait_for_departure(None)

@@ -56,7 +56,7 @@ def documents(params: TokenParams) -> list[Document]:
 
 
 def answers_a_tool(params: TokenParams) -> bool:
-    """Whether the last turn hands back the result of a tool."""
+    """Return whether the last turn hands back the result of a tool."""
     return any(block.type == "tool_result" for block in _blocks(params.messages[-1]))
 
 

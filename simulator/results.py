@@ -70,7 +70,7 @@ class _Tally:
 
 
 def write_results(batch: Batch, cache: PromptCache) -> Outcomes:
-    """Run the batch: write the file of its results, and say what it came to."""
+    """Run the batch: write the file of its results, and return what it came to."""
     finished, ending = batch.ending()
     tally = _Tally(RequestCounts())
     encode = msgspec.json.Encoder().encode_lines

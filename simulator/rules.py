@@ -76,7 +76,7 @@ class Entry(Generic[R]):
     hits: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def take(self) -> bool:
-        """Count one matching call, and say whether the rule acts on it."""
+        """Count one matching call, and return whether the rule acts on it."""
         self.matched += 1
         rule = self.rule
         if self.matched <= rule.skip or (rule.times is not None and self.acted >= rule.times):
@@ -123,7 +123,7 @@ class RuleBook(Generic[R]):
 
 
 def matches(match: Match, subject: Subject) -> bool:
-    """Whether all that `match` asks for holds for `subject`."""
+    """Return whether all that `match` asks for holds for `subject`."""
     return (
         (match.operation is None or match.operation == subject.operation)
         and (match.method is None or match.method.upper() == subject.method)

@@ -113,7 +113,7 @@ async def _serve(state: State, listener: socket.socket, port_file: Path | None, 
 
 
 def _announce(listener: socket.socket, port_file: Path | None) -> None:
-    """Say where it listens, in the file first; connections are accepted from here on."""
+    """Announce where it listens, in the file first; connections are accepted from here on."""
     host, port = listener.getsockname()[:2]
     if port_file is not None:
         partial = port_file.with_name(port_file.name + ".partial")

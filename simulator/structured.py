@@ -7,7 +7,7 @@ _MAX_DEPTH = 12
 
 
 def has_open_object(schema: object) -> bool:
-    """Whether any object in it does not say `additionalProperties: false` (Claude API: Structured outputs)."""
+    """Return whether any object in it does not say `additionalProperties: false` (Claude API: Structured outputs)."""
     return any(
         part.get("type") == "object" and part.get("additionalProperties") is not False for part in _parts(schema)
     )

@@ -139,7 +139,7 @@ def _files(requests: int) -> int:
 
 
 def _time(step: Step, requests: int) -> float:
-    """Say how long a step takes where as many of its function run at once as there is work for, and as may."""
+    """Return how long a step takes where as many of its function run at once as there is work for, and as may."""
     pieces = _files(requests) if step.name in ("plan", "finish") else math.ceil(requests / _REQUESTS_A_SHARD)
     at_once = min(pieces, step.function.side_by_side)
     return step.seconds * requests / MILLION / pieces * math.ceil(pieces / at_once)

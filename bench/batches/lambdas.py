@@ -36,7 +36,7 @@ class Function:
     side_by_side: int
 
     def seconds(self, step: Measurement, claude_bytes: float, claude_calls: float) -> float:
-        """Say how long the function works in all: what is computed, moved and waited for, one after the other."""
+        """Return how long the function works in all: what is computed, moved and waited for, one after the other."""
         counts = step.found
         computed = step.cpu_seconds * max(_MB_A_PROCESSOR / self.memory_mb, 1)
         moved = (counts.get("s3_bytes", 0) + claude_bytes) / BYTES_A_SECOND

@@ -72,7 +72,7 @@ class Tally:
 
 
 def end_of(mode: str, response: httpx2.Response, tally: Tally) -> str:
-    """Say how an answer ended; a lie is an answer that has no end at all."""
+    """Return how an answer ended; a lie is an answer that has no end at all."""
     if response.status_code != 200:
         return "refused" if response.status_code >= 400 else "unclear"
     if mode == "whole":

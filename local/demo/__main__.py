@@ -55,7 +55,7 @@ def _run(options: Options, display: Display) -> None:
 
 
 def _expect(stack: Stack, options: Options, lines: int) -> Expected:
-    """Say what has to come of the file; Claude itself cannot be told to fail."""
+    """Return what has to come of the file; Claude itself cannot be told to fail."""
     if options.claude_base_url is not None:
         return Expected(lines=lines, rejected=len(REJECTED_LINES))
     return script_flaws(Simulator(stack.facts.claude_base_url), lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def progress_line(job: Mapping[str, Any]) -> str:
-    """Say in one line how far a job is, as the API describes it."""
+    """Return in one line how far a job is, as the API describes it."""
     progress = job["progress"]
     shards = ", ".join(f"{count} {status}" for status, count in progress["shards"].items() if count)
     wave = f"wave {progress['waves'] - 1}, " if progress["waves"] else ""

@@ -1,30 +1,39 @@
-"""Every error that Sluice raises on purpose.
+"""Every error that Sluice raises on purpose, with the status and the type that a caller over HTTP gets for it.
 
-    SluiceError
-    ├── RequestError                 what a caller of a door sent; answered in the API's own error shape
-    │   ├── InvalidRequest           400
-    │   ├── Unauthenticated          401
-    │   ├── BudgetSpent              402
-    │   ├── Forbidden                403
-    │   ├── NotFound                 404
-    │   ├── MethodNotAllowed         405
-    │   ├── Conflict                 409
-    │   ├── RequestTooLarge          413
-    │   └── TooManyRequests          429, with the seconds to wait
-    ├── InputError                   the settings for a dropped file; holds the job
-    │   └── UnreadableInput          the file itself: nothing in it can run; fails the job
-    ├── ClaudeError                  Claude said no, or nothing
-    │   ├── TransientError           the same call may work later                      retryable
-    │   │   └── OutcomeUnknown       the call may have been carried out                retryable once reconciled
-    │   ├── PermanentError         the same request will never work
-    │   └── AccountError          no request will work until a person acts
-    └── AwsError                     an AWS service said no, or nothing
-        ├── ConditionFailed          a conditional write found another state
-        ├── ObjectNotFound           the object, or that version of it, is not there
-        └── AwsUnavailable           throttled, timed out, conflicted                  retryable
+    SluiceError                    500 api_error              what should not be: a defect, or data that do not fit
+    ├── RequestError               400 invalid_request_error  what a caller of a door sent
+    │   ├── InvalidRequest         400 invalid_request_error  it cannot be read, or asks for what is not possible
+    │   ├── Unauthenticated        401 authentication_error   it shows no key or signature that is good
+    │   ├── BudgetSpent            402 billing_error          its key has spent its budget
+    │   ├── Forbidden              403 permission_error       its key or role may not do this
+    │   ├── NotFound               404 not_found_error        there is no such thing, or it is somebody else's
+    │   ├── MethodNotAllowed       405 invalid_request_error  with the methods that are allowed
+    │   ├── Conflict               409 conflict_error         not in the state that things are in
+    │   ├── RequestTooLarge        413 request_too_large      it is larger than the door takes
+    │   └── TooManyRequests        429 rate_limit_error       retryable, with the seconds to wait
+    ├── InputError                 400 invalid_request_error  the settings for a dropped file; holds the job
+    │   └── UnreadableInput        400 invalid_request_error  the file itself: nothing in it can run; fails the job
+    ├── ClaudeError                502 api_error              Claude said no, or nothing
+    │   ├── TransientError         502 api_error              retryable: the same call may work later
+    │   │   ├── OutcomeUnknown     502 api_error              retryable once reconciled: the call may have been done
+    │   │   ├── ResultsUnreadable  502 api_error              retryable: results that came cut or garbled
+    │   │   └── StreamCut          502 api_error              retryable by its code; timeouts are 504 timeout_error
+    │   ├── PermanentError         502 api_error              the same request will never work
+    │   └── AccountError           502 api_error              no request will work until a person acts
+    ├── CallRefused                500 api_error              Claude's own error answer, which passes as it is
+    ├── AwsError                   500 api_error              an AWS service said no, or nothing
+    │   ├── ConditionFailed        500 api_error              a conditional write found another state
+    │   ├── ObjectNotFound         500 api_error              the object, or that version of it, is not there
+    │   ├── AwsUnavailable         503 api_error              retryable: throttled, timed out, conflicted
+    │   └── _RangeEmpty            500 api_error              the range is behind the end; never leaves aws/s3.py
+    ├── ForeignResults             500 api_error              the results of a batch are not those of its shard
+    ├── DiskFull                   500 api_error              the results of a batch do not fit the disk
+    ├── NotDelivered               500 api_error              retryable: a callback got no answer
+    └── BadWebhookSecret           500 api_error              the secret that callbacks are signed with is no good
 
-``retryable`` says whether the same call may succeed later; ``status`` and ``type`` are those of the answer that
-a caller over HTTP gets (Claude API: Errors).
+Most are here; one that a single module raises is in that module. ``error_type`` is the API's ``error.type``
+(Claude API: Errors): of a ClaudeError, the one that Claude gave. ``code`` is the answer's ``error.details.error_code``,
+where it has one. ``retryable``: whether the same call may succeed later. ``http/errors.py`` makes the answer of them.
 """
 
 from __future__ import annotations
@@ -35,12 +44,13 @@ from typing import Any
 class SluiceError(Exception):
     retryable = False
     status = 500
-    type = "api_error"
+    error_type = "api_error"
+    code: str | None = None
 
 
 class RequestError(SluiceError):
     status = 400
-    type = "invalid_request_error"
+    error_type = "invalid_request_error"
 
 
 class InvalidRequest(RequestError):
@@ -49,22 +59,22 @@ class InvalidRequest(RequestError):
 
 class Unauthenticated(RequestError):
     status = 401
-    type = "authentication_error"
+    error_type = "authentication_error"
 
 
 class BudgetSpent(RequestError):
     status = 402
-    type = "billing_error"
+    error_type = "billing_error"
 
 
 class Forbidden(RequestError):
     status = 403
-    type = "permission_error"
+    error_type = "permission_error"
 
 
 class NotFound(RequestError):
     status = 404
-    type = "not_found_error"
+    error_type = "not_found_error"
 
 
 class MethodNotAllowed(RequestError):
@@ -79,18 +89,18 @@ class MethodNotAllowed(RequestError):
 
 class Conflict(RequestError):
     status = 409
-    type = "conflict_error"
+    error_type = "conflict_error"
 
 
 class RequestTooLarge(RequestError):
     status = 413
-    type = "request_too_large"
+    error_type = "request_too_large"
 
 
 class TooManyRequests(RequestError):
     retryable = True
     status = 429
-    type = "rate_limit_error"
+    error_type = "rate_limit_error"
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -99,7 +109,7 @@ class TooManyRequests(RequestError):
 
 class InputError(SluiceError):
     status = 400
-    type = "invalid_request_error"
+    error_type = "invalid_request_error"
 
 
 class UnreadableInput(InputError):
@@ -107,7 +117,7 @@ class UnreadableInput(InputError):
 
 
 class ClaudeError(SluiceError):
-    """``error_type`` is the API's word; ``http_status`` is None where no answer came; ``retry_after`` in seconds."""
+    """``error_type`` is Claude's word; ``http_status`` is None where no answer came; ``retry_after`` in seconds."""
 
     status = 502
 
@@ -157,6 +167,7 @@ class ObjectNotFound(AwsError):
 
 class AwsUnavailable(AwsError):
     retryable = True
+    status = 503
 
 
 _FRAMES = 5

@@ -47,7 +47,7 @@ class Connection:
         return data[sent:]
 
     def has_input(self) -> bool:
-        """Whether the other side has said something, or has gone."""
+        """Returns whether the other side has said something, or has gone."""
         return bool(self._readable.poll(0))
 
     def read_answer(self) -> AnswerReader:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.tasks.task import event_view, iso_time, task_view
+from sluice.tasks.task import event_view, task_view
 
 from .samples import DONE, QUEUED, answer
 
@@ -28,7 +28,3 @@ def test_a_callback_tells_what_happened_and_not_about_itself() -> None:
     assert event["type"] == "task.succeeded"
     assert event["timestamp"] == "2027-01-15T08:01:03.000Z"
     assert "callback" not in event["data"]
-
-
-def test_no_time_is_no_time() -> None:
-    assert iso_time(None) is None

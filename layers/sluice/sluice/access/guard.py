@@ -56,7 +56,7 @@ class Guard:
         self._wrong: dict[str, _Cached] = {}
 
     def identify(self, headers: Mapping[str, str], request_context: Mapping[str, Any]) -> Caller:
-        """Say who calls, from lower-cased headers and a Function URL event's ``requestContext``.
+        """Return who calls, from lower-cased headers and a Function URL event's ``requestContext``.
 
         Raises Unauthenticated, and TooManyRequests where an address has sent many wrong keys.
         """

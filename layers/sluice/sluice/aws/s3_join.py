@@ -148,7 +148,7 @@ def plan_parts(pieces: Sequence[JoinedObject], min_part: int = MIN_PART, max_cop
 
 
 def _filling(size: int, missing: int, min_part: int) -> int:
-    """Say how much of a piece fills up the part before it: all of it, where what is left would make no part."""
+    """Return how many bytes of a piece fill up the part before it: all, where the rest would be too short a part."""
     return size if size < missing + min_part else missing
 
 

@@ -44,7 +44,7 @@ class CachedSecret:
         return self._value
 
     def renew(self) -> bool:
-        """Read it again because it was refused; say whether it has changed."""
+        """Read it again because it was refused; return whether it has changed."""
         if self._clock() - self._read_at < _RENEW_SECONDS:
             return False
         before = self._value

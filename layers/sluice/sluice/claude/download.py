@@ -6,9 +6,10 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from urllib.parse import urlsplit
 
+from sluice.claude.connection import CONNECTION_ERRORS
 from sluice.errors import TransientError
 
 _MAX_REFUSAL_BYTES = 1 << 20
@@ -37,7 +38,7 @@ class Download:
     def _read_chunk(self, chunk_bytes: int) -> bytes:
         try:
             chunk = self._response.read(chunk_bytes)
-        except (OSError, HTTPException) as error:
+        except CONNECTION_ERRORS as error:
             raise TransientError(f"An answer was cut ({type(error).__name__}).") from error
         # http.client takes an early end for the end of a body whose length it knows.
         if not chunk and self._response.length:
@@ -67,7 +68,7 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str], re
         connection.sock.settimeout(read_seconds)
         connection.request("GET", target, headers=dict(headers))
         response = connection.getresponse()
-    except (OSError, HTTPException) as error:
+    except CONNECTION_ERRORS as error:
         raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
     if _is_cut_in_its_head(response):
         raise TransientError("An answer was cut before its body.")
@@ -75,7 +76,7 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str], re
 
 
 def _is_cut_in_its_head(response: HTTPResponse) -> bool:
-    """http.client takes an early end for the end of the headers; what says where its body ends is then not there."""
+    """Return whether an answer was cut in its headers: http.client takes that for their end, without framing."""
     is_framed = response.chunked or response.length is not None
     return not is_framed and response.getheader("connection", "").lower() != "close"
 

@@ -51,7 +51,7 @@ def classify_error(error_type: str, error_code: str | None = None, http_status: 
 
 
 def classify_result_error(error_type: str, message: str, error_code: str | None = None) -> ErrorClass:
-    """Say it of the error of one request in a batch.
+    """Return the same for the error of one request in a batch.
 
     What is not found there may be a file that this request alone names; a model is named as ``model: <name>``.
     """

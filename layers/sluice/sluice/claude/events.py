@@ -159,7 +159,7 @@ class StreamProgress:
         self.usage = TokenCounts()
 
     def see(self, frame: bytes) -> bool:
-        """Take note of a frame; say whether it carries the answer forward. Raises NotAnEvent on what is no event."""
+        """Take note of a frame; return whether it carries the answer forward. Raises NotAnEvent on what is no event."""
         self.events += 1
         if frame.startswith(_DELTA):
             _check_object(frame, len(_DELTA))
@@ -208,7 +208,7 @@ class StreamProgress:
         self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
 
     def estimated_output_tokens(self) -> int:
-        """The output tokens as reported or, where the stream was cut before its report, as its length suggests."""
+        """Return the output tokens as reported or, where the stream was cut before that, as its length suggests."""
         return max(self.usage.output_tokens, 0 if self.stopped else self.content_bytes // BYTES_PER_TOKEN)
 
 

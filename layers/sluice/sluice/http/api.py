@@ -14,8 +14,8 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.metrics import MetricUnit
 
 from sluice.access.guard import Caller, Guard
-from sluice.errors import Forbidden, NotFound, RequestError, SluiceError, TooManyRequests, describe_error
-from sluice.http.errors import error_body
+from sluice.errors import Forbidden, NotFound, RequestError, SluiceError, describe_error
+from sluice.http.errors import answer_for
 
 _CORS_SECONDS = 7200
 
@@ -69,6 +69,7 @@ def _map_errors(app: LambdaFunctionUrlResolver) -> None:
         return error_response(error, app.lambda_context.aws_request_id)
 
     def refuse_route(_: NotFoundError) -> Response[str]:
+        # The resolver does not say whether it is the path or the method that it does not know.
         path = app.current_event.path
         return error_response(NotFound(f"There is no {path} with this method."), app.lambda_context.aws_request_id)
 
@@ -77,35 +78,23 @@ def _map_errors(app: LambdaFunctionUrlResolver) -> None:
         # It is answered, so that Lambda counts no error for it.
         metrics.add_metric("Defects", MetricUnit.Count, 1)
         metrics.flush_metrics()
-        return error_response(SluiceError("An error inside Sluice."), app.lambda_context.aws_request_id)
+        return error_response(error, app.lambda_context.aws_request_id)
 
     app.exception_handler(SluiceError)(refuse)
     app.exception_handler(NotFoundError)(refuse_route)
     app.exception_handler(Exception)(admit_defect)
 
 
-def error_response(error: SluiceError, request_id: str) -> Response[str]:
+def error_response(error: Exception, request_id: str) -> Response[str]:
     """Answer with an error in the API's shape (Claude API: Errors)."""
-    headers = {"request-id": request_id}
-    if isinstance(error, TooManyRequests):
-        headers["retry-after"] = str(max(round(error.retry_after), 1))
-    status = 503 if error.retryable and error.status == 500 else error.status
-    # What went wrong at AWS names tables and buckets: that is for the log.
-    message = str(error) if error.status < 500 else "Sluice could not do this now; the same call may work later."
-    return Response(status, "application/json", error_body(error.type, message, request_id).decode(), headers)
+    answer = answer_for(error, request_id)
+    headers = dict(answer.headers)
+    return Response(answer.status, headers.pop("content-type"), answer.body.decode(), headers)
 
 
 def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
     """Answer with a JSON object."""
     return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
-
-
-def base_url(event: Mapping[str, Any]) -> str:
-    """Return where this API is reached, without a slash at the end."""
-    domain = str((event.get("requestContext") or {}).get("domainName") or "")
-    host = str((event.get("headers") or {}).get("host") or "")
-    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
-    return f"http://{host}" if local else f"https://{domain or host}"
 
 
 def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:

@@ -1,12 +1,43 @@
-"""How the streaming door says that something went wrong, before and after the first byte.
+"""How the doors say that something went wrong: every error as an answer over HTTP, and as the last event of a stream.
 
-Before it: the API's error body with its status (Claude API: Errors). After it: the API's ``error`` event (Claude API:
-Streaming), whose ``details.error_code`` says what cut the stream.
+As an answer: the API's error body with its status (Claude API: Errors). In a stream that has begun: the API's ``error``
+event (Claude API: Streaming). ``details.error_code`` says what cut a stream. On the standard library alone, since the
+streaming door imports it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice.errors import AccountError, ClaudeError, MethodNotAllowed, RequestError, SluiceError, TooManyRequests
+
+# What went wrong at AWS or in our code names tables, buckets and roles, and who reads this may be anybody.
+_UNTOLD = "Sluice could not do this now; the same call may work later."
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """``headers`` have their names in lower case; ``body`` is JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def answer_for(error: Exception, request_id: str) -> ErrorAnswer:
+    """Return what a caller over HTTP gets for an error. One that is none of Sluice's own is a defect: 500."""
+    known = error if isinstance(error, SluiceError) else SluiceError()
+    headers = {"content-type": "application/json", "request-id": request_id}
+    if isinstance(known, TooManyRequests):
+        headers["retry-after"] = str(max(round(known.retry_after), 1))
+    if isinstance(known, MethodNotAllowed):
+        headers["allow"] = known.allow
+    message = str(known) if isinstance(known, (RequestError, ClaudeError)) else _UNTOLD
+    # Claude's refusal of the stack's own key would read as one of the caller's.
+    error_type = ClaudeError.error_type if isinstance(known, AccountError) else known.error_type
+    return ErrorAnswer(known.status, headers, error_body(error_type, message, request_id, known.code))
 
 
 def error_body(error_type: str, message: str, request_id: str, code: str | None = None) -> bytes:

@@ -15,7 +15,7 @@ from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import Job
 from sluice.jobs.progress import JobProgress, average_batch_seconds, progress_of
 from sluice.jobs.services import Services
-from sluice.tasks.task import iso_time
+from sluice.timestamps import rfc3339
 
 
 class JobRoutes:
@@ -60,9 +60,9 @@ def job_view(job: Job) -> dict[str, Any]:
         "bucket": job.upload.bucket,
         "key": job.upload.key,
         "version": job.upload.version,
-        "received_at": iso_time(job.received_at),
-        "started_at": iso_time(job.started_at) if job.started_at else None,
-        "finished_at": iso_time(job.finished_at) if job.finished_at else None,
+        "received_at": rfc3339(job.received_at),
+        "started_at": rfc3339(job.started_at),
+        "finished_at": rfc3339(job.finished_at),
         "cancel_requested": job.cancel_requested,
         "hold": asdict(job.hold) if job.hold else None,
         "failure": job.failure,

@@ -144,7 +144,7 @@ _AMOUNT = re.compile(r"[^\d-]{0,4}(-?\d+(?:_\d{3})*(?:\.\d+)?)\s*[^\d.]{0,10}")
 
 
 def _problem(text: str, values: Any, data: bytes) -> str:
-    """Say in words of the file what msgspec says about it, and how the line may be written."""
+    """Return what msgspec says about the file, in the words of the file, and how the line may be written."""
     found = _WHERE.search(text)
     where = found[1] if found else ""
     what = _WHERE.sub("", text)

@@ -315,11 +315,11 @@ class Shard:
 
 
 def nonce_of(ref: ShardRef, bucket: str) -> str:
-    """The ``custom_id`` that marks a batch as made for this shard and wave (Claude API: 1 to 64 of [a-zA-Z0-9_-])."""
+    """Return the ``custom_id`` that marks a batch as this shard and wave's (Claude API: 1 to 64 of [a-zA-Z0-9_-])."""
     digest = hashlib.sha256("\0".join((bucket, ref.job_id, str(ref.shard), str(ref.wave))).encode()).hexdigest()
     return f"sluice-{ref.shard}-{ref.wave}-{digest[:32]}"
 
 
 def work_key(job_id: str, *names: str) -> str:
-    """The key of a work file in the Outbox, outside the folder that people look into."""
+    """Return the key of a work file in the Outbox, outside the folder that people look into."""
     return "/".join(("work", job_id, *names))

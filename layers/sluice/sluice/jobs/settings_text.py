@@ -224,7 +224,7 @@ def _scalars(*nodes: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
 
 
 def _comment_notes(value: yaml.ScalarNode, lines: list[str]) -> Iterator[str]:
-    """Say of a text without quotes that a ``#`` ends it. Raises SettingsProblem where no comment can be meant (#5)."""
+    """Yield a note that a ``#`` ends a text without quotes. Raises SettingsProblem where it can be no comment (#5)."""
     line = value.end_mark.line
     if value.style is not None or line >= len(lines):
         return

@@ -95,7 +95,7 @@ def ordinals_key(ref: ShardRef, name: str) -> str:
 
 
 def ids_key(ref: ShardRef) -> str:
-    """The key of the ``custom_id``s of the wave after ``ref``."""
+    """Return the key of the ``custom_id``s of the wave after ``ref``."""
     return work_key(ref.job_id, "waves", f"{ref.shard:05d}-{ref.wave:02d}", "next.ids")
 
 

@@ -82,7 +82,7 @@ class JobTable:
         return self._apply("hold", update, now, seen=job.status)
 
     def release(self, job: Job, now: float) -> Job:
-        """held -> the state before. Only the hold that the caller saw ends: of a later one, nobody has decided."""
+        """held -> the state before. Only the hold that the caller saw ends: nobody has decided on a later one."""
         if job.status_before_hold is None:
             raise ConditionFailed(f"Job {job.job_id} is not held.")
         changes = {"released_hold": job.hold.kind if job.hold else ""}

@@ -64,7 +64,7 @@ class Affected:
 
 
 def tell_of_incident(incidents: Incidents, notifier: Notifier, incident: Incident, affected: Affected) -> None:
-    """Tell of an incident that ``open_incident`` returned, and mark it as told of.
+    """Announce an incident that ``open_incident`` returned, and mark it as announced.
 
     Raises AwsError where a channel did not take the notice: whoever meets the incident a minute later then tells.
     """
@@ -112,7 +112,7 @@ def _waiting(affected: Affected, named: int) -> list[str]:
 
 
 def _release_steps(kind: str, affected: Affected) -> list[str]:
-    """Say how to let everything go on; a job that is released ends the incident for all."""
+    """Return how to let everything go on; a job that is released ends the incident for all."""
     steps = [
         "- Then let everything go on at once: call the API, at the stack's output ApiUrl,",
         f"  POST {{ApiUrl}}/v1/incidents/{kind}/release",

@@ -57,10 +57,10 @@ class CallReport:
         """Take over what went wrong: its type and its code; not the message of one that may quote the request."""
         self.outcome = outcome
         if isinstance(error, SluiceError):
-            self.error_type = getattr(error, "error_type", error.type)
-            self.error_code = getattr(error, "code", None)
+            self.error_type = error.error_type
+            self.error_code = error.code
         else:
-            self.error_type, self.error_code = SluiceError.type, _DEFECT
+            self.error_type, self.error_code = SluiceError.error_type, _DEFECT
         if not isinstance(error, (RequestError, ClaudeError)):
             self.cause = describe_error(error)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sluice.backoff import CONNECT
+from sluice.claude.connection import CONNECTION_ERRORS
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
@@ -17,7 +18,7 @@ from sluice.streams.errors import StreamCut
 from sluice.streams.headers import headers_to_claude, headers_to_client
 from sluice.streams.reading import read_whole
 from sluice.streams.timeouts import deadline_cut
-from sluice.streams.upstream import CONNECTION_ERRORS, Upstream, UpstreamResponse
+from sluice.streams.upstream import Upstream, UpstreamResponse
 
 _Accepted = TypeVar("_Accepted")
 

@@ -12,7 +12,6 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
-from sluice.errors import SluiceError
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log
 from sluice.streams.connect import CallRefused, Connector
@@ -103,7 +102,7 @@ class Door:
             response = whole(error.status, error.headers, error.body)
         else:
             report.note_failure(error, "refused")
-            response = error_response(error if isinstance(error, SluiceError) else SluiceError(), report.request_id)
+            response = error_response(error, report.request_id)
         report.status = response.status
         self._call_log.record(report, caller)
         return response

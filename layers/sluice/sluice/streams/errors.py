@@ -41,7 +41,7 @@ class StreamCut(TransientError):
         self, code: CutCode, message: str, *, error_type: str | None = None, frame: bytes = b"", retryable: bool = False
     ) -> None:
         super().__init__(message, error_type=error_type or ("timeout_error" if code in _TIMEOUTS else "api_error"))
-        self.code = code
+        self.code: CutCode = code
         self.frame = frame
         self.retryable = retryable or code in _RETRYABLE
         self.status = 504 if code in _TIMEOUTS else _STATUS_OF_TYPE.get(self.error_type, 502) if frame else 502

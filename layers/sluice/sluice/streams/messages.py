@@ -109,7 +109,7 @@ class Messages:
         return Response(opened.answer.status, headers, Body(relay.chunks(), relay.end))
 
     def _prepare(self, call: MessageCall) -> tuple[UpstreamCall, bool]:
-        """Check the call and build what Claude is asked; also say whether a stream is wanted."""
+        """Check the call and build what Claude is asked; also return whether a stream is wanted."""
         request = call.request
         upstream_call = UpstreamCall(
             request.method, request.target, request.headers, request.body, call.deadline, call.deadline.left()

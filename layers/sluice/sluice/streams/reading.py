@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sluice.claude.connection import CONNECTION_ERRORS
 from sluice.claude.errors import classify_error
 from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
 from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
 from sluice.streams.timeouts import Timeouts, deadline_cut
-from sluice.streams.upstream import CONNECTION_ERRORS, UpstreamResponse
+from sluice.streams.upstream import UpstreamResponse
 
 
 def read_frames(answer: UpstreamResponse, progress: StreamProgress, timeouts: Timeouts) -> Iterator[list[bytes]]:
@@ -76,7 +77,7 @@ def _read_piece(answer: UpstreamResponse, timeouts: Timeouts) -> bytes:
 
 
 def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
-    """Return the failure that Claude itself has told of where an answer should be; ``frame`` is how it did."""
+    """Return the failure that Claude itself reported where an answer should be; ``frame`` is the event that did."""
     error_type = str(error.get("type") or "api_error")
     message = str(error.get("message") or "Claude sent an error without a message.")
     details = error.get("details")

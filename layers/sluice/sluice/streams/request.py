@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
+from sluice.http.request import read_body
 from sluice.settings import DEFAULT_MAX_TOKENS
 
 # Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
@@ -83,17 +83,6 @@ def parse_event(event: Mapping[str, Any]) -> Request:
         body=read_body(event),
         context=context,
     )
-
-
-def read_body(event: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a Function URL event's body. Raises InvalidRequest on broken base64."""
-    body = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return str(body).encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(body, validate=True)
-    except ValueError:
-        raise InvalidRequest("The body could not be decoded.") from None
 
 
 def find_route(request: Request) -> Route:

@@ -6,11 +6,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
-from sluice.errors import ClaudeError, MethodNotAllowed, RequestError, SluiceError, TooManyRequests
-from sluice.http.errors import error_body
-from sluice.streams.errors import StreamCut
-
-_JSON = "application/json"
+from sluice.http.errors import answer_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +64,7 @@ def whole(status: int, headers: Mapping[str, str], body: bytes) -> Response:
     return Response(status, headers, iter((body,) if body else ()))
 
 
-def error_response(error: SluiceError, request_id: str) -> Response:
+def error_response(error: Exception, request_id: str) -> Response:
     """Return the answer for an error, in the API's shape."""
-    headers = {"content-type": _JSON, "request-id": request_id}
-    if isinstance(error, TooManyRequests):
-        headers["retry-after"] = str(max(1, round(error.retry_after)))
-    if isinstance(error, MethodNotAllowed):
-        headers["allow"] = error.allow
-    error_type, code = error.type, None
-    if isinstance(error, StreamCut):
-        error_type, code = error.error_type, error.code
-    # What went wrong at AWS names roles and tables, and who reads this may be anybody: that is for the log.
-    notified = isinstance(error, (RequestError, ClaudeError))
-    message = str(error) if notified else "Sluice could not do this now; the same call may work later."
-    status = 503 if error.retryable and error.status == 500 else error.status
-    return whole(status, headers, error_body(error_type, message, request_id, code))
+    answer = answer_for(error, request_id)
+    return whole(answer.status, answer.headers, answer.body)

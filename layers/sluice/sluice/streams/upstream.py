@@ -11,6 +11,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
+from sluice.claude.connection import CONNECTION_ERRORS, end_read
 from sluice.streams.http_body import ChunkedBody, FramingError, SizedBody
 
 _CONNECT_SECONDS = 5.0
@@ -18,9 +19,6 @@ _IDLE_SECONDS = 30.0
 _PIECE_BYTES = 65_536
 # What stands behind the last event of a stream: the chunk that ends the body. It comes with the event, or not at all.
 _END_SECONDS = 0.5
-
-# What a broken or silent connection raises, here and in ``UpstreamResponse``.
-CONNECTION_ERRORS = (OSError, HTTPException)
 
 
 class UpstreamResponse:
@@ -94,13 +92,6 @@ class UpstreamResponse:
                 self._raw.settimeout(_END_SECONDS)
                 self.read_piece()
         return self._body.complete
-
-
-def end_read(connection: socket.socket) -> None:
-    """End a read of a connection that waits in another thread."""
-    with suppress(OSError):
-        # The socket below the TLS layer, whose own state belongs to the thread that reads.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class Upstream:

@@ -8,11 +8,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from sluice.errors import InvalidRequest, NotFound
-from sluice.http.api import base_url, caller_of, headers_of, json_response, operators_only
+from sluice.http.api import caller_of, headers_of, json_response, operators_only
+from sluice.http.request import base_url, read_body
 from sluice.incidents import Incidents
-from sluice.streams.request import read_body
 from sluice.tasks.operations import TaskService
-from sluice.tasks.task import iso_time, task_view
+from sluice.tasks.task import task_view
+from sluice.timestamps import rfc3339
 
 DEFAULT_PAGE = 20
 
@@ -55,7 +56,7 @@ class TaskRoutes:
 
     def list_incidents(self) -> Response[str]:
         data = [
-            {"kind": each.kind, "message": each.message, "opened_at": iso_time(each.opened_at)}
+            {"kind": each.kind, "message": each.message, "opened_at": rfc3339(each.opened_at)}
             for each in self._incidents.list_open()
         ]
         return json_response(200, {"data": data})

@@ -93,12 +93,12 @@ def _decode(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    """NaN and Infinity are Python's, not JSON's."""
+    """Refuse NaN and Infinity, which are Python's and not JSON's."""
     raise ValueError(name)
 
 
 def _refuse_infinity(value: object, path: str) -> None:
-    """1e999 is JSON, and is read as infinity, which cannot be written as JSON again."""
+    """Refuse 1e999 and the like: it is JSON, and is read as infinity, which cannot be written as JSON again."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidRequest(f"{path or 'The body'}: the number is too large.")
     if isinstance(value, dict):

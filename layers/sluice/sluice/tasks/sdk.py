@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from sluice.claude.connection import end_read
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import ClaudeKey
 from sluice.errors import ClaudeError, PermanentError, TransientError
-from sluice.streams.upstream import end_read
 from sluice.tasks.answer import Answer
 from sluice.version import USER_AGENT
 

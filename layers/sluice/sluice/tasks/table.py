@@ -239,7 +239,7 @@ def _due(at: float) -> dict[str, object]:
 
 
 def _claimed(task: Task) -> dict[str, object]:
-    """The worker that claimed this attempt, and no other, may end it."""
+    """Return the condition under which the worker that claimed this attempt, and no other, may end it."""
     return {"attempts": task.attempts}
 
 

@@ -18,11 +18,11 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sluice.table_keys import OPEN_TASKS, open_at
 from sluice.tasks.answer import Answer
+from sluice.timestamps import rfc3339
 from sluice.transitions import Transition
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -103,17 +103,17 @@ def new_task_id(now: float) -> str:
 
 
 def task_view(task: Task, answer: Answer | None = None) -> dict[str, Any]:
-    """Build the JSON object for a task; what has no value is left out. Times are ISO 8601 in UTC."""
+    """Build the JSON object for a task; what has no value is left out. Times are RFC 3339 in UTC."""
     view = {
         "id": task.id,
         "type": "task",
         "status": task.status,
         "status_url": task.status_url,
-        "created_at": iso_time(task.created_at),
-        "expires_at": iso_time(task.expires_at),
-        "started_at": iso_time(task.started_at),
-        "finished_at": iso_time(task.finished_at),
-        "next_attempt_at": iso_time(task.due_at) if task.status == "queued" else None,
+        "created_at": rfc3339(task.created_at),
+        "expires_at": rfc3339(task.expires_at),
+        "started_at": rfc3339(task.started_at),
+        "finished_at": rfc3339(task.finished_at),
+        "next_attempt_at": rfc3339(task.due_at) if task.status == "queued" else None,
         "attempts": task.attempts,
         "waiting_for": task.waiting_for,
         "metadata": task.metadata_object(),
@@ -128,7 +128,7 @@ def event_view(task: Task, answer: Answer | None = None) -> dict[str, Any]:
     """Build what a callback tells (Standard Webhooks: payload structure)."""
     data = task_view(task, answer)
     data.pop("callback", None)
-    return {"type": task.event, "timestamp": iso_time(task.finished_at), "data": data}
+    return {"type": task.event, "timestamp": rfc3339(task.finished_at), "data": data}
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 
 def _timings(task: Task) -> dict[str, float] | None:
-    """Seconds: ``queued`` until the attempt began that ended the task, with all that was tried before."""
+    """Return seconds: ``queued`` until the attempt began that ended the task, with all that was tried before."""
     if task.finished_at is None or task.started_at is None:
         return None
     return {
@@ -162,18 +162,11 @@ def _callback(task: Task) -> dict[str, Any] | None:
             "topic_attribute": task.topic_attribute,
             "status": task.callback,
             "attempts": task.callback_attempts,
-            "next_attempt_at": iso_time(task.due_at) if waits else None,
-            "delivered_at": iso_time(task.delivered_at),
+            "next_attempt_at": rfc3339(task.due_at) if waits else None,
+            "delivered_at": rfc3339(task.delivered_at),
             "error": task.callback_error,
         }
     )
-
-
-def iso_time(at: float | None) -> str | None:
-    """Write epoch seconds as ISO 8601 with milliseconds, in UTC."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _without_none(view: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Worker:
             params, headers = self._request(task)
             answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
         except RequestError as refusal:
-            return self._fail(task, Failure(refusal.type, str(refusal)))
+            return self._fail(task, Failure(refusal.error_type, str(refusal)))
         except UnfinishedAnswer as cut:
             self._billing.account(task, cut.begun.spent(succeeded=False))
             return self._refused(task, cut.failure)
@@ -122,7 +122,7 @@ class Worker:
         return {**request["params"], "model": self._model(task)}, request["headers"]
 
     def _model(self, task: Task) -> str:
-        """A task without a model gets the default of the day it runs, so that a retired default can be replaced."""
+        """Return the model of a task, or the default of the day it runs, so that a retired default can be replaced."""
         return task.model or self.settings.default_model
 
     @property

@@ -64,7 +64,7 @@ def _result(outcome: str, status: JobStatus, problems: tuple[str, ...] = ()) -> 
 
 
 def _known_problems(job: Job) -> tuple[str, ...]:
-    """Say again that the books did not balance: who found it out may have died before it could say so."""
+    """Return again that the books did not balance: the run that found it may have died before it could report it."""
     balanced = job.tally is None or job.tally.balanced
     return () if balanced else ("The books did not balance when the job ended; summary.json says how.",)
 
@@ -137,7 +137,7 @@ def _account(
 
 
 def _final_status(job: Job, totals: Totals) -> JobStatus:
-    """A job that was cancelled too late for any request has finished like any other."""
+    """Return how a job ends. One that was cancelled too late for any request has finished like any other."""
     if job.cancel_requested and totals.tally.errors.get(CANCELED):
         return JobStatus.CANCELLED
     clean = not totals.tally.errored and not totals.tally.rejected and not totals.problems

@@ -11,8 +11,9 @@ from string import Template
 from sluice.jobs.finish.plots import Bar, column_bars, length_buckets, row_bars, share_bar
 from sluice.jobs.finish.summary import JobSummary
 from sluice.jobs.model import JobStatus
-from sluice.jobs.notices.quantities import compact, count, dollars, duration, rfc3339, share
+from sluice.jobs.notices.quantities import compact, count, dollars, duration, share
 from sluice.jobs.notices.text import advice_for, retry_hint
+from sluice.timestamps import rfc3339
 
 _STATUS = {
     JobStatus.FINISHED: ("Finished", "answered"),
@@ -200,4 +201,4 @@ def _name(account: JobSummary) -> str:
 
 
 def _moment(moment: float) -> str:
-    return rfc3339(moment).replace("T", " ").replace("Z", " UTC")
+    return rfc3339(moment, "seconds").replace("T", " ").replace("Z", " UTC")

@@ -140,7 +140,7 @@ def _answer_cells(answer: AnsweredMessage, properties: Sequence[str]) -> list[st
 
 
 def _property_cells(text: str, properties: Sequence[str]) -> tuple[list[str], str]:
-    """Take an answer apart; say what is wrong where that cannot be done."""
+    """Take an answer apart; return what is wrong where that cannot be done."""
     empty = [""] * len(properties)
     try:
         values = msgspec.json.decode(text, type=dict[str, Any])

@@ -12,8 +12,8 @@ from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.totals import Totals
 from sluice.jobs.model import Job, JobStatus, Tokens
-from sluice.jobs.notices.quantities import rfc3339
 from sluice.jobs.storage import Manifest
+from sluice.timestamps import rfc3339
 
 _EXAMPLES = 3
 _KINDS = ("input", "output", "cache_write", "cache_read")
@@ -111,7 +111,7 @@ def _model(tokens: Tokens) -> dict[str, Any]:
 def _times(account: JobSummary) -> dict[str, Any]:
     moments = {"received_at": account.job.received_at, "started_at": account.job.started_at}
     moments["finished_at"] = account.finished_at
-    times: dict[str, Any] = {name: rfc3339(moment) for name, moment in moments.items() if moment is not None}
+    times: dict[str, Any] = {name: rfc3339(moment, "seconds") for name, moment in moments.items() if moment is not None}
     times["seconds"] = round(account.seconds, 3)
     times["step_seconds"] = {step: round(seconds, 3) for step, seconds in account.steps.items()}
     return times

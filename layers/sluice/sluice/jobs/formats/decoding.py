@@ -91,7 +91,7 @@ codecs.register_error(_ANY_BYTE, _mark_undecodable)
 
 
 def _encoding_of(head: bytes) -> str | None:
-    """Tell the encoding from the beginning of a file; None where it is neither marked nor UTF-8."""
+    """Return the encoding, judged by the beginning of a file; None where it is neither marked nor UTF-8."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding

@@ -107,7 +107,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def settings_problem(effective: EffectiveSettings, problem: object) -> InputError:
-    """Say what is wrong with the settings for a file, and where they are."""
+    """Return what is wrong with the settings for a file, and where they are."""
     return InputError(f"{effective.folder_key or FILE_NAME}: {problem}.")
 
 

@@ -161,7 +161,7 @@ def _write(custom_id: str, params: bytes, additions: dict[str, object]) -> bytes
 
 
 def _sentence(error: msgspec.ValidationError, subject: str) -> str:
-    """Say in words of the line what the decoder says about it."""
+    """Return what the decoder says about a line, in the words of the line."""
     text = str(error)
     found = _WHERE.search(text)
     where = f'{subject} is wrong at "{found[1]}": ' if found and found[1] else f"{subject} is wrong: "

@@ -20,7 +20,7 @@ _TRIES = 5
 
 
 def announce(services: Services, job: Job, notice: str) -> bool:
-    """Tell of a job, unless that was done; say whether it was told now.
+    """Send a notice of a job, unless it was sent before; return whether it was sent now.
 
     ``notice`` is its name in ``job.notices``, such as "job.finished". That of a hold which is over by now is dropped:
     nobody has to act on it. A job that could not be run gets its summary here: no other step sees it.
@@ -41,7 +41,7 @@ def announce(services: Services, job: Job, notice: str) -> bool:
 
 
 def announce_once(services: Services, job: Job, notice: str) -> bool:
-    """Tell of what came without a transition (late, stuck); False where it was told, or is being told, already."""
+    """Send a notice of what came without a transition (late, stuck); False where it is sent, or being sent, already."""
     if not services.jobs.add_notice(job.job_id, notice, services.now()):
         return False
     announce(services, job, notice)
@@ -49,13 +49,13 @@ def announce_once(services: Services, job: Job, notice: str) -> bool:
 
 
 def announce_hold(services: Services, job: Job) -> bool:
-    """Tell that a job is held and how to release it. ``job`` as the transition returned it; False: it was told."""
+    """Announce that a job is held and how to release it. ``job`` as the transition returned it; False: it had been."""
     due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == NoticeState.PENDING]
     return sum([announce(services, job, notice) for notice in due]) > 0
 
 
 def announce_pending(services: Services, job: Job) -> int:
-    """Tell what is still pending of a job; return how many notices were sent."""
+    """Send what is still pending of a job; return how many notices were sent."""
     due = [name for name, state in job.notices.items() if state == NoticeState.PENDING]
     return sum([announce(services, job, notice) for notice in due])
 
@@ -71,7 +71,7 @@ def incident_of(job: Job) -> str | None:
 
 
 def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> None:
-    """Hold a job that met a systemic failure; tell a person unless that was done. May be called again and again.
+    """Hold a job that met a systemic failure; notify a person unless that was done. May be called again and again.
 
     ``kind`` is the API's error type, followed by ":" and the model where it concerns one. A crash in between is mended
     by the poller, which calls ``report_incident`` for held jobs.
@@ -81,7 +81,7 @@ def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> N
 
 
 def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> bool:
-    """Open the incident where it is not open; tell of it where nobody did, and say whether that was so."""
+    """Open the incident where it is not open; announce it where nobody has, and return whether that was so."""
     incident = services.incidents.open_incident(kind, reason)
     if incident is None:
         return False

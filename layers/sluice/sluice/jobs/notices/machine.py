@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sluice.jobs.model import Job
-from sluice.jobs.notices.quantities import rfc3339
+from sluice.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,6 @@ def write_failure(job: Job) -> bytes:
         "status": str(job.status),
         "input": asdict(job.upload),
         "failure": job.failure,
-        "times": {name: rfc3339(moment) for name, moment in moments.items() if moment is not None},
+        "times": {name: rfc3339(moment, "seconds") for name, moment in moments.items() if moment is not None},
     }
     return json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n"

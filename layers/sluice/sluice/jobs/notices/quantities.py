@@ -1,8 +1,6 @@
-"""Counts, money and time as a person reads them; plain ASCII, since SNS takes nothing else in a subject."""
+"""Counts, money and spans of time as a person reads them; plain ASCII, since SNS takes nothing else in a subject."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -44,11 +42,6 @@ def duration(seconds: float) -> str:
     if whole < _DAY:
         return _two(whole, _HOUR, "h", _MINUTE, "min")
     return _two(whole, _DAY, "d", _HOUR, "h")
-
-
-def rfc3339(moment: float) -> str:
-    """Write a moment, given in epoch seconds, to the second."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:

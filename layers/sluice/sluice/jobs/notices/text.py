@@ -33,12 +33,12 @@ _UNKNOWN = "Look at the messages in errors.jsonl."
 
 
 def advice_for(error_type: str) -> str:
-    """Say in a sentence or two what to do about requests that ended in this error."""
+    """Return a sentence or two on what to do about requests that ended in this error."""
     return _ADVICE.get(error_type, _UNKNOWN)
 
 
 def retry_hint(errors: Mapping[str, int]) -> str:
-    """Say how to run again what failed; empty where nothing did."""
+    """Return how to run again what failed; empty where nothing did."""
     if not errors:
         return ""
     return "errors.jsonl holds the requests themselves: correct them where needed, and drop it in the Inbox as it is."
@@ -90,7 +90,7 @@ def event_of(notice: str) -> str:
 
 
 def notification_id(job: Job, notice: str) -> str:
-    """The same however often a notice is sent, so that a reader can tell a repetition."""
+    """Return an id that is the same however often a notice is sent, so that a reader can tell a repetition."""
     return hashlib.sha256(f"{job.job_id}\0{notice}".encode()).hexdigest()[:32]
 
 
@@ -144,7 +144,7 @@ def _counts(tally: Tally) -> list[str]:
 
 
 def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Names with their counts, most frequent first."""
+    """Return names with their counts, most frequent first."""
     return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
@@ -205,7 +205,7 @@ def _notes(job: Job) -> list[str]:
 
 
 def release_steps(job: Job) -> list[str]:
-    """Say exactly how to let a held job go on, or end it."""
+    """Return exactly how to let a held job go on, or end it."""
     bucket = job.upload.bucket
     return [
         "",

@@ -91,7 +91,7 @@ def receive_message(planner: Planner, message: Mapping[str, Any]) -> StepResult:
 
 
 def receive(planner: Planner, arrival: PlanEvent) -> str:
-    """Act on one arrival; say in a few words, fit for a log, what came of it. Raises AwsError to be tried again."""
+    """Act on one arrival; return in a few words, fit for a log, what came of it. Raises AwsError to be tried again."""
     match arrival:
         case Upload():
             job = planner.take_upload(arrival)

@@ -14,7 +14,7 @@ _SHOWN_REASONS = 3
 
 
 def failure_of(counts: Counts) -> str | None:
-    """Say why there is nothing to run and nothing to reject either; None where there is."""
+    """Return why there is nothing to run and nothing to reject either; None where there is."""
     if not counts.filled:
         return "The file is empty."
     if counts.unreadable == counts.filled:
@@ -23,7 +23,7 @@ def failure_of(counts: Counts) -> str | None:
 
 
 def hold_of(counts: Counts, estimate: Estimate, effective: EffectiveSettings) -> Hold | None:
-    """Say why a person should look first; None where nobody has to. A job without a request costs nothing."""
+    """Return why a person should look first; None where nobody has to. A job without a request costs nothing."""
     if not counts.requests:
         return None
     found = [

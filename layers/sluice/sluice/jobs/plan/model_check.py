@@ -64,7 +64,7 @@ class ModelCheck:
         self.notes: list[str] = []
 
     def problem(self, model_id: str, max_tokens: int) -> str | None:
-        """Say what is wrong with a model, or with so large a ``max_tokens`` for it; None: nothing is known to be.
+        """Return what is wrong with a model, or with so large a ``max_tokens`` for it; None: nothing that is known.
 
         Raises InputError where the model of the settings cannot give their ``retry_max_tokens``.
         """

@@ -117,7 +117,7 @@ class Planner:
         return decode_checkpoint(self.services.objects.get(self.services.settings.outbox, checkpoint_key))
 
     def _read(self, job: Job, effective: EffectiveSettings, start: Checkpoint) -> tuple[Checkpoint, bool]:
-        """Read on from a checkpoint; say how far, as ``FileScan.finish`` does, and whether to the end."""
+        """Read on from a checkpoint; return how far, as ``FileScan.finish`` does, and whether to the end."""
         check = ModelCheck(self.catalogue, self.services.now(), effective, start.counts.demand.models)
         place = PlanFiles(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
         limits = ShardLimits(

@@ -86,7 +86,7 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
 
 
 def _result(outcome: str, batch_id: str | None = None, error_type: str | None = None) -> StepResult:
-    """Say what a message led to; ``batch_id`` where there is a batch now."""
+    """Return what a message led to; ``batch_id`` where there is a batch now."""
     return StepResult(outcome, {"batch_id": batch_id, "error_type": error_type})
 
 
@@ -129,7 +129,7 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
     if not no_batch:
         services.shards.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
-        return _result("outcome_unknown", error_type=error.type)
+        return _result("outcome_unknown", error_type=error.error_type)
     if isinstance(error, PermanentError):
         return _fail(services, shard, error.error_type, str(error))
     if isinstance(error, ObjectNotFound):
@@ -155,7 +155,7 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
     if isinstance(error, ClaudeError) and error.http_status == 429:
         SubmissionPause(services.dynamodb).extend(now + min(delay, MAX_DELAY_SECONDS))
     _send_again(services, shard.ref, attempt + 1, delay)
-    return _result("backed_off", error_type=error.error_type if isinstance(error, ClaudeError) else error.type)
+    return _result("backed_off", error_type=error.error_type)
 
 
 def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:
@@ -167,7 +167,7 @@ _TRIES = 10
 
 
 def end_orphan(services: Services, ref: ShardRef, batch_id: str, attempt: int = 0) -> str:
-    """Cancel a batch that no shard owns; say in a word what came of it. What fails is tried again by a later message.
+    """Cancel a batch that no shard owns; return in a word what came of it. A later message tries again what fails.
 
     Raises ClaudeError after the last try, so that the message ends in the dead-letter queue, where it is seen.
     """

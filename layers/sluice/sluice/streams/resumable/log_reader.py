@@ -55,7 +55,7 @@ class LogReader:
         return self._relay is not None
 
     def end(self) -> None:
-        """Settle; where this function has become the writer, end that too."""
+        """Settle; where this function has become the writer, end its writing too."""
         if self._relay is not None:
             self._relay.end()
         else:

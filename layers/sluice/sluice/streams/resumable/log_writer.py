@@ -181,7 +181,7 @@ class LogWriter:
             raise self._cut
 
     def _flush(self) -> bool:
-        """Write what is held, in entries that fit; say whether the stream is still ours."""
+        """Write what is held, in entries that fit; return whether the stream is still ours."""
         if self._failed or (self._cut is not None and self._cut.code == "taken_over"):
             return False
         with self._writing:

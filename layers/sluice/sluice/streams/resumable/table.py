@@ -102,7 +102,7 @@ class StreamTable:
         return _state(item) if item else None
 
     def beat(self, stream_id: str, epoch: int, alive_until: float, lease_until: float | None = None) -> StreamState:
-        """Say that the writer lives, and learn what readers want; with ``lease_until``, start the lease.
+        """Record that the writer lives, and read what readers want; with ``lease_until``, start the lease.
 
         Raises ConditionFailed if the stream is another's by now.
         """

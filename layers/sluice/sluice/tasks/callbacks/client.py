@@ -100,7 +100,7 @@ class CallbackClient:
         return str(min(parsed, key=lambda each: each.version))
 
     def _resolve_in_time(self, endpoint: Endpoint, deadline: float) -> list[str]:
-        """The system's resolver knows no deadline, so it is left behind in its thread."""
+        """Resolve in a thread that is left behind when the time is over: the system's resolver knows no deadline."""
         executor = ThreadPoolExecutor(max_workers=1)
         try:
             return executor.submit(self.resolve, endpoint.host, endpoint.port).result(_left(deadline))
