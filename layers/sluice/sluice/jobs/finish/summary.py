@@ -13,7 +13,7 @@ from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.totals import Totals
 from sluice.jobs.model import Job, JobStatus, Shard, Tokens
 from sluice.jobs.notices.quantities import rfc3339
-from sluice.jobs.storage import Manifest
+from sluice.jobs.outbox import Manifest
 
 _EXAMPLES = 3
 _KINDS = ("input", "output", "cache_write", "cache_read")
