@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from sluice.jobs.job_settings import resolve_settings, write_settings
 from sluice.jobs.model import Job, Plan, Shard, ShardRef, Source, Upload, nonce_of, work_key
+from sluice.jobs.outbox import Manifest
 from sluice.jobs.requests import body_length
-from sluice.jobs.storage import Manifest, encode_manifest
 from tests.integration.jobs.world import World
 
 MODEL = "claude-haiku-5-5"
@@ -25,12 +25,11 @@ def make_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.js
     lines = [request_line(f"r-{number}", f"Name river {number}.") for number in range(sum(sizes))]
     upload = world.upload(key, b"".join(lines), notify=False)
     services, table, now = world.services(), world.job_table, world.clock.now()
-    objects, outbox = services.objects, services.settings.outbox
     job = table.claim(upload, now)
-    settings_key = write_settings(objects, outbox, upload, resolve_settings(objects, services.settings, upload), "test")
+    effective = resolve_settings(services.objects, services.settings, upload)
+    settings_key = write_settings(services.outbox, upload, effective, "test")
     shards = list(_shards(world, upload, lines, sizes))
-    manifest_key = work_key(job.job_id, "plan-test.jsonl")
-    objects.put(outbox, manifest_key, b"".join(encode_manifest(Manifest(), shards)))
+    manifest_key = services.outbox.write_manifest(job.job_id, "test", Manifest(), shards)
     plan = Plan(manifest_key, len(lines), len(lines), 0, len(sizes), 0.1, models=(MODEL,))
     job = table.record_plan(job.job_id, plan, now, settings_key=settings_key)
     if not started:
@@ -47,7 +46,7 @@ def _shards(world: World, upload: Upload, lines: Sequence[bytes], sizes: Sequenc
         ref = ShardRef(upload.job_id, number, 0)
         ids_key = work_key(upload.job_id, "ids", f"{number:05d}")
         ids = b"".join(b"r-%d\n" % each for each in range(first, first + size))
-        services.objects.put(services.settings.outbox, ids_key, ids)
+        services.outbox.put(ids_key, ids)
         end = position + sum(map(len, chunk))
         nonce = nonce_of(ref, upload.bucket)
         source = Source(upload.bucket, upload.key, upload.version, position, end - 1)

@@ -101,7 +101,7 @@ def test_a_message_for_an_unknown_or_unfinished_job_is_dropped(world: World) -> 
 
 
 def test_a_lost_part_is_not_passed_over(world: World) -> None:
-    with patch("sluice.jobs.collect.write.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
+    with patch("sluice.jobs.outbox.part_key", lambda ref, name: f"work/elsewhere/{ref.shard}.{name}"):
         upload = world.upload("rivers.jsonl", requests(2))
         with pytest.raises(AssertionError):
             world.run_until_idle(advances=12)

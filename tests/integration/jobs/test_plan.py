@@ -14,10 +14,10 @@ from simulator.faults import Refuse
 from simulator.rules import Match
 from sluice.deadline import Deadline
 from sluice.jobs.model import Job, JobStatus, Upload
+from sluice.jobs.outbox import Manifest
 from sluice.jobs.plan.model_check import ModelCatalogue
 from sluice.jobs.plan.plan import Planner
 from sluice.jobs.requests import batch_body, read_lines
-from sluice.jobs.storage import Manifest, read_manifest
 from sluice.settings import JobSettings
 from tests.integration.jobs.job_maker import MODEL, request_line
 from tests.integration.jobs.world import World, notification
@@ -44,7 +44,7 @@ def bodies(world: World, job: Job) -> list[Any]:
     services = world.services("SubmitShard")
     decoded = []
     for shard in world.shards(job.job_id):
-        lines = read_lines(services.objects, shard.source, services.settings.outbox)
+        lines = read_lines(services.outbox, shard.source)
         body = b"".join(batch_body(lines, shard.nonce))
         assert len(body) == shard.length
         requests = json.loads(body)["requests"]
@@ -59,7 +59,7 @@ def bodies(world: World, job: Job) -> list[Any]:
 def manifest_of(world: World, job: Job) -> Manifest:
     services = world.services("FinishJob")
     assert job.plan is not None
-    return read_manifest(services.objects, services.settings.outbox, job.plan.manifest_key)
+    return services.outbox.read_manifest(job.plan.manifest_key)
 
 
 def rejected(world: World, job: Job) -> list[Any]:

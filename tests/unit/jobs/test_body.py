@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.jobs.lines import whole_lines
 from sluice.jobs.requests import batch_body, body_length
-from sluice.jobs.storage import whole_lines
 
 NONCE = "sluice-0-0-0123456789abcdef"
 REQUESTS = st.lists(

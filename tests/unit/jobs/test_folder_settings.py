@@ -18,6 +18,7 @@ from sluice.jobs.job_settings import (
     write_settings,
 )
 from sluice.jobs.model import Job, JobStatus, Upload
+from sluice.jobs.outbox import Outbox
 from sluice.settings import JobSettings
 from tests.unit.jobs.memory_s3 import memory_objects
 
@@ -170,9 +171,9 @@ def test_pinned_settings_read_back_as_they_were_written() -> None:
     objects, _ = memory_objects()
     folder = FolderSettings(betas=("one", "two"), schema={"type": "object", "properties": {"a": {}}})
     effective = merge_settings(STACK, folder, KEY, shipped_prices())
-    key = write_settings(objects, "outbox", upload("x.csv"), effective, "0")
+    key = write_settings(Outbox(objects, "outbox"), upload("x.csv"), effective, "0")
     job = Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0, settings_key=key)
-    assert read_settings(objects, "outbox", job) == effective
+    assert read_settings(Outbox(objects, "outbox"), job) == effective
     assert effective.betas == "one,two"
 
 
@@ -183,7 +184,7 @@ def test_what_would_not_read_back_is_never_pinned(folder: FolderSettings) -> Non
     objects, s3 = memory_objects()
     effective = merge_settings(JobSettings(table="t", max_job_cost=0), folder, KEY, shipped_prices())
     with pytest.raises(InputError, match=f"^{KEY} or prices.json: there is a value that cannot be kept"):
-        write_settings(objects, "outbox", upload("x.csv"), effective, "0")
+        write_settings(Outbox(objects, "outbox"), upload("x.csv"), effective, "0")
     assert not s3.objects
 
 
@@ -196,7 +197,7 @@ def test_a_few_lines_that_would_be_gigabytes_are_refused_before_they_are_written
 
 def test_a_job_that_was_never_planned_has_no_settings() -> None:
     with pytest.raises(ValueError, match="no settings yet"):
-        read_settings(memory_objects()[0], "outbox", Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0))
+        read_settings(Outbox(memory_objects()[0], "outbox"), Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0))
 
 
 def test_pinned_settings_are_json() -> None:

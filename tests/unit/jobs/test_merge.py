@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.storage import merge_waves
+from sluice.jobs.lines import merge_waves
 
 
 @settings(max_examples=60)

@@ -16,7 +16,7 @@ from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, WaveTotals
 from sluice.jobs.model import JobStatus, Tally, Tokens
-from sluice.jobs.storage import Manifest
+from sluice.jobs.outbox import Manifest
 from tests.unit.jobs.samples import NOW, a_job
 
 VOID = {"meta", "link", "br", "line", "rect"}

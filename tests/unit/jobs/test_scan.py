@@ -22,6 +22,7 @@ from sluice.jobs.formats.registry import open_upload
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import merge_settings
 from sluice.jobs.model import Upload
+from sluice.jobs.outbox import Outbox
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.scan import FileScan, PlanFiles
 from sluice.jobs.plan.shard_writer import ShardLimits
@@ -93,7 +94,7 @@ def survey_file(objects: S3, upload: Upload, stops: list[bool]) -> Checkpoint:
             lambda model, max_tokens: None,
             lambda number, known=known: spare_name(number, "line", "tag", known),  # type: ignore[misc]  # a default
         )
-        place = PlanFiles(objects, "outbox", upload.job_id, str(next(attempts)))
+        place = PlanFiles(Outbox(objects, "outbox"), upload.job_id, str(next(attempts)))
         source = open_upload(objects, upload, effective, rules)
         with FileScan(place, upload, source, rules, LIMITS, None, checkpoint) as scan:
             done = scan.run(lambda: not next(stopping, False))
@@ -106,7 +107,7 @@ def survey_file(objects: S3, upload: Upload, stops: list[bool]) -> Checkpoint:
 def requests_of(objects: S3, found: Checkpoint) -> list[dict[str, Any]]:
     requests = []
     for number, shard in enumerate(found.shards):
-        body = b"".join(batch_body(read_lines(objects, shard.source, "outbox"), shard.nonce))
+        body = b"".join(batch_body(read_lines(Outbox(objects, "outbox"), shard.source), shard.nonce))
         ids = objects.get("outbox", shard.ids_key).decode().split("\n")[:-1]
         decoded = json.loads(body)["requests"]
         assert shard.ref.shard == number
@@ -176,7 +177,7 @@ def survey_file_once(objects: S3, upload: Upload, may_go_on: Any) -> None:
     effective = merge_settings(JobSettings(table="t"), FolderSettings(), None, shipped_prices())
     rules = LineRules(Defaults(), LIMITS.longest_line, lambda model, max_tokens: None)
     source = open_upload(objects, upload, effective, rules)
-    place = PlanFiles(objects, "outbox", upload.job_id, "0")
+    place = PlanFiles(Outbox(objects, "outbox"), upload.job_id, "0")
     with FileScan(place, upload, source, rules, LIMITS, None, Checkpoint("settings")) as scan:
         scan.run(may_go_on)
 

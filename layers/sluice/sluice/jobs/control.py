@@ -11,7 +11,6 @@ from sluice.jobs.next_steps import OpenJob, pending_messages
 from sluice.jobs.notices.announce import incident_of
 from sluice.jobs.notices.text import status_notice
 from sluice.jobs.services import Services
-from sluice.jobs.storage import read_shards
 
 # The Outbox keeps work files, the plan among them, for 31 days, and the run of a job may take some of them.
 _PLAN_LASTS_SECONDS = 27 * 86_400
@@ -88,7 +87,7 @@ def activate(services: Services, job: Job) -> Job:
     """planned -> running, and on to what comes next. Can be repeated after a crash at any line, and side by side."""
     if job.status is JobStatus.PLANNED and job.plan:
         now = services.now()
-        shards = read_shards(services.objects, services.settings.outbox, job.plan.manifest_key)
+        shards = services.outbox.read_shards(job.plan.manifest_key)
         services.shards.create(replace(shard, moved_at=now) for shard in shards)
         try:
             job = services.jobs.start(job.job_id, job.plan.shards, now)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from sluice.jobs.storage import whole_lines
+from sluice.jobs.lines import whole_lines
 
 
 class Edit(msgspec.Struct, frozen=True, array_like=True, gc=False):

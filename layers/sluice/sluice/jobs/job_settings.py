@@ -12,6 +12,7 @@ from sluice.claude.prices import PriceList, parse_prices, shipped_prices
 from sluice.errors import InputError, ObjectNotFound
 from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, ReadSettings, is_settings_name, parse_folder_settings
 from sluice.jobs.model import Job, Upload, work_key
+from sluice.jobs.outbox import JSON, Outbox
 from sluice.settings import JobSettings
 
 PRICES_KEY = "prices.json"
@@ -74,10 +75,10 @@ def merge_settings(
     )
 
 
-def write_settings(objects: S3, outbox: str, upload: Upload, effective: EffectiveSettings, attempt: str) -> str:
+def write_settings(outbox: Outbox, upload: Upload, effective: EffectiveSettings, attempt: str) -> str:
     """Put the settings of a job into the Outbox; return their key. Raises InputError where they would not read back."""
     key = work_key(upload.job_id, f"settings-{attempt}.json")
-    objects.put(outbox, key, _encode(effective), "application/json")
+    outbox.put(key, _encode(effective), JSON)
     return key
 
 
@@ -92,16 +93,16 @@ def _encode(effective: EffectiveSettings) -> bytes:
     return data
 
 
-def read_settings(objects: S3, outbox: str, job: Job) -> EffectiveSettings:
+def read_settings(outbox: Outbox, job: Job) -> EffectiveSettings:
     """Read the settings of a planned job. Raises ValueError for one without any, otherwise as ``S3`` does."""
     if job.settings_key is None:
         raise ValueError(f"Job {job.job_id} has no settings yet.")
-    return read_settings_at(objects, outbox, job.settings_key)
+    return read_settings_at(outbox, job.settings_key)
 
 
-def read_settings_at(objects: S3, outbox: str, settings_key: str) -> EffectiveSettings:
+def read_settings_at(outbox: Outbox, settings_key: str) -> EffectiveSettings:
     """Read settings that ``write_settings`` wrote. Raises as ``S3`` does."""
-    return _DECODER.decode(objects.get(outbox, settings_key))
+    return _DECODER.decode(outbox.get(settings_key))
 
 
 def check_settings_object(objects: S3, bucket: str, key: str) -> None:

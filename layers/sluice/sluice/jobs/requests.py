@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from sluice.aws.s3 import S3
 from sluice.errors import SluiceError
 from sluice.jobs.edits import apply_edits, decode_edits
+from sluice.jobs.lines import whole_lines
 from sluice.jobs.model import Source
-from sluice.jobs.storage import whole_lines
+from sluice.jobs.outbox import Outbox
 
 
 class BatchRequest(msgspec.Struct):
@@ -75,14 +75,14 @@ def without_params(runs: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(write_request(custom_id, b"null") + b"\n" for custom_id in run.decode().split())
 
 
-def read_lines(objects: S3, source: Source, outbox: str) -> Iterator[bytes]:
+def read_lines(outbox: Outbox, source: Source) -> Iterator[bytes]:
     """Yield the requests of a shard as runs of whole lines with their newlines, its edits made.
 
-    ``outbox`` is the bucket with the edits. Memory does not grow with the shard. Raises as ``S3`` does.
+    Memory does not grow with the shard. Raises as ``S3`` does.
     """
-    chunks = objects.stream(source.bucket, source.key, source.version, start=source.start, end=source.end)
+    chunks = outbox.s3.stream(source.bucket, source.key, source.version, start=source.start, end=source.end)
     if source.edits_key is not None:
-        edits = decode_edits(objects.stream(outbox, source.edits_key))
+        edits = decode_edits(outbox.stream(source.edits_key))
         chunks = apply_edits(chunks, edits, source.start)
     return whole_lines(chunks)
 

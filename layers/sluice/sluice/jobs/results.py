@@ -16,8 +16,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from sluice.errors import SluiceError, TransientError
+from sluice.jobs.lines import whole_lines
 from sluice.jobs.requests import BatchRequest
-from sluice.jobs.storage import whole_lines
 
 T = TypeVar("T")
 

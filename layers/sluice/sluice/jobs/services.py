@@ -16,6 +16,7 @@ from sluice.aws.sqs import Sqs
 from sluice.claude.batches import ClaudeApi
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
+from sluice.jobs.outbox import Outbox
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
 from sluice.notify.channels import Notifier
@@ -42,6 +43,10 @@ class Services:
     @property
     def shards(self) -> ShardTable:
         return ShardTable(self.dynamodb)
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.objects, self.settings.outbox)
 
     @property
     def incidents(self) -> Incidents:

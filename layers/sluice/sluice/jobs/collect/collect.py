@@ -28,7 +28,6 @@ from sluice.jobs.notices.announce import announce_once, hold_for_incident
 from sluice.jobs.notices.text import STUCK
 from sluice.jobs.results import write_errored_result
 from sluice.jobs.services import Services
-from sluice.jobs.storage import read_shard_ordinals
 
 
 class DiskFull(SluiceError):
@@ -48,7 +47,7 @@ def collect(services: Services, message: Mapping[str, object]) -> StepResult:
         _send_next(services, job, services.shards.find(_next(ref)))
         return StepResult("done_before")
     attempt = int(str(message.get("attempt", 0)))
-    effective = read_settings(services.objects, services.settings.outbox, job)
+    effective = read_settings(services.outbox, job)
     try:
         with _explaining_a_full_disk(shard), open_spool(shard.count) as spool:
             results = _get_results(services, job, shard, message, effective, spool)
@@ -105,7 +104,7 @@ def _decide_write_and_move(
 ) -> StepResult:
     shard = results.shard
     policy = RetryPolicy(effective.max_waves, services.settings.wave_delay_seconds, effective.folder.retry_max_tokens)
-    ordinals = read_shard_ordinals(services.objects, services.settings.outbox, shard)
+    ordinals = services.outbox.ordinals(shard)
     with TemporaryFile() as spool:
         decisions = decide(services, results, ordinals, policy, spool, cancelled=job.cancel_requested)
         write(services, results, decisions, ordinals)

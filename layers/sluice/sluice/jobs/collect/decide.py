@@ -21,11 +21,12 @@ from sluice.jobs.collect.retry_policy import (
     error_name,
     is_refused_for_good,
 )
+from sluice.jobs.lines import Placed
 from sluice.jobs.model import Shard, ShardRef
+from sluice.jobs.outbox import KEPT
 from sluice.jobs.requests import BatchRequest, read_lines, read_request, wanted_lines, with_max_tokens, without_params
 from sluice.jobs.results import read_result, write_error_line
 from sluice.jobs.services import Services
-from sluice.jobs.storage import KEPT, Placed, ordinals_key, read_ordinals
 
 _EXAMPLES = 3
 _MESSAGE_LENGTH = 300
@@ -139,7 +140,7 @@ def _read_requests(services: Services, shard: Shard) -> Iterator[bytes] | None:
         services.objects.head(source.bucket, source.key, source.version)
     except ObjectNotFound:
         return None
-    return read_lines(services.objects, source, services.settings.outbox)
+    return read_lines(services.outbox, source)
 
 
 def _keep_earlier_answers(services: Services, ref: ShardRef, ordinals: Sequence[int], by_place: bytearray) -> None:
@@ -148,8 +149,7 @@ def _keep_earlier_answers(services: Services, ref: ShardRef, ordinals: Sequence[
         return
     kept = bytearray(max(ordinals) + 1)
     for wave in range(ref.wave):
-        key = ordinals_key(ShardRef(ref.job_id, ref.shard, wave), KEPT)
-        for ordinal in read_ordinals(services.objects, services.settings.outbox, key):
+        for ordinal in services.outbox.wave_ordinals(ShardRef(ref.job_id, ref.shard, wave), KEPT):
             if ordinal < len(kept):
                 kept[ordinal] = 1
     for place, ordinal in enumerate(ordinals):

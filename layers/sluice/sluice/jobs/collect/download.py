@@ -20,7 +20,6 @@ from sluice.jobs.results import (
     write_errored_result,
 )
 from sluice.jobs.services import Services
-from sluice.jobs.storage import whole_lines
 
 # Lines held in memory at once while they are put in order.
 _GROUP = 128
@@ -114,7 +113,7 @@ def uniform_results(
 
 
 def _ids_reader(services: Services, shard: Shard) -> Callable[[], Iterator[bytes]]:
-    return lambda: whole_lines(services.objects.stream(services.settings.outbox, shard.ids_key, chunk_bytes=1 << 16))
+    return lambda: services.outbox.ids(shard)
 
 
 def _fill(index: IdIndex, shard: Shard, runs: Iterator[bytes]) -> None:

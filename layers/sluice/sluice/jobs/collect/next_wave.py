@@ -11,9 +11,9 @@ from typing import Self
 from sluice.aws.s3 import Writer
 from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy, delay_before_next_wave
 from sluice.jobs.model import Shard, ShardRef, Source, nonce_of
+from sluice.jobs.outbox import NEXT, next_ids_key, next_lines_key, ordinals_key
 from sluice.jobs.requests import body_length, read_request
 from sluice.jobs.services import Services
-from sluice.jobs.storage import NEXT, encode_ordinals, ids_key, lines_key, ordinals_key
 
 
 class NextWave:
@@ -37,15 +37,14 @@ class NextWave:
     ) -> None:
         self._open.__exit__(kind, error, trace)
         if error is None and self.ordinals:
-            key = ordinals_key(self._shard.ref, NEXT)
-            self._services.objects.put(self._services.settings.outbox, key, encode_ordinals(self.ordinals))
+            self._services.outbox.put_ordinals(self._shard.ref, NEXT, self.ordinals)
 
     def add(self, ordinal: int, line: bytes, kind: ResultKind) -> None:
         """Add a request (its line has no newline), at its place in the shard's first wave."""
         if self._lines is None or self._ids is None:
-            outbox, ref = self._services.settings.outbox, self._shard.ref
-            self._lines = self._open.enter_context(self._services.objects.writer(outbox, lines_key(ref, NEXT)))
-            self._ids = self._open.enter_context(self._services.objects.writer(outbox, ids_key(ref)))
+            outbox, ref = self._services.outbox, self._shard.ref
+            self._lines = self._open.enter_context(outbox.writer(next_lines_key(ref)))
+            self._ids = self._open.enter_context(outbox.writer(next_ids_key(ref)))
             self._first_line = line
         self._lines.write(line + b"\n")
         self._ids.write(read_request(line).custom_id.encode() + b"\n")
@@ -56,16 +55,16 @@ class NextWave:
         """Return the shard of what was added; None where that is nothing."""
         if self._lines is None:
             return None
-        before, outbox = self._shard, self._services.settings.outbox
+        before, bucket = self._shard, self._services.outbox.bucket
         ref, now = ShardRef(before.ref.job_id, before.ref.shard, before.ref.wave + 1), self._services.now()
-        nonce = nonce_of(ref, outbox)
+        nonce = nonce_of(ref, bucket)
         delay = delay_before_next_wave(policy, before.transient_waves, self._kinds)
         return Shard(
             ref=ref,
-            source=Source(outbox, lines_key(before.ref, NEXT), None, 0, self._lines.size - 1),
+            source=Source(bucket, next_lines_key(before.ref), None, 0, self._lines.size - 1),
             count=len(self.ordinals),
             length=body_length(self._lines.size, self._first_line, nonce),
-            ids_key=ids_key(before.ref),
+            ids_key=next_ids_key(before.ref),
             nonce=nonce,
             moved_at=now,
             ordinals_key=ordinals_key(before.ref, NEXT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -12,21 +11,10 @@ from sluice.jobs.collect.decide import Decisions, Example
 from sluice.jobs.collect.download import BatchResults
 from sluice.jobs.collect.retry_policy import Decision
 from sluice.jobs.collect.usage import LengthHistograms
+from sluice.jobs.lines import Placed, merge_waves
 from sluice.jobs.model import Shard, ShardRef
+from sluice.jobs.outbox import ERRORS, KEPT, RESULTS
 from sluice.jobs.services import Services
-from sluice.jobs.storage import (
-    ERRORS,
-    KEPT,
-    RESULTS,
-    Placed,
-    encode_ordinals,
-    lines_key,
-    merge_waves,
-    ordinals_key,
-    part_key,
-    read_placed_lines,
-    stats_key,
-)
 
 
 class WaveStats(msgspec.Struct):
@@ -46,31 +34,21 @@ def write(services: Services, results: BatchResults, decisions: Decisions, ordin
     else:
         _write_parts(services, results, decisions, ordinals)
     stats = WaveStats(results.usage_meter.lengths, decisions.examples)
-    key = stats_key(results.shard.ref)
-    services.objects.put(services.settings.outbox, key, msgspec.json.encode(stats), "application/json")
+    services.outbox.put_stats(results.shard.ref, msgspec.json.encode(stats))
 
 
 def _write_wave(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
     """Write what is final in a wave that another one follows, and the answers that are kept while asked for again."""
-    ref = results.shard.ref
-    _write_placed(services, ref, RESULTS, _placed(results, decisions, ordinals, Decision.ANSWER))
-    _write_placed(services, ref, ERRORS, decisions.error_lines.read())
-    _write_placed(services, ref, KEPT, _placed(results, decisions, ordinals, Decision.RETRY_LONGER))
+    ref, outbox = results.shard.ref, services.outbox
+    outbox.write_placed_lines(ref, RESULTS, _placed(results, decisions, ordinals, Decision.ANSWER))
+    outbox.write_placed_lines(ref, ERRORS, decisions.error_lines.read())
+    outbox.write_placed_lines(ref, KEPT, _placed(results, decisions, ordinals, Decision.RETRY_LONGER))
 
 
 def _placed(results: BatchResults, decisions: Decisions, ordinals: Sequence[int], wanted: Decision) -> Iterator[Placed]:
     """Yield the lines of all requests with one decision, with their ordinals."""
     for places, lines in results.answers(decisions.by_place, wanted):
         yield from zip((ordinals[place] for place in places), lines, strict=True)
-
-
-def _write_placed(services: Services, ref: ShardRef, name: str, placed: Iterable[Placed]) -> None:
-    ordinals, outbox = array("I"), services.settings.outbox
-    with services.objects.writer(outbox, lines_key(ref, name)) as writer:
-        for ordinal, line in placed:
-            ordinals.append(ordinal)
-            writer.write(line)
-    services.objects.put(outbox, ordinals_key(ref, name), encode_ordinals(ordinals))
 
 
 def _write_parts(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
@@ -99,8 +77,8 @@ def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
 
 def _write_answers(services: Services, results: BatchResults, decisions: Decisions) -> int:
     """Write the answers of a shard that was done in one wave: nothing has to be merged."""
-    count, outbox = 0, services.settings.outbox
-    with services.objects.writer(outbox, part_key(results.shard.ref, RESULTS)) as writer:
+    count = 0
+    with services.outbox.part_writer(results.shard.ref, RESULTS) as writer:
         for places, lines in results.answers(decisions.by_place, Decision.ANSWER):
             writer.write(b"".join(lines))
             count += len(places)
@@ -108,13 +86,13 @@ def _write_answers(services: Services, results: BatchResults, decisions: Decisio
 
 
 def _write_merged(services: Services, ref: ShardRef, names: Iterable[str], part: str, own: Iterable[Placed]) -> int:
-    count, outbox = 0, services.settings.outbox
+    count = 0
     waves = [
-        read_placed_lines(services.objects, outbox, ShardRef(ref.job_id, ref.shard, wave), name)
+        services.outbox.read_placed_lines(ShardRef(ref.job_id, ref.shard, wave), name)
         for name in names
         for wave in range(ref.wave)
     ]
-    with services.objects.writer(outbox, part_key(ref, part)) as writer:
+    with services.outbox.part_writer(ref, part) as writer:
         for line in merge_waves([*waves, own]):
             writer.write(line)
             count += 1

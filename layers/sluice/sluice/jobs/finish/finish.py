@@ -12,25 +12,23 @@ from dataclasses import replace
 
 import msgspec
 
-from sluice.aws.s3_join import JoinedObject, join_objects
 from sluice.aws.sqs_batch import StepResult
-from sluice.errors import ConditionFailed, ObjectNotFound
+from sluice.errors import ConditionFailed
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_results_csv
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals
 from sluice.jobs.job_settings import read_settings
-from sluice.jobs.model import Job, JobStatus, Plan, Shard, work_key
+from sluice.jobs.model import Job, JobStatus, Plan, Shard
 from sluice.jobs.notices.announce import announce, announce_pending
 from sluice.jobs.notices.machine import Place
 from sluice.jobs.notices.text import status_notice
+from sluice.jobs.outbox import ERRORS, JSON, REJECTED, RESULTS, Manifest, part_key
 from sluice.jobs.rejected import decode_rejected
 from sluice.jobs.results import CANCELED
 from sluice.jobs.services import Services
-from sluice.jobs.storage import ERRORS, RESULTS, Manifest, part_key, read_manifest, stats_key, whole_lines
 
-_JSONL = "application/x-ndjson"
 _STATS = msgspec.json.Decoder(WaveStats)
 _PARALLEL = 8
 _LOST_TABLE = "There is no results.csv: the dropped file, whose columns it repeats, was deleted in the meantime."
@@ -71,20 +69,18 @@ def _known_problems(job: Job) -> tuple[str, ...]:
 
 def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     """Write all the files of a job but the work files; the summary is the last one."""
-    outbox = services.settings.outbox
-    manifest = read_manifest(services.objects, outbox, plan.manifest_key)
+    outbox = services.outbox
+    manifest = outbox.read_manifest(plan.manifest_key)
     shards = list(services.shards.of_job(job.job_id))
     last = _last_waves(shards)
-    sizes = {each.key: each.size for each in services.objects.list(outbox, work_key(job.job_id, ""))}
     names = {
         RESULTS: [part_key(shard.ref, RESULTS) for shard in last],
         ERRORS: [part_key(shard.ref, ERRORS) for shard in last],
-        "rejected": list(manifest.rejected_keys),
+        REJECTED: list(manifest.rejected_keys),
     }
-    for name, keys in names.items():
-        join_objects(services.objects, outbox, f"{job.job_id}/{name}.jsonl", _pieces(keys, sizes), _JSONL)
-    effective = read_settings(services.objects, outbox, job)
-    place = Place(outbox)
+    outbox.join_files(job.job_id, names)
+    effective = read_settings(outbox, job)
+    place = Place(outbox.bucket)
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
     totals = _with_rejections(services, check_totals(plan, shards), manifest)
     if job.upload.format.is_table:
@@ -94,8 +90,8 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
             totals = replace(totals, tally=replace(totals.tally, lost_table=_LOST_TABLE))
     account = _account(services, job, totals, manifest, effective.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
-    services.objects.put(outbox, f"{job.job_id}/report.html", report, "text/html; charset=utf-8")
-    services.objects.put(outbox, f"{job.job_id}/summary.json", summary, "application/json")
+    outbox.put_file(job.job_id, "report.html", report, "text/html; charset=utf-8")
+    outbox.put_file(job.job_id, "summary.json", summary, JSON)
     return account
 
 
@@ -103,8 +99,7 @@ def _with_rejections(services: Services, totals: Totals, manifest: Manifest) -> 
     """Put into the books why lines were rejected."""
     if not manifest.rejected_keys:
         return totals
-    stream = services.objects.stream(services.settings.outbox, manifest.rejected_keys[0])
-    first = decode_rejected(next(whole_lines(stream)).partition(b"\n")[0])
+    first = decode_rejected(next(services.outbox.lines(manifest.rejected_keys[0])))
     tally = replace(totals.tally, reasons=dict(manifest.reasons), first_rejection=f"line {first.line}: {first.reason}")
     return replace(totals, tally=tally)
 
@@ -119,7 +114,7 @@ def _account(
     files: Mapping[str, str],
 ) -> JobSummary:
     lengths, examples = add_up(_read_stats(services, shards))
-    place = Place(services.settings.outbox)
+    place = Place(services.outbox.bucket)
     own = {"summary": place.uri(job.job_id, "summary.json"), "report": place.uri(job.job_id, "report.html")}
     return JobSummary(
         job=job,
@@ -150,16 +145,7 @@ def _last_waves(shards: Iterable[Shard]) -> list[Shard]:
     return [last[number] for number in sorted(last)]
 
 
-def _pieces(keys: Iterable[str], sizes: Mapping[str, int]) -> list[JoinedObject]:
-    try:
-        return [JoinedObject(key, sizes[key]) for key in keys]
-    except KeyError as missing:
-        raise ObjectNotFound(
-            f"The work file {missing} of the job is not there, so its results would lack it."
-        ) from None
-
-
 def _read_stats(services: Services, shards: Sequence[Shard]) -> Iterator[WaveStats]:
-    outbox = services.settings.outbox
+    outbox = services.outbox
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        yield from pool.map(lambda shard: _STATS.decode(services.objects.get(outbox, stats_key(shard.ref))), shards)
+        yield from pool.map(lambda shard: _STATS.decode(outbox.get_stats(shard.ref)), shards)

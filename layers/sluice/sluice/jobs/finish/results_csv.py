@@ -19,10 +19,10 @@ from sluice.jobs.formats.csv import CsvFile, Row
 from sluice.jobs.formats.registry import read_upload
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Job, Shard
+from sluice.jobs.outbox import ERRORS, REJECTED, RESULTS
 from sluice.jobs.rejected import decode_rejected
 from sluice.jobs.results import CANCELED, EXPIRED, AnsweredMessage, Result, Usage, read_answer_line, read_result_line
 from sluice.jobs.services import Services
-from sluice.jobs.storage import whole_lines
 
 _FLUSH_CHARACTERS = 1 << 20
 # What a spreadsheet would take for a formula; an apostrophe in front keeps it as it reads.
@@ -53,8 +53,7 @@ def write_results_csv(services: Services, job: Job, effective: EffectiveSettings
     outputs = _outputs(services, job.job_id, first_waves)
     table = CsvFile(read_upload(services.objects, upload))
     properties = tuple((effective.folder.schema or {}).get("properties", ()))
-    key, content_type = f"{job.job_id}/results.csv", "text/csv; charset=utf-8"
-    with services.objects.writer(services.settings.outbox, key, content_type) as writer:
+    with services.outbox.file_writer(job.job_id, "results.csv", "text/csv; charset=utf-8") as writer:
         for text in table_text(table, outputs, effective.folder.answer_column, properties):
             # Bytes that are not of the file's encoding cannot be written in another one.
             writer.write(text.encode(errors="replace"))
@@ -62,18 +61,12 @@ def write_results_csv(services: Services, job: Job, effective: EffectiveSettings
 
 
 def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> Outputs:
-    outbox = services.settings.outbox
-
-    def lines(key: str) -> Iterator[bytes]:
-        for run in whole_lines(services.objects.stream(outbox, key)):
-            # Only a newline ends a line: a carriage return may stand between two values of one.
-            yield from run[:-1].split(b"\n")
-
+    outbox = services.outbox
     return Outputs(
-        ids=(line.decode() for shard in first_waves for line in lines(shard.ids_key)),
-        results=lines(f"{job_id}/results.jsonl"),
-        errors=lines(f"{job_id}/errors.jsonl"),
-        rejected=lines(f"{job_id}/rejected.jsonl"),
+        ids=(line.decode() for shard in first_waves for line in outbox.lines(shard.ids_key)),
+        results=outbox.file_lines(job_id, RESULTS),
+        errors=outbox.file_lines(job_id, ERRORS),
+        rejected=outbox.file_lines(job_id, REJECTED),
     )
 
 

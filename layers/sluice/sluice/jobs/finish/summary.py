@@ -12,7 +12,7 @@ from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.totals import Totals
 from sluice.jobs.model import Job, JobStatus, Tokens
-from sluice.jobs.storage import Manifest
+from sluice.jobs.outbox import Manifest
 from sluice.timestamps import rfc3339
 
 _EXAMPLES = 3

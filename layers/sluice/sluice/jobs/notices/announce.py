@@ -33,8 +33,7 @@ def announce(services: Services, job: Job, notice: str) -> bool:
         services.jobs.notice_dropped(job, notice)
         return False
     if job.status is JobStatus.FAILED:
-        key = f"{job.job_id}/summary.json"
-        services.objects.put(services.settings.outbox, key, write_failure(job), "application/json")
+        services.outbox.put_file(job.job_id, "summary.json", write_failure(job), "application/json")
     services.notifier.send(compose(job, notice, _place(services), services.now()))
     services.jobs.notice_sent(job, notice)
     return True

@@ -22,6 +22,7 @@ from sluice.jobs.messages import QueueMessage, Step, send_later
 from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, Plan, Upload, work_key
 from sluice.jobs.notices.announce import announce, announce_hold
 from sluice.jobs.notices.text import hold_notice, status_notice
+from sluice.jobs.outbox import JSON, Manifest
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.estimate import estimate_job
 from sluice.jobs.plan.hold_rules import failure_of, hold_of
@@ -30,7 +31,6 @@ from sluice.jobs.plan.scan import FileScan, PlanFiles
 from sluice.jobs.plan.shard_writer import ShardLimits
 from sluice.jobs.plan.unique_ids import spare_name
 from sluice.jobs.services import Services
-from sluice.jobs.storage import Manifest, encode_manifest
 from sluice.jobs.wording import shorten
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
@@ -90,7 +90,7 @@ class Planner:
             start = self._begin(job, resolved)
         else:
             start = self._resume(checkpoint_key)
-        effective = read_settings_at(self.services.objects, self.services.settings.outbox, start.settings_key)
+        effective = read_settings_at(self.services.outbox, start.settings_key)
         while True:
             end, done = self._read(job, effective, start)
             if not done:
@@ -110,16 +110,15 @@ class Planner:
         return job
 
     def _begin(self, job: Job, resolved: EffectiveSettings) -> Checkpoint:
-        outbox = self.services.settings.outbox
-        return Checkpoint(write_settings(self.services.objects, outbox, job.upload, resolved, self.attempt()))
+        return Checkpoint(write_settings(self.services.outbox, job.upload, resolved, self.attempt()))
 
     def _resume(self, checkpoint_key: str) -> Checkpoint:
-        return decode_checkpoint(self.services.objects.get(self.services.settings.outbox, checkpoint_key))
+        return decode_checkpoint(self.services.outbox.get(checkpoint_key))
 
     def _read(self, job: Job, effective: EffectiveSettings, start: Checkpoint) -> tuple[Checkpoint, bool]:
         """Read on from a checkpoint; return how far, as ``FileScan.finish`` does, and whether to the end."""
         check = ModelCheck(self.catalogue, self.services.now(), effective, start.counts.demand.models)
-        place = PlanFiles(self.services.objects, self.services.settings.outbox, job.job_id, self.attempt())
+        place = PlanFiles(self.services.outbox, job.job_id, self.attempt())
         limits = ShardLimits(
             effective.max_shard_requests, effective.max_shard_bytes, effective.folder.retry_max_tokens or 0
         )
@@ -141,7 +140,7 @@ class Planner:
     def _hand_over(self, job: Job, checkpoint: Checkpoint) -> Job:
         settings = self.services.settings
         key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
-        self.services.objects.put(settings.outbox, key, encode_checkpoint(checkpoint), "application/json")
+        self.services.outbox.put(key, encode_checkpoint(checkpoint), JSON)
         self.services.jobs.note_planning(job.job_id, self.services.now())
         self.services.queues.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
         return job
@@ -175,12 +174,8 @@ class Planner:
         return activate(self.services, job)
 
     def _write_manifest(self, job: Job, end: Checkpoint) -> str:
-        key = work_key(job.job_id, f"plan-{self.attempt()}.jsonl")
         manifest = Manifest(end.rejected_keys, end.counts.reasons, end.notes)
-        with self.services.objects.writer(self.services.settings.outbox, key) as writer:
-            for line in encode_manifest(manifest, end.shards):
-                writer.write(line)
-        return key
+        return self.services.outbox.write_manifest(job.job_id, self.attempt(), manifest, end.shards)
 
     def _fail(self, job: Job, failure: str) -> Job:
         notice = status_notice(JobStatus.FAILED)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from sluice.aws.s3 import S3, Writer
+from sluice.aws.s3 import Writer
 from sluice.jobs.formats.base import InputFile
 from sluice.jobs.formats.check import Asked, BadLine, GoodLine, LineRules, Run, check_lines
 from sluice.jobs.formats.request_line import LineProblem
+from sluice.jobs.lines import whole_lines
 from sluice.jobs.model import Shard, ShardRef, Upload, work_key
+from sluice.jobs.outbox import Outbox
 from sluice.jobs.plan.checkpoint import Checkpoint
 from sluice.jobs.plan.shard_writer import (
     LineCopy,
@@ -27,15 +29,13 @@ from sluice.jobs.plan.shard_writer import (
 )
 from sluice.jobs.plan.unique_ids import FirstUses, SeenHashes, repeated_ids
 from sluice.jobs.rejected import encode_rejected
-from sluice.jobs.storage import whole_lines
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFiles:
     """Where a pass leaves its objects. ``attempt`` is its own, so that two passes never write the same object."""
 
-    objects: S3
-    outbox: str
+    outbox: Outbox
     job_id: str
     attempt: str
 
@@ -45,7 +45,7 @@ class PlanFiles:
     def read_ids(self, shards: tuple[Shard, ...]) -> Iterator[list[str]]:
         """Yield the ids of shards, a run of them at a time."""
         for shard in shards:
-            for run in whole_lines(self.objects.stream(self.outbox, shard.ids_key)):
+            for run in whole_lines(self.outbox.stream(shard.ids_key)):
                 yield run.decode().splitlines()
 
 
@@ -177,7 +177,7 @@ class FileScan:
 
     def _reject(self, line: BadLine) -> None:
         if self._rejected is None:
-            self._rejected = self._place.objects.begin(self._place.outbox, self._place.key("rejected.jsonl"))
+            self._rejected = self._place.outbox.begin(self._place.key("rejected.jsonl"))
         self._rejected.write(encode_rejected(line))
         self._counts.reject(line)
 
@@ -193,14 +193,14 @@ class FileScan:
         place = self._place
         if self._input.in_place:
             key = place.key("edits", f"{number:05d}.jsonl")
-            return UploadRange(place.objects, place.outbox, key, self._upload)
-        return LineCopy(place.objects, place.outbox, place.key("lines", f"{number:05d}.jsonl"))
+            return UploadRange(place.outbox, key, self._upload)
+        return LineCopy(place.outbox, place.key("lines", f"{number:05d}.jsonl"))
 
     def _close_shard(self) -> None:
         if self._writer is None:
             return
         key = self._place.key("ids", f"{self._writer.ref.shard:05d}")
-        self._place.objects.put(self._place.outbox, key, bytes(self._writer.ids), "text/plain")
+        self._place.outbox.put(key, bytes(self._writer.ids), "text/plain")
         self._shards.append(self._writer.close(key))
         self._writer = None
 

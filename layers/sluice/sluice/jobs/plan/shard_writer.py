@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sluice.aws.s3 import S3, Writer
+from sluice.aws.s3 import Writer
 from sluice.jobs.edits import Edit, encode_edit
 from sluice.jobs.model import Shard, ShardRef, Source, Upload, nonce_of
+from sluice.jobs.outbox import Outbox
 from sluice.jobs.requests import FRAME_BYTES, body_length
 
 # Claude API: Errors. One request has at most 32 MB.
@@ -92,9 +93,9 @@ class ShardLines(Protocol):
 class UploadRange:
     """Lines left where they are; what lies between them, and what changes in them, becomes edits."""
 
-    def __init__(self, objects: S3, outbox: str, edits_key: str, upload: Upload) -> None:
-        self._objects = objects
-        self._edits = outbox, edits_key
+    def __init__(self, outbox: Outbox, edits_key: str, upload: Upload) -> None:
+        self._outbox = outbox
+        self._edits_key = edits_key
         self._upload = upload
         self._start: int | None = None
         self._end = 0
@@ -113,7 +114,7 @@ class UploadRange:
         edits_key = None
         if self._writer is not None:
             self._writer.finish()
-            edits_key = self._edits[1]
+            edits_key = self._edits_key
         upload = self._upload
         return Source(upload.bucket, upload.key, upload.version, self._start or 0, self._end, edits_key)
 
@@ -123,16 +124,16 @@ class UploadRange:
 
     def _write(self, edit: Edit) -> None:
         if self._writer is None:
-            self._writer = self._objects.begin(*self._edits)
+            self._writer = self._outbox.begin(self._edits_key)
         self._writer.write(encode_edit(edit))
 
 
 class LineCopy:
     """Lines written into an object of their own, for what does not lie in the upload as it is sent."""
 
-    def __init__(self, objects: S3, outbox: str, key: str) -> None:
-        self._writer = objects.begin(outbox, key)
-        self._source = outbox, key
+    def __init__(self, outbox: Outbox, key: str) -> None:
+        self._writer = outbox.begin(key)
+        self._source = outbox.bucket, key
 
     def take(self, piece: LineRun) -> None:
         self._writer.write(piece.text)

@@ -101,7 +101,7 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
         return _result("paused")
     shard = services.shards.begin_submission(shard, services.now(), deadline.left() + LEASE_MARGIN_SECONDS)
-    lines = read_lines(services.objects, shard.source, services.settings.outbox)
+    lines = read_lines(services.outbox, shard.source)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
         batch = services.claude.create_batch(body, shard.length, shard.betas)
