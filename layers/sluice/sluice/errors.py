@@ -18,6 +18,7 @@
     │   │   └── OutcomeUnknown       the call may have been carried out                retryable once reconciled
     │   ├── PermanentError         the same request will never work
     │   └── AccountError          no request will work until a person acts
+    │       └── ModelError         no request to one model will
     └── AwsError                     an AWS service said no, or nothing
         ├── ConditionFailed          a conditional write found another state
         ├── ObjectNotFound           the object, or that version of it, is not there
@@ -107,7 +108,10 @@ class UnreadableInput(InputError):
 
 
 class ClaudeError(SluiceError):
-    """``error_type`` is the API's word; ``http_status`` is None where no answer came; ``retry_after`` in seconds."""
+    """``error_type`` and ``error_code`` are the API's words; ``http_status`` is None where no answer came.
+
+    ``retry_after`` in seconds.
+    """
 
     status = 502
 
@@ -116,12 +120,14 @@ class ClaudeError(SluiceError):
         message: str,
         *,
         error_type: str = "api_error",
+        error_code: str | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.error_type = error_type
+        self.error_code = error_code
         self.http_status = http_status
         self.retry_after = retry_after
         self.request_id = request_id
@@ -140,6 +146,31 @@ class PermanentError(ClaudeError):
 
 
 class AccountError(ClaudeError):
+    """``cause`` names what it comes from, as an incident is named: the API's type, or a word that says more."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        error_type: str = "api_error",
+        error_code: str | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            error_type=error_type,
+            error_code=error_code,
+            http_status=http_status,
+            retry_after=retry_after,
+            request_id=request_id,
+        )
+        self.cause = cause or error_type
+
+
+class ModelError(AccountError):
     pass
 
 

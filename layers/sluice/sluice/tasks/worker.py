@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
+from sluice.claude.errors import type_of_kind
 from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
@@ -205,7 +206,7 @@ class Worker:
         try:
             if due_at >= hold.fails_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)
-                return self._fail(claimed, Failure(hold.incident.kind.partition(":")[0], hold.incident.message))
+                return self._fail(claimed, Failure(type_of_kind(hold.incident.kind), hold.incident.message))
             self.table.hold(task, due_at, hold.incident.kind)
         except ConditionFailed:
             return self._settle(task.id)

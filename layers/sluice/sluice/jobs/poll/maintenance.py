@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
+from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, SluiceError, describe_error
 from sluice.jobs.control import resume_job
@@ -92,7 +93,7 @@ def hold_all(services: Services, work: OpenWork, failure: AccountError, report: 
     for open_job in work.open_jobs():
         if open_job.job.status is JobStatus.RUNNING:
             with report.isolating_failures(open_job.job.job_id):
-                hold_for_incident(services, open_job.job, failure.error_type, str(failure))
+                hold_for_incident(services, open_job.job, kind_of_failure(failure), str(failure))
 
 
 def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, report: PollReport) -> None:
