@@ -56,7 +56,7 @@ class Door:
         connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
         call_log = CallLog(guard, log, settings.service)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
-        resumable = ResumableStreams(settings, streams, connector, call_log)
+        resumable = ResumableStreams(settings, streams, connector, guard, call_log)
         messages = Messages(settings, connector, guard, call_log, resumable)
         return cls(settings, guard, messages, resumable, call_log)
 

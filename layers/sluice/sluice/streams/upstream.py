@@ -23,6 +23,10 @@ _END_SECONDS = 0.5
 CONNECTION_ERRORS = (OSError, HTTPException)
 
 
+class NotConnected(OSError):
+    """There was no connection, so that nothing was sent; its cause says why."""
+
+
 class UpstreamResponse:
     """An answer whose body is still to be read. Reading raises CONNECTION_ERRORS; TimeoutError is one of them."""
 
@@ -147,6 +151,9 @@ class Upstream:
         else:
             self._tls = self._tls or ssl.create_default_context()
             connection = HTTPSConnection(host, port, timeout=timeout, context=self._tls)
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError as error:
+            raise NotConnected(type(error).__name__) from error
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
