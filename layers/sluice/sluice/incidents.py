@@ -53,9 +53,11 @@ class Incidents:
         try:
             return Incident.from_item(self.table.update(opening))
         except ConditionFailed:
-            return self._take_over_notifying(kind, now)
+            return self.take_over_notifying(kind)
 
-    def _take_over_notifying(self, kind: str, now: float) -> Incident | None:
+    def take_over_notifying(self, kind: str) -> Incident | None:
+        """Return an open incident that nobody has told of for a minute: the caller has to, then ``mark_notified``."""
+        now = self.now()
         taking_over = Update(
             incident_key(kind),
             set={"notifying_at": now},

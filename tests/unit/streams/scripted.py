@@ -109,9 +109,8 @@ class ScriptedDoor:
         connector = self.connector()
         call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack")
         resumable = ResumableStreams(self.settings, self.streams, connector, guard, call_log, RHYTHM)
-        return Door(
-            self.settings, guard, Messages(self.settings, connector, guard, call_log, resumable), resumable, call_log
-        )
+        messages = Messages(self.settings, connector, guard, call_log, resumable)
+        return Door(self.settings, self.table, guard, messages, resumable, call_log)
 
     def connector(self) -> Connector:
         return Connector(cast(Upstream, self.claude), ClaudeKey(Secrets(), "s"), 0.0)

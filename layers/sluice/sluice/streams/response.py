@@ -83,3 +83,13 @@ def error_response(error: SluiceError, request_id: str) -> Response:
     message = str(error) if notified else "Sluice could not do this now; the same call may work later."
     status = 503 if error.retryable and error.status == 500 else error.status
     return whole(status, headers, error_body(error_type, message, request_id, code))
+
+
+def key_refused_response(request_id: str) -> Response:
+    """Return the answer where Claude refuses the stack's own key: a 401 would tell a client that *its* key is wrong.
+
+    ``x-should-retry`` is the SDKs' header: asking again is of no use until a person acts.
+    """
+    headers = {"content-type": _JSON, "request-id": request_id, "x-should-retry": "false"}
+    message = "Claude refuses this stack's key; its operator has to act."
+    return whole(503, headers, error_body("api_error", message, request_id))

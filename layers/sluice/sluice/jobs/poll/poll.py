@@ -1,4 +1,4 @@
-"""One look at all that is open: one query of the table and, where batches run, a page of Claude's list for a thousand.
+"""One look at all that is open: two queries of the table and, where batches run, a page of the list for a thousand.
 
 Batches that have ended are passed on to be collected, those of cancelled jobs are cancelled, and what does not move is
 pushed or told of. Each run starts from the table alone and changes it by conditional writes, so that runs may overlap
@@ -20,6 +20,7 @@ from sluice.jobs.poll.maintenance import PollReport, hold_all, maintain
 from sluice.jobs.poll.open_work import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.progress import record_durations
 from sluice.jobs.services import Services
+from sluice.notify.incident_notice import Affected, tell_of_incident
 
 # Left for what is under way when a run ends itself, to go on in the next.
 RESERVE_SECONDS = 15.0
@@ -30,6 +31,7 @@ _TEN = 10
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
     report = PollReport()
+    _tell_of_incidents(services)
     work = OpenWork.of(services.jobs.open())
     if not work.jobs and not work.shards:
         return report
@@ -47,6 +49,13 @@ def poll(services: Services, deadline: Deadline) -> PollReport:
         hold_all(services, work, sighting.failure, report)
     maintain(services, work, sighting.gone, deadline, report)
     return report
+
+
+def _tell_of_incidents(services: Services) -> None:
+    """Tell of incidents that nobody has told of: the streaming door opens them, and can publish nothing."""
+    for incident in services.incidents.list_open():
+        if untold := services.incidents.take_over_notifying(incident.kind):
+            tell_of_incident(services.incidents, services.notifier, untold, Affected())
 
 
 def _look(services: Services, work: OpenWork) -> Sighting:
