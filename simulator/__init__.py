@@ -43,7 +43,7 @@ calls it acts on, picked by `seed`, the same in each run.
 
 `action` of calls:
     refuse      status=529, error_type=<that of the status>, message, details=null, headers={}, body=null (raw text)
-                an answer in place of the real one; nothing is carried out
+                an answer in place of the real one; nothing is carried out. Or cause=<one of those below>
     lose        how="reset" | "close" | "status", status=500
                 the request is carried out (the batch is made), and then its reply is lost
     delay       seconds: before the headers
@@ -63,8 +63,20 @@ calls it acts on, picked by `seed`, the same in each run.
                 are left out of lists (match `operation` to pick which); in seconds of the simulator's clock
     batch_time  seconds: how long a batch made by a matching batches.create takes
 `action` of requests in batches; decided when the batch is made, for each request by its own `messages`:
-    result      outcome="errored" | "expired" | "canceled" | "max_tokens" | "refusal", error_type, message
+    result      outcome="errored" | "expired" | "canceled" | "max_tokens" | "refusal", error_type, message,
+                details=null; or cause=<one of those below>
                 `times` counts batches for each request, so that with times=1 the next wave of it succeeds
+
+`cause` of refuse and result, what an account meets and how the API says it:
+    no_credit              400 invalid_request_error "Your credit balance is too low …"
+    no_credit_402          402 billing_error, the same
+    own_spend_limit        400 invalid_request_error "You have reached your specified API usage limits …"
+    workspace_spend_limit  the same of a workspace
+    tier_spend_limit       429 enforced_spend_limit_reached     contract_spend_limit   429 contract_spend_limit_reached
+    organization_on_hold, cmek_key_disabled, cmek_key_unreachable      400 with the `error_code` of that name
+    human_review_disabled  400 workspace_human_review_disabled  ramp_limit             429 ramp_limit_exceeded
+    key_refused            401 authentication_error             no_permission          403 permission_error
+    unknown_refusal        400 invalid_request_error, in words that nobody knows
 
 Replies
 -------

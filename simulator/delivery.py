@@ -6,7 +6,7 @@ from pathlib import Path
 
 from simulator.answers import Answer, Cut, EventBody, FileBody, Stall, Step, broken, dribbled, error_answer, grouped
 from simulator.connection import Call
-from simulator.errors import MESSAGE_OF_TYPE, TYPE_OF_STATUS, ApiError, error_body
+from simulator.errors import CAUSES, MESSAGE_OF_TYPE, TYPE_OF_STATUS, ApiError, error_body
 from simulator.faults import Break, CallFaults, Delay, Lose, Pace, Refuse
 from simulator.stream import PING
 
@@ -18,6 +18,11 @@ _UNPACED_EVENTS = 2
 
 def refusal(refuse: Refuse, request_id: str) -> Answer:
     """The answer that a rule puts in place of the real one."""
+    if refuse.cause is not None:
+        cause = CAUSES[refuse.cause]
+        return Answer(
+            cause.status, error_body(cause.error_type, cause.message, request_id, cause.details), refuse.headers
+        )
     error_type = refuse.error_type or TYPE_OF_STATUS.get(refuse.status, "api_error")
     message = refuse.message or MESSAGE_OF_TYPE.get(error_type, "Error")
     body = error_body(error_type, message, request_id, refuse.details)

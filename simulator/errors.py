@@ -1,5 +1,8 @@
 """The API's errors: `{"type": "error", "error": {"type", "message", "details"?}, "request_id"}`."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
@@ -31,6 +34,68 @@ MESSAGE_OF_TYPE = {
     "api_error": "Internal server error",
     "timeout_error": "The request timed out.",
     "overloaded_error": "Overloaded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What really goes wrong with an account, as the API says it: status, type, `error_code` and message."""
+
+    status: int
+    error_type: str
+    code: str | None
+    message: str
+
+    @property
+    def details(self) -> dict[str, str] | None:
+        return {"error_code": self.code} if self.code else None
+
+
+CAUSES: Mapping[str, Cause] = {
+    "no_credit": Cause(
+        400,
+        "invalid_request_error",
+        None,
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or "
+        "purchase credits.",
+    ),
+    "no_credit_402": Cause(402, "billing_error", None, "Your credit balance is too low to access the Anthropic API."),
+    "own_spend_limit": Cause(
+        400,
+        "invalid_request_error",
+        None,
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+    ),
+    "workspace_spend_limit": Cause(
+        400,
+        "invalid_request_error",
+        None,
+        "You have reached your specified workspace API usage limits. You will regain access on 2026-12-01.",
+    ),
+    "tier_spend_limit": Cause(
+        429, "rate_limit_error", "enforced_spend_limit_reached", "You have reached the API usage limit of your tier."
+    ),
+    "contract_spend_limit": Cause(
+        429, "rate_limit_error", "contract_spend_limit_reached", "The spend limit of your contract is reached."
+    ),
+    "organization_on_hold": Cause(
+        400, "invalid_request_error", "organization_on_hold", "This organization has been disabled."
+    ),
+    "cmek_key_disabled": Cause(
+        400, "invalid_request_error", "cmek_key_disabled", "The workspace's encryption key is disabled."
+    ),
+    "cmek_key_unreachable": Cause(
+        400, "invalid_request_error", "cmek_key_unreachable", "The workspace's encryption key could not be reached."
+    ),
+    "human_review_disabled": Cause(
+        400, "invalid_request_error", "workspace_human_review_disabled", "Human review is disabled in this workspace."
+    ),
+    "ramp_limit": Cause(429, "rate_limit_error", "ramp_limit_exceeded", "This request would exceed your ramp limit."),
+    "key_refused": Cause(401, "authentication_error", None, "invalid x-api-key"),
+    "no_permission": Cause(
+        403, "permission_error", None, "Your API key does not have permission to use the specified resource."
+    ),
+    "unknown_refusal": Cause(400, "invalid_request_error", None, "This request was refused for a reason of tomorrow."),
 }
 
 

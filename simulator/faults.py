@@ -7,11 +7,30 @@ from msgspec import Struct
 
 from simulator.rules import Entry, Rule, RuleBook, Subject, matches
 
+# The names of `errors.CAUSES`.
+CauseName = Literal[
+    "no_credit",
+    "no_credit_402",
+    "own_spend_limit",
+    "workspace_spend_limit",
+    "tier_spend_limit",
+    "contract_spend_limit",
+    "organization_on_hold",
+    "cmek_key_disabled",
+    "cmek_key_unreachable",
+    "human_review_disabled",
+    "ramp_limit",
+    "key_refused",
+    "no_permission",
+    "unknown_refusal",
+]
+
 
 class Refuse(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="refuse", forbid_unknown_fields=True):
     """An answer in place of the real one; nothing is carried out."""
 
     status: int = 529
+    cause: CauseName | None = None
     error_type: str | None = None
     message: str | None = None
     details: dict[str, str] | None = None
@@ -74,8 +93,10 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="result"
     """The outcome of requests in batches."""
 
     outcome: Outcome = "errored"
+    cause: CauseName | None = None
     error_type: str = "overloaded_error"
     message: str | None = None
+    details: dict[str, str] | None = None
 
 
 Action = Refuse | Lose | Delay | Pace | Break | Hide | BatchTime | Result

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from simulator.batches import Batch, Ending, Outcomes, RequestCounts
-from simulator.errors import MESSAGE_OF_TYPE, ApiError, ErrorObject, ErrorResponse
+from simulator.errors import CAUSES, MESSAGE_OF_TYPE, ApiError, ErrorObject, ErrorResponse
 from simulator.faults import Result, result_of_request
 from simulator.identifiers import identifier
 from simulator.intake import BatchRequest, read_block
@@ -118,7 +118,11 @@ def _run(request: BatchRequest, batch: Batch, cache: PromptCache) -> ResultLine:
         message = compose(params, reply, cache, message_id=message_id, tier="batch")
         return ResultLine(request.custom_id, Succeeded(message))
     if fault.outcome == "errored":
-        return _errored(request, batch, fault.error_type, fault.message or MESSAGE_OF_TYPE.get(fault.error_type, ""))
+        if fault.cause is not None:
+            cause = CAUSES[fault.cause]
+            return _errored(request, batch, cause.error_type, cause.message, cause.details)
+        message_of_type = MESSAGE_OF_TYPE.get(fault.error_type, "")
+        return _errored(request, batch, fault.error_type, fault.message or message_of_type, fault.details)
     return _not_run(request, "canceled" if fault.outcome == "canceled" else "expired")
 
 
@@ -140,6 +144,10 @@ def _cut_short(params: MessageParams, reply: Reply, fault: Result) -> tuple[Mess
     return params, msgspec.structs.replace(reply, text=long_text)
 
 
-def _errored(request: BatchRequest, batch: Batch, error_type: str, message: str) -> ResultLine:
+def _errored(
+    request: BatchRequest, batch: Batch, error_type: str, message: str, details: dict[str, str] | None = None
+) -> ResultLine:
     request_id = identifier("req", batch.id, request.custom_id)
-    return ResultLine(request.custom_id, Errored(ErrorResponse(ErrorObject(error_type, message), request_id)))
+    return ResultLine(
+        request.custom_id, Errored(ErrorResponse(ErrorObject(error_type, message, details or UNSET), request_id))
+    )

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.aws.dynamodb import Table
-from sluice.errors import AccountError
-from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incidents, incident_kind
+from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incidents
 
 KIND = "billing_error"
 
@@ -70,17 +69,3 @@ def test_what_is_not_there_cannot_be_released_or_marked(incidents: Incidents) ->
     assert not incidents.release("never")
     incidents.mark_notified("never")
     assert incidents.list_open() == ()
-
-
-@pytest.mark.parametrize(
-    ("error_type", "kind"),
-    [
-        ("authentication_error", "authentication_error"),
-        ("billing_error", "billing_error"),
-        ("rate_limit_error", "rate_limit_error"),
-        ("permission_error", "permission_error:claude-haiku-5-5"),
-        ("not_found_error", "not_found_error:claude-haiku-5-5"),
-    ],
-)
-def test_what_concerns_one_model_is_an_incident_of_that_model(error_type: str, kind: str) -> None:
-    assert incident_kind(AccountError("no", error_type=error_type), "claude-haiku-5-5") == kind

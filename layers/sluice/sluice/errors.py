@@ -19,7 +19,8 @@
     │   │   ├── ResultsUnreadable  502 api_error              retryable: results that came cut or garbled
     │   │   └── StreamCut          502 api_error              retryable by its code; timeouts are 504 timeout_error
     │   ├── PermanentError         502 api_error              the same request will never work
-    │   └── AccountError           502 api_error              no request will work until a person acts
+    │   └── AccountError           502 api_error              no request will work until a person acts; 503 for a key
+    │       └── ModelError         502 api_error              no request to one model will
     ├── CallRefused                500 api_error              Claude's own error answer, which passes as it is
     ├── AwsError                   500 api_error              an AWS service said no, or nothing
     │   ├── ConditionFailed        500 api_error              a conditional write found another state
@@ -126,12 +127,14 @@ class ClaudeError(SluiceError):
         message: str,
         *,
         error_type: str = "api_error",
+        error_code: str | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.error_type = error_type
+        self.error_code = error_code
         self.http_status = http_status
         self.retry_after = retry_after
         self.request_id = request_id
@@ -150,6 +153,31 @@ class PermanentError(ClaudeError):
 
 
 class AccountError(ClaudeError):
+    """``cause`` names what it comes from, as an incident is named: the API's type, or a word that says more."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        error_type: str = "api_error",
+        error_code: str | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            error_type=error_type,
+            error_code=error_code,
+            http_status=http_status,
+            retry_after=retry_after,
+            request_id=request_id,
+        )
+        self.cause = cause or error_type
+
+
+class ModelError(AccountError):
     pass
 
 

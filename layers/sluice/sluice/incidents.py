@@ -14,18 +14,16 @@ from typing import Any
 
 from sluice.aws.dynamodb import Table, Update
 from sluice.backoff import INCIDENT_PROBE
-from sluice.errors import AccountError, ConditionFailed
+from sluice.errors import ConditionFailed
 from sluice.table_keys import OPEN_INCIDENTS, incident_key, open_at
 
 # A function that opened an incident and died before it told of it is replaced after this long.
 NOTIFY_AGAIN_SECONDS = 60.0
-# What concerns one model only; other models go on.
-_OF_A_MODEL = frozenset({"not_found_error", "permission_error"})
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """``kind`` is the API's error type, with ":" and a model where it concerns one; times in epoch seconds."""
+    """``kind`` is as ``claude.errors.kind_of_failure`` names it; times in epoch seconds."""
 
     kind: str
     message: str
@@ -35,11 +33,6 @@ class Incident:
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Incident:
         return cls(item["kind"], item["message"], float(item["opened_at"]), float(item["probe_at"]))
-
-
-def incident_kind(failure: AccountError, model: str) -> str:
-    """Name the incident that a failure opens: for the account, or for one model of it."""
-    return f"{failure.error_type}:{model}" if failure.error_type in _OF_A_MODEL else failure.error_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +53,11 @@ class Incidents:
         try:
             return Incident.from_item(self.table.update(opening))
         except ConditionFailed:
-            return self._take_over_notifying(kind, now)
+            return self.take_over_notifying(kind)
 
-    def _take_over_notifying(self, kind: str, now: float) -> Incident | None:
+    def take_over_notifying(self, kind: str) -> Incident | None:
+        """Return an open incident that nobody has told of for a minute: the caller has to, then ``mark_notified``."""
+        now = self.now()
         taking_over = Update(
             incident_key(kind),
             set={"notifying_at": now},

@@ -30,15 +30,15 @@ def told(world: World) -> list[str]:
     return [notice["event"] for notice in world.notices]
 
 
-def test_with_nothing_open_a_poll_is_one_query(world: World) -> None:
-    assert calls_of_poll(world) == {"dynamodb.Query": 1}
+def test_with_nothing_open_a_poll_is_two_queries(world: World) -> None:
+    assert calls_of_poll(world) == {"dynamodb.Query": 2}
 
 
 def test_running_batches_cost_one_call_of_the_list_for_all(world: World) -> None:
     submit_job(world, (1, 1, 1, 1))
     world.poll()
 
-    assert calls_of_poll(world) == {"dynamodb.Query": 1, "claude.GET /v1/messages/batches": 1}
+    assert calls_of_poll(world) == {"dynamodb.Query": 2, "claude.GET /v1/messages/batches": 1}
 
 
 def test_an_ended_batch_is_passed_on_once(world: World) -> None:
@@ -72,7 +72,7 @@ def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
 def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
     job_id = submit_job(world, (1, 1))
     world.clock.advance(3 * HOUR)
-    ends = len(world.calls.made) + 3
+    ends = len(world.calls.made) + 4
     world.calls.crash((ends, False))
 
     assert world.poll() is None
@@ -219,3 +219,14 @@ def test_the_time_that_batches_take_is_learnt(world: World) -> None:
     learnt = average_batch_seconds(world.dynamodb)
     assert learnt is not None
     assert 3 * HOUR <= learnt < 3 * HOUR + 60
+
+
+def test_the_poller_tells_of_an_incident_that_a_door_has_opened_and_could_not_tell_of(world: World) -> None:
+    world.services().incidents.open_incident("authentication_error", "invalid x-api-key")
+    world.poll()
+    assert world.notices == []
+    world.clock.advance(90)
+    world.poll()
+    world.poll()
+
+    assert [notice["event"] for notice in world.notices] == ["incident.opened"]

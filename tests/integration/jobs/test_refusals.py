@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulator.client import Match, Result
+import pytest
+
+from simulator.client import Match, Refuse, Result
+from simulator.errors import CAUSES
+from simulator.faults import CauseName
 from sluice.jobs.control import release_job
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, requests, river, run, summary
@@ -55,10 +59,73 @@ def test_credits_that_run_out_twice_hold_the_job_twice_and_lose_nothing(world: W
 
 
 def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: World) -> None:
-    world.simulator.fail(Result(outcome="errored", error_type="permission_error"), Match(prompt=river(1)))
+    world.simulator.fail(Result(cause="no_permission"), Match(prompt=river(1)))
     job_id = world.upload("rivers.jsonl", requests(3)).job_id
     releases = len(list(holds_of(world, job_id)))
 
     assert releases == 3
     assert ids(world, job_id, "errors") == ["r-1"]
     assert summary(world, job_id)["books"]["balanced"]
+
+
+@pytest.mark.parametrize("cause", ["no_credit", "own_spend_limit", "tier_spend_limit", "organization_on_hold"])
+def test_an_error_of_the_account_inside_a_batch_is_told_once_and_loses_nothing(world: World, cause: CauseName) -> None:
+    rule = world.simulator.fail(Result(cause=cause), Match(prompt=river(1)))
+    job_id = world.upload("rivers.jsonl", requests(5)).job_id
+    for _ in holds_of(world, job_id):
+        hold = world.job(job_id).hold
+        assert hold is not None
+        assert CAUSES[cause].message[:40] in hold.reason
+        world.simulator.heal(rule)
+
+    assert [notice["event"] for notice in world.notices] == ["incident.opened", "job.finished"]
+    assert len(ids(world, job_id, "results")) == 5
+    assert len(world.paid_batches()) == 2
+
+
+def test_what_every_request_of_a_batch_is_refused_for_alike_holds_the_job_alone(world: World) -> None:
+    rule = world.simulator.fail(Result(cause="unknown_refusal"))
+    job_id = world.upload("rivers.jsonl", requests(5)).job_id
+    holds = 0
+    for _ in holds_of(world, job_id):
+        hold = world.job(job_id).hold
+        assert hold is not None
+        assert hold.kind == "refused"
+        assert CAUSES["unknown_refusal"].message in hold.reason
+        assert world.services().incidents.list_open() == ()
+        world.simulator.heal(rule)
+        holds += 1
+
+    assert holds == 1
+    assert len(ids(world, job_id, "results")) == 5
+    assert [notice["event"] for notice in world.notices] == ["job.held", "job.finished"]
+
+
+def test_what_is_refused_alike_once_more_after_a_release_is_the_requests_own(world: World) -> None:
+    world.simulator.fail(Result(cause="unknown_refusal"))
+    job_id = world.upload("rivers.jsonl", requests(5)).job_id
+
+    assert len(list(holds_of(world, job_id))) == 1
+    assert len(ids(world, job_id, "errors")) == 5
+    assert summary(world, job_id)["books"]["balanced"]
+
+
+def test_a_batch_that_claude_does_not_take_in_unknown_words_is_held_before_it_is_given_up(world: World) -> None:
+    world.simulator.fail(Refuse(cause="unknown_refusal"), Match(operation="batches.create"))
+    job_id = world.upload("rivers.jsonl", requests(5)).job_id
+
+    assert len(list(holds_of(world, job_id))) == 1
+    assert len(ids(world, job_id, "errors")) == 5
+    assert [notice["event"] for notice in world.notices] == ["job.held", "job.finished_with_errors"]
+
+
+def test_a_refused_model_stops_that_model_only(world: World) -> None:
+    gone = Result(outcome="errored", error_type="permission_error", message="You may not use model claude-haiku-5-5.")
+    rule = world.simulator.fail(gone, Match(prompt=river(1)))
+    job_id = world.upload("rivers.jsonl", requests(3)).job_id
+    for _ in holds_of(world, job_id):
+        (incident,) = world.services().incidents.list_open()
+        assert incident.kind == "permission_error:claude-haiku-5-5"
+        world.simulator.heal(rule)
+
+    assert len(ids(world, job_id, "results")) == 3

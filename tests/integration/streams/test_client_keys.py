@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from simulator.client import API_KEY
 from sluice.access.store import KeyTerms
 from sluice.access.usage import MonthlyUsage, month_of, read_usage
+from sluice.claude.prices import shipped_prices
+from sluice.claude.worst_case import worst_cost
 from tests.integration.streams.door import PARAMS, StreamDoor, wait_for
 
 STREAM = {**PARAMS, "stream": True}
@@ -53,7 +56,9 @@ def test_a_key_is_held_to_its_rate(stack: StreamDoor) -> None:
 
 
 def test_a_key_is_held_to_its_budget(stack: StreamDoor) -> None:
-    key = stack.new_key(KeyTerms("a cent", budget=0.000_001))
+    worst = worst_cost(PARAMS, len(json.dumps(PARAMS)), shipped_prices())
+    assert worst is not None
+    key = stack.new_key(KeyTerms("one call at worst", budget=worst * 1.01))
 
     first = stack.post(PARAMS, {"x-api-key": key})
     stack.log_line(first)
@@ -61,6 +66,7 @@ def test_a_key_is_held_to_its_budget(stack: StreamDoor) -> None:
     answers = [stack.post(PARAMS, {"x-api-key": key}) for _ in range(8)]
 
     assert first.status_code == 200
+    assert usage_of(stack, key).cost <= worst
     assert 402 in {answer.status_code for answer in answers}
 
 

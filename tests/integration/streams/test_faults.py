@@ -84,7 +84,6 @@ class Refusal:
 
 REFUSALS: dict[str, Refusal] = {
     "bad request": Refusal(Refuse(status=400), 400, "invalid_request_error"),
-    "key refused": Refusal(Refuse(status=401), 401, "authentication_error"),
     "unpaid": Refusal(Refuse(status=402), 402, "billing_error"),
     "not permitted": Refusal(Refuse(status=403), 403, "permission_error"),
     "no such model": Refusal(Refuse(status=404), 404, "not_found_error"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import boto3
@@ -9,6 +10,7 @@ import pytest
 
 from simulator.client import Refuse
 from sluice.access.store import KeyStore, KeyTerms
+from sluice.access.usage import AnswerUsage, add_usage
 from sluice.aws.dynamodb import Key, Update
 from tests.world.lambdas import sample
 
@@ -235,11 +237,16 @@ class TestWithKeys:
         assert keys.call(method, path, headers=self.make_key(keys, operator=True)).status == status
 
     def test_a_key_is_held_to_its_models_and_its_budget(self, keys: TaskDoor) -> None:
-        key = self.make_key(keys, models=("claude-haiku-*",), budget=0.000001)
+        key = self.make_key(keys, models=("claude-haiku-*",), budget=0.01)
         params = {"model": "claude-opus-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
         assert_error(keys.call("POST", "/v1/tasks", {"params": params}, key), 403, "permission_error")
         assert keys.call("POST", "/v1/tasks", {"prompt": "Why is the sky blue?"}, key).status == 202
+        advisor = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-5-5"}
+        asked = params | {"model": "claude-haiku-5-5", "tools": [advisor]}
+        assert_error(keys.call("POST", "/v1/tasks", {"params": asked}, key), 403, "permission_error")
         keys.run()
+        spent = AnswerUsage(succeeded=True, cost=0.01)
+        add_usage(keys.table, key["x-api-key"].split("-")[2], spent, time.time())
         keys.cold_start()
         assert_error(keys.call("POST", "/v1/tasks", {"prompt": "x"}, key), 402, "billing_error")
 

@@ -84,7 +84,8 @@ def test_what_a_key_queued_is_not_asked_once_its_budget_is_spent(stack: TaskDoor
 
 
 def test_tasks_themselves_spend_the_budget_that_stops_the_next(stack: TaskDoor) -> None:
-    client = Client(stack, budget=0.000001)
+    # 4096 tokens of the default model, and a prompt of some hundred bytes.
+    client = Client(stack, budget=0.002_07)
     tasks = [client.submit() for _ in range(3)]
     for record in stack.receive("TASK"):
         stack.deliver("TASK", [record])

@@ -29,7 +29,7 @@ def look(stack: TaskDoor) -> None:
         (Refuse(status=402), "billing_error"),
         (Refuse(status=403), "permission_error:claude-haiku-5-5"),
         (Refuse(status=404, message="model: claude-haiku-5-5"), "not_found_error:claude-haiku-5-5"),
-        (SPEND_LIMIT, "rate_limit_error"),
+        (SPEND_LIMIT, "enforced_spend_limit_reached"),
     ],
 )
 def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: TaskDoor, fault: Refuse, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -229,4 +230,49 @@ def test_a_signed_caller_has_no_terms_and_no_account(register: KeyStore, client:
     guard.admit(Caller("iam:x"), "any model")
     guard.account(Caller("iam:x"), AnswerUsage(True, 1, 1))
 
+    assert client.calls == 0
+
+
+CALL = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": []}
+WORST = 1000 * 20 / 1e6 + 100 * 4 / 1e6
+
+
+def test_of_calls_that_come_at_once_no_more_pass_than_the_budget_has_room_for(register: KeyStore, clock: Clock) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone", budget=3.5 * WORST))
+    copies = [Guard("keys", register, clock) for _ in range(12)]
+    passed = []
+    for copy in copies:
+        with suppress(TooManyRequests):
+            passed.append(copy.reserve(caller, CALL, 100))
+
+    assert len(passed) == 3
+    copies[0].account(caller, AnswerUsage(True, cost=WORST / 10), [each for each in passed[:1] if each])
+    assert copies[1].reserve(caller, CALL, 100)
+    assert read_usage(register.table, "a", "2026-11").cost == pytest.approx(WORST / 10)
+
+
+def test_a_call_that_costs_more_than_is_left_is_told_what_is_left(guard: Guard) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone", budget=WORST))
+    guard.account(caller, AnswerUsage(True, cost=WORST / 2))
+
+    with pytest.raises(BudgetSpent, match="smaller max_tokens"):
+        guard.reserve(caller, CALL, 100)
+    assert guard.reserve(caller, CALL | {"max_tokens": 100}, 100)
+
+
+def test_what_was_reserved_is_settled_in_its_month(guard: Guard, register: KeyStore, clock: Clock) -> None:
+    caller = Caller("key:a", "a", KeyTerms("someone", budget=1.0))
+    reserved = guard.reserve(caller, CALL, 100)
+    assert reserved
+    clock.now += 31 * 86_400
+    guard.account(caller, AnswerUsage(True, cost=0.01), [reserved])
+
+    november = read_usage(register.table, "a", "2026-11")
+    assert november.cost == pytest.approx(0.01)
+    assert november.committed == pytest.approx(0.01)
+    assert read_usage(register.table, "a", "2026-12").cost == 0
+
+
+def test_a_key_without_a_budget_reserves_nothing(guard: Guard, client: CountingClient) -> None:
+    assert guard.reserve(Caller("key:a", "a", KeyTerms("someone")), CALL, 100) is None
     assert client.calls == 0

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import anthropic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.claude.errors import SPEND_LIMIT, ErrorClass, classify_error, error_from_response, parse_retry_after
-from sluice.errors import AccountError, ClaudeError, PermanentError, TransientError
+from simulator.errors import CAUSES
+from sluice.claude import errors
+from sluice.claude.errors import (
+    ErrorClass,
+    build_error,
+    classify_error,
+    error_from_response,
+    kind_of_failure,
+    parse_retry_after,
+)
+from sluice.errors import AccountError, ClaudeError, ModelError, PermanentError, TransientError
 
 
 @pytest.mark.parametrize(
@@ -16,8 +30,6 @@ from sluice.errors import AccountError, ClaudeError, PermanentError, TransientEr
         (400, "invalid_request_error", PermanentError),
         (401, "authentication_error", AccountError),
         (402, "billing_error", AccountError),
-        (403, "permission_error", AccountError),
-        (404, "not_found_error", AccountError),
         (409, "conflict_error", TransientError),
         (413, "request_too_large", PermanentError),
         (429, "rate_limit_error", TransientError),
@@ -40,18 +52,86 @@ def test_each_error_of_the_api_has_its_meaning(
     assert failure.request_id == ("req_1" if explained else None)
 
 
-def test_a_spend_limit_waits_for_a_person_although_it_looks_like_a_rate() -> None:
-    body = {"error": {"type": "rate_limit_error", "message": "", "details": {"error_code": SPEND_LIMIT}}}
+MODEL = "claude-haiku-5-5"
+KINDS = {
+    "no_credit": "billing_error",
+    "no_credit_402": "billing_error",
+    "own_spend_limit": "spend_limit_reached",
+    "workspace_spend_limit": "spend_limit_reached",
+    "tier_spend_limit": "enforced_spend_limit_reached",
+    "contract_spend_limit": "contract_spend_limit_reached",
+    "organization_on_hold": "organization_on_hold",
+    "cmek_key_disabled": "cmek_key_disabled",
+    "cmek_key_unreachable": "cmek_key_unreachable",
+    "human_review_disabled": "workspace_human_review_disabled",
+    "ramp_limit": None,
+    "key_refused": "authentication_error",
+    "no_permission": f"permission_error:{MODEL}",
+    "unknown_refusal": None,
+}
 
-    assert type(error_from_response(429, body, retry_after=5.0)) is AccountError
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_what_an_account_meets_is_known_in_every_disguise(name: str) -> None:
+    cause = CAUSES[name]
+    failure = build_error(cause.error_type, cause.message, cause.code, http_status=cause.status)
+
+    assert (kind_of_failure(failure, MODEL) if isinstance(failure, AccountError) else None) == KINDS[name]
+
+
+@pytest.mark.parametrize(
+    ("error_type", "message", "meaning"),
+    [
+        ("not_found_error", f"model: {MODEL}", ModelError),
+        ("not_found_error", "File not found: file_1", PermanentError),
+        ("permission_error", f"Your key may not use the model {MODEL}.", ModelError),
+        ("permission_error", "File file_1 belongs to another workspace.", PermanentError),
+        ("invalid_request_error", 'messages: "Your credit balance is too low" is no role', PermanentError),
+    ],
+)
+def test_what_one_request_names_concerns_nobody_else(error_type: str, message: str, meaning: type[ClaudeError]) -> None:
+    assert type(build_error(error_type, message)) is meaning
+
+
+@pytest.mark.parametrize("error_type", ["permission_error", "not_found_error"])
+def test_a_call_that_is_no_message_is_refused_for_the_account(error_type: str) -> None:
+    failure = error_from_response(403, {"error": {"type": error_type, "message": "Not here."}}, of_message=False)
+
+    assert type(failure) is AccountError
+    assert kind_of_failure(failure, MODEL) == error_type
+
+
+def sdk_codes() -> Iterator[str]:
+    """Read the codes out of the SDK: each stands as a literal in a module of its own."""
+    for module in (Path(anthropic.__file__).parent / "types").rglob("*_error_details.py"):
+        for literal in re.findall(r"error_code: Literal\[([^\]]*)\]", module.read_text()):
+            yield from re.findall(r'"([a-z0-9_]+)"', literal)
+
+
+def test_each_code_that_the_sdk_knows_has_one_class() -> None:
+    sets = (errors.ACCOUNT_CODES, errors.TRANSIENT_CODES, errors.REQUEST_CODES, errors.FOREIGN_CODES)
+    known: frozenset[str] = frozenset().union(*sets)
+
+    assert len(set(sdk_codes())) >= 100
+    assert sorted(set(sdk_codes()) - known) == []
+    assert sum(map(len, sets)) == len(known)
+
+
+@pytest.mark.parametrize("code", sorted(errors.ACCOUNT_CODES))
+def test_a_code_of_the_account_beats_the_type_and_names_the_incident(code: str) -> None:
+    failure = error_from_response(429, {"error": {"type": "rate_limit_error", "details": {"error_code": code}}})
+
+    assert isinstance(failure, AccountError)
+    assert (type(failure), failure.error_code) == (AccountError, code)
+    assert kind_of_failure(failure, MODEL) == code
 
 
 @pytest.mark.parametrize(
     ("error_type", "status", "kind"),
     [
         ("new_error", 503, "transient"),
-        ("new_error", 418, "permanent"),
-        ("new_error", None, "permanent"),
+        ("new_error", 418, "request"),
+        ("new_error", None, "request"),
         ("", 502, "transient"),
     ],
 )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sluice.claude.prices import estimate_cost, parse_prices, shipped_prices
+from sluice.claude.prices import at_least, estimate_cost, parse_prices, shipped_prices
 
 
 def test_a_million_tokens_cost_what_the_list_says() -> None:
@@ -75,3 +75,20 @@ def test_a_list_of_ones_own_replaces_the_models_that_it_names() -> None:
 def test_a_list_that_cannot_be_read_says_why(data: bytes, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_prices(data)
+
+
+def test_a_list_of_ones_own_makes_no_limit_wider() -> None:
+    free = '{"input": 0, "output": 0}'
+    own = f'{{"batch_discount": 1, "models": {{"claude-opus-5-5": {free}, "m": {free}}}}}'.encode()
+    bound = at_least(parse_prices(own, shipped_prices()), shipped_prices())
+
+    assert bound.estimate_cost("claude-opus-5-5", output_tokens=1_000_000, batch=True) == pytest.approx(10.0)
+    assert bound.estimate_cost("m", output_tokens=1_000_000, batch=True) == pytest.approx(25.0)
+    assert bound.estimate_cost("claude-haiku-5-5", input_tokens=200_000) == pytest.approx(0.1)
+
+
+def test_a_list_of_ones_own_can_make_a_limit_narrower() -> None:
+    own = b'{"models": {"claude-opus-5-5": {"input": 100, "output": 100}}}'
+    bound = at_least(parse_prices(own, shipped_prices()), shipped_prices())
+
+    assert bound.estimate_cost("claude-opus-5-5", output_tokens=1_000_000) == pytest.approx(100.0)

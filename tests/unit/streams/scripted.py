@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sluice.access.guard import Guard
+from sluice.access.guard import Caller, Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
 from sluice.settings import AuthMode, StreamSettings
-from sluice.streams.call_log import CallLog, CallReport
+from sluice.streams.call_log import CallLog, CallReport, Payer
 from sluice.streams.connect import Connector
 from sluice.streams.door import Door
 from sluice.streams.messages import Messages
@@ -98,6 +98,7 @@ class ScriptedDoor:
     claude: ScriptedClaude = field(default_factory=ScriptedClaude)
     settings: StreamSettings = field(default_factory=lambda: StreamSettings("t", "s", connect_retry_seconds=0.0))
     lines: list[dict[str, Any]] = field(default_factory=list)
+    reader: Caller = field(default_factory=lambda: Caller("iam:test"))
 
     @property
     def streams(self) -> StreamTable:
@@ -107,10 +108,9 @@ class ScriptedDoor:
         guard = Guard(self.auth_mode, KeyStore(self.table))
         connector = self.connector()
         call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack")
-        resumable = ResumableStreams(self.settings, self.streams, connector, call_log, RHYTHM)
-        return Door(
-            self.settings, guard, Messages(self.settings, connector, guard, call_log, resumable), resumable, call_log
-        )
+        resumable = ResumableStreams(self.settings, self.streams, connector, guard, call_log, RHYTHM)
+        messages = Messages(self.settings, connector, guard, call_log, resumable)
+        return Door(self.settings, self.table, guard, messages, resumable, call_log)
 
     def connector(self) -> Connector:
         return Connector(cast(Upstream, self.claude), ClaudeKey(Secrets(), "s"), 0.0)
@@ -129,7 +129,9 @@ class ScriptedDoor:
         state = self.streams.find(stream_id)
         assert state is not None
         report = CallReport("request-2", status=200)
-        continuations = Continuations(self.settings, self.streams, self.connector(), Deadline(time.monotonic() + 60))
+        payer = Payer(Guard(self.auth_mode, KeyStore(self.table)), self.reader, report)
+        deadline = Deadline(time.monotonic() + 60)
+        continuations = Continuations(self.settings, self.streams, self.connector(), deadline, payer)
         log_reader = LogReader(continuations, state, after, report, lambda: None, RHYTHM)
         data = b"".join(log_reader.chunks())
         log_reader.end()

@@ -9,6 +9,8 @@ import pytest
 
 from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import ServiceError
+from sluice.errors import AccountError
+from sluice.incidents import Incidents
 from sluice.settings import StreamSettings
 from sluice.streams import messages
 from sluice.streams.encoding import EventEncoder
@@ -216,3 +218,16 @@ def test_a_stack_that_keeps_every_stream_takes_calls_for_text(table: Table, head
     response, data = door.call(headers={**headers, "accept": "text/plain"})
 
     assert (response.status, data) == (200, b"Hello\n")
+
+
+def test_a_refused_key_is_the_stacks_fault_and_opens_the_incident_of_all_doors(table: Table) -> None:
+    class RefusedKey(ScriptedClaude):
+        def send(self, *_: Any) -> Any:
+            raise AccountError("invalid x-api-key", error_type="authentication_error", http_status=401)
+
+    response, data = ScriptedDoor(table, claude=RefusedKey()).call()
+
+    assert (response.status, response.headers["x-should-retry"]) == (503, "false")
+    assert error_of(data)["type"] == "api_error"
+    assert "operator has to act" in error_of(data)["message"]
+    assert [each.kind for each in Incidents(table).list_open()] == ["authentication_error"]

@@ -7,19 +7,30 @@ key stops within one; what it remembers is bounded, whoever calls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sluice.access.keys import KeyText, parse_key
 from sluice.access.store import KeyRecord, KeyStore, KeyTerms
-from sluice.access.usage import AnswerUsage, add_usage, month_of, read_usage, take_turn
+from sluice.access.usage import (
+    AnswerUsage,
+    MonthlyUsage,
+    Reservation,
+    add_usage,
+    month_of,
+    read_usage,
+    reserve,
+    take_turn,
+)
 from sluice.backoff import WRONG_KEY
-from sluice.errors import BudgetSpent, Forbidden, TooManyRequests, Unauthenticated
+from sluice.errors import BudgetSpent, ConditionFailed, Forbidden, RequestError, TooManyRequests, Unauthenticated
 from sluice.settings import AuthMode
 
 CACHE_SECONDS = 60.0
 _MOST_CACHED = 1000
+# Calls end in seconds to minutes, and give back what they did not use.
+_SETTLED_AFTER_SECONDS = 10.0
 # One address may be wrong this often in a minute before it is told to wait, longer each time.
 _WRONG_KEYS = 10
 _HOW_TO_SEND = 'Send it as "x-api-key: sk-sluice-…" or "authorization: Bearer sk-sluice-…".'
@@ -88,11 +99,42 @@ class Guard:
             if wait is not None:
                 raise TooManyRequests(f"The key {terms.name!r} may make {terms.rate} requests a minute.", wait)
 
-    def account(self, caller: Caller, spent: AnswerUsage) -> None:
-        """Add what an answer used to the month of its key."""
+    def check_known(self, caller: Caller, params: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        """Check what a call asks for, all models that it names, against the terms of its key. Raises Forbidden.
+
+        ``headers`` have lower-cased names.
+        """
+        if caller.terms is None or not caller.terms.bind_params:
+            return
+        from sluice.access.known_params import check_known
+
+        check_known(params, headers, caller.terms)
+
+    def reserve(self, caller: Caller, params: Mapping[str, Any], request_bytes: int) -> Reservation | None:
+        """Take what one call of Claude may cost from the budget of its key, right before it; None without a budget.
+
+        It has to be given back by ``account``. Raises BudgetSpent where less than that is left, TooManyRequests where
+        that is so only until other calls have ended.
+        """
+        terms = caller.terms
+        if caller.key_id is None or terms is None or terms.budget is None:
+            return None
+        from sluice.claude.prices import shipped_prices
+        from sluice.claude.worst_case import worst_cost
+
+        worst = worst_cost(params, request_bytes, shipped_prices()) or 0.0
+        now = self._clock()
+        try:
+            return reserve(self._key_store.table, caller.key_id, worst, terms.budget, now)
+        except ConditionFailed:
+            usage = read_usage(self._key_store.table, caller.key_id, month_of(now))
+            raise _no_room(terms.name, terms.budget, worst, usage) from None
+
+    def account(self, caller: Caller, spent: AnswerUsage, reserved: Sequence[Reservation] = ()) -> None:
+        """Add what a call used to the month of its key, and give back what was reserved for it."""
         if caller.key_id is None:
             return
-        usage = add_usage(self._key_store.table, caller.key_id, spent, self._clock())
+        usage = add_usage(self._key_store.table, caller.key_id, spent, self._clock(), reserved)
         self._remember(f"cost:{caller.key_id}:{usage.month}", usage.cost)
 
     def _check_budget(self, key_id: str, terms: KeyTerms, budget: float, model: str | None) -> None:
@@ -150,6 +192,24 @@ class Guard:
             wait = WRONG_KEY.delay(seen.value - _WRONG_KEYS)
             seen.until = now + wait
             raise TooManyRequests("Too many wrong keys have come from this address.", wait)
+
+
+def _no_room(name: str, budget: float, worst: float, usage: MonthlyUsage) -> RequestError:
+    """Say why a budget has no room for a call, and whether it may have when the calls that go on have ended."""
+    left = budget - usage.cost
+    if left <= 0:
+        return BudgetSpent(f"The monthly budget of the key {name!r}, ${budget:.2f}, is spent.")
+    call = f"This call may cost up to ${worst:.6f}"
+    if worst > left:
+        return BudgetSpent(
+            f"{call}, and of the monthly budget of the key {name!r}, ${budget:.2f}, ${left:.6f} are left. With a "
+            "smaller max_tokens it may cost less."
+        )
+    return TooManyRequests(
+        f"{call}, and what is left of the monthly budget of the key {name!r}, ${left:.6f}, is reserved for calls that "
+        "have not ended.",
+        _SETTLED_AFTER_SECONDS,
+    )
 
 
 def _forget_oldest(remembered: dict[str, _Cached]) -> None:

@@ -29,6 +29,11 @@ class KeyTerms:
     budget: float | None = None
     operator: bool = False
 
+    @property
+    def bind_params(self) -> bool:
+        """Whether it matters what a call says beside its model: there is a budget, or a list of models."""
+        return bool(self.models) or self.budget is not None
+
     def allows(self, model: str) -> bool:
         """Return whether the key may use a model."""
         return not self.models or any(

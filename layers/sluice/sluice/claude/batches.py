@@ -202,7 +202,11 @@ def _failure(status: int, header: Callable[[str], str | None], content: bytes) -
     except ValueError:
         body = None
     return error_from_response(
-        status, body, retry_after=parse_retry_after(header("retry-after")), request_id=header("request-id")
+        status,
+        body,
+        of_message=False,
+        retry_after=parse_retry_after(header("retry-after")),
+        request_id=header("request-id"),
     )
 
 

@@ -136,11 +136,13 @@ class StreamProgress:
     """What a stream has shown so far: has it begun, does it move, has it ended, what did it use."""
 
     __slots__ = (
+        "container",
         "content_bytes",
         "content_events",
         "error",
         "events",
         "model",
+        "reported",
         "started",
         "stop_reason",
         "stopped",
@@ -157,6 +159,9 @@ class StreamProgress:
         self.model: str | None = None
         self.error: dict[str, Any] | None = None
         self.usage = TokenCounts()
+        # All that was reported, later values in place of earlier ones: more is charged for than the tokens above.
+        self.reported: dict[str, Any] = {}
+        self.container = False
 
     def see(self, frame: bytes) -> bool:
         """Take note of a frame; return whether it carries the answer forward. Raises NotAnEvent on what is no event."""
@@ -183,7 +188,7 @@ class StreamProgress:
                 message = message if isinstance(message, dict) else {}
                 self.started = True
                 self.model = _text(message.get("model"))
-                self.usage.take(message.get("usage"))
+                self._take_usage(message)
             case "message_delta":
                 self._see_change(event.decode())
             case "message_stop":
@@ -201,11 +206,19 @@ class StreamProgress:
         return True
 
     def _see_change(self, data: dict[str, Any]) -> None:
-        self.usage.take(data.get("usage"))
+        self._take_usage(data)
         delta = data.get("delta") or {}
         if not isinstance(delta, dict):
             raise NotAnEvent("The delta of a message is not an object.")
         self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
+        self.container = self.container or bool(delta.get("container"))
+
+    def _take_usage(self, values: dict[str, Any]) -> None:
+        usage = values.get("usage")
+        self.usage.take(usage)
+        self.container = self.container or bool(values.get("container"))
+        if isinstance(usage, dict):
+            self.reported.update((name, value) for name, value in usage.items() if value is not None)
 
     def estimated_output_tokens(self) -> int:
         """Return the output tokens as reported or, where the stream was cut before that, as its length suggests."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from sluice.claude.usage import ChargedTokens, count_searches, parts_of_usage
 
 _MILLION = 1_000_000
 _MAX_LIMIT = 1_000_000_000
@@ -35,16 +37,38 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ModelPrice:
-    """``long_prompt`` is the price of each token of a request whose prompt has more than ``long_prompt_tokens``."""
+    """``long_prompt`` is the price of each token of a request whose prompt has more than ``long_prompt_tokens``.
+
+    ``fast`` is how many times the price one pays in fast mode, None where the model is not known to have it;
+    ``context_tokens`` is how long a prompt can be.
+    """
 
     price: Price
     long_prompt_tokens: int | None = None
     long_prompt: Price | None = None
+    fast: float | None = None
+    context_tokens: int | None = None
 
     def of_prompt(self, prompt_tokens: int) -> Price:
         if self.long_prompt and self.long_prompt_tokens is not None and prompt_tokens > self.long_prompt_tokens:
             return self.long_prompt
         return self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What is paid besides tokens, and what makes them dearer.
+
+    ``us_inference`` and ``unknown_fast`` multiply the price of all tokens, for inference in one country and for fast
+    mode of a model without a price for it; ``web_search`` and ``container_hour`` are US dollars. ``container_hours`` is
+    how long a container is taken to run for an answer, which no usage says: the least that is charged, five minutes.
+    """
+
+    us_inference: float = 1.0
+    unknown_fast: float = 1.0
+    web_search: float = 0.0
+    container_hour: float = 0.0
+    container_hours: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +78,7 @@ class PriceList:
     date: str
     batch_discount: float
     models: Mapping[str, ModelPrice]
+    fees: Fees = Fees()
 
     def find(self, model: str) -> ModelPrice | None:
         """Find a model by its id, dated or not; None where the list does not have it."""
@@ -91,11 +116,82 @@ class PriceList:
         ) / _MILLION
         return dollars * (1 - self.batch_discount) if batch else dollars
 
+    def estimate_usage(
+        self, model: str, usage: Mapping[str, Any], *, batch: bool = False, container: bool = False
+    ) -> float | None:
+        """Estimate what an answer costs, all that its ``usage`` reports, in US dollars; None without a price.
+
+        ``container``: code was run for it.
+        """
+        costs = [self._estimate_parts(parts, batch=batch) for parts in parts_of_usage(model, usage)]
+        known = [cost for cost in costs if cost is not None]
+        if len(known) < len(costs):
+            return None
+        fees = count_searches(usage) * self.fees.web_search
+        fees += self.fees.container_hour * self.fees.container_hours if container else 0.0
+        return max(known) * self._factor(model, usage) + fees
+
+    def _estimate_parts(self, parts: Sequence[tuple[str, ChargedTokens]], *, batch: bool) -> float | None:
+        total = 0.0
+        for model, tokens in parts:
+            cost = self.estimate_cost(
+                model,
+                input_tokens=tokens.input,
+                output_tokens=tokens.output,
+                cache_write_tokens=tokens.cache_write,
+                cache_write_1h_tokens=tokens.cache_write_1h,
+                cache_read_tokens=tokens.cache_read,
+                batch=batch,
+            )
+            if cost is None:
+                return None
+            total += cost
+        return total
+
+    def _factor(self, model: str, usage: Mapping[str, Any]) -> float:
+        """Return what all tokens cost more for where and how fast they were made."""
+        found = self.find(model)
+        fast = (found and found.fast) or self.fees.unknown_fast
+        return (fast if usage.get("speed") == "fast" else 1.0) * self.geo_factor(usage.get("inference_geo"))
+
+    def geo_factor(self, inference_geo: object) -> float:
+        """Return what inference in one place multiplies the price by (Claude API: Data residency)."""
+        anywhere = inference_geo in (None, "", "global", "not_available")
+        return 1.0 if anywhere else self.fees.us_inference
+
+
+def at_least(own: PriceList, shipped: PriceList) -> PriceList:
+    """Return the prices that a limit of cost is held against: no lower than those that ship with Sluice.
+
+    A model that these do not have costs at least what the dearest of them does.
+    """
+    dearest = _dearest_price(each.price for each in shipped.models.values())
+    models = {}
+    for name, each in own.models.items():
+        floor = shipped.find(name) or ModelPrice(dearest)
+        long_prompt = _dearest_price(filter(None, (each.long_prompt or each.price, floor.long_prompt)))
+        limit = min(filter(None, (each.long_prompt_tokens, floor.long_prompt_tokens)), default=None)
+        price = _dearest_price((each.price, floor.price))
+        context = floor.context_tokens or each.context_tokens
+        models[name] = ModelPrice(price, limit, long_prompt if limit else None, floor.fast, context)
+    discount = min(own.batch_discount, shipped.batch_discount)
+    return PriceList(own.date, discount, {**shipped.models, **models}, shipped.fees)
+
+
+def _dearest_price(prices: Iterable[Price]) -> Price:
+    listed = list(prices)
+    return Price(*(max(getattr(each, one.name) for each in listed) for one in fields(Price)))
+
 
 @cache
 def shipped_prices() -> PriceList:
     """Read the list that ships with Sluice, once."""
     return parse_prices((Path(__file__).with_name("prices.json")).read_bytes())
+
+
+def estimate_usage(model: str, usage: Mapping[str, Any], *, container: bool = False) -> float | None:
+    """Estimate by the shipped list what an answer costs, as ``PriceList.estimate_usage`` does."""
+    return shipped_prices().estimate_usage(model, usage, container=container)
 
 
 def estimate_cost(
@@ -136,18 +232,29 @@ def parse_prices(data: bytes, over: PriceList | None = None) -> PriceList:
     for text in (date, *models):
         if not text.isprintable():
             raise ValueError(f"The price list has a name or a date that is no text: {text[:100]!r}.")
-    return PriceList(date, float(discount), {**(over.models if over else {}), **models})
+    fees = over.fees if over else _fees(values.get("fees", {}))
+    return PriceList(date, float(discount), {**(over.models if over else {}), **models}, fees)
+
+
+def _fees(values: Any) -> Fees:
+    if not isinstance(values, dict):
+        raise ValueError('The price list\'s "fees" have to be an object.')
+    return Fees(**{each.name: _dollars("fees", values, each.name, getattr(Fees(), each.name)) for each in fields(Fees)})
 
 
 def _model_price(name: str, values: Any) -> ModelPrice:
     if not isinstance(values, dict):
         raise ValueError(f"The price of {name} has to be an object.")
     limit, long_prompt = values.get("long_prompt_tokens"), values.get("long_prompt")
+    fast = _dollars(name, values, "fast", 0.0) or None
+    context = values.get("context")
+    if context is not None and (not isinstance(context, int) or not 0 < context <= _MAX_LIMIT):
+        raise ValueError(f'The price of {name} has to have a number of tokens as "context".')
     if limit is None or long_prompt is None:
-        return ModelPrice(_price(name, values))
+        return ModelPrice(_price(name, values), fast=fast, context_tokens=context)
     if not isinstance(limit, int) or not 0 <= limit <= _MAX_LIMIT or not isinstance(long_prompt, dict):
         raise ValueError(f"The price of long prompts of {name} has to be an object, with a number of tokens beside it.")
-    return ModelPrice(_price(name, values), limit, _price(name, long_prompt))
+    return ModelPrice(_price(name, values), limit, _price(name, long_prompt), fast, context)
 
 
 def _price(name: str, values: Mapping[str, Any]) -> Price:
@@ -174,3 +281,13 @@ def _dollars(name: str, values: Mapping[str, Any], field: str, default: float) -
     if not 0 <= dollars <= _MAX_DOLLARS:
         raise ValueError(f'The price of {name} has to have US dollars as "{field}", from 0 to {_MAX_DOLLARS:g}.')
     return dollars
+
+
+def _model_values(model: ModelPrice) -> dict[str, object]:
+    values: dict[str, object] = {each.name: getattr(model.price, each.name) for each in fields(Price)}
+    values |= {"fast": model.fast} if model.fast else {}
+    values |= {"context": model.context_tokens} if model.context_tokens else {}
+    if model.long_prompt:
+        long_prompt = {each.name: getattr(model.long_prompt, each.name) for each in fields(Price)}
+        values |= {"long_prompt_tokens": model.long_prompt_tokens, "long_prompt": long_prompt}
+    return values

@@ -15,6 +15,8 @@ from sluice.errors import AccountError, ClaudeError, MethodNotAllowed, RequestEr
 
 # What went wrong at AWS or in our code names tables, buckets and roles, and who reads this may be anybody.
 _UNTOLD = "Sluice could not do this now; the same call may work later."
+# A 401 would tell a client that its own key is wrong.
+_KEY_REFUSED = "Claude refuses this stack's key; its operator has to act."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,10 @@ def answer_for(error: Exception, request_id: str) -> ErrorAnswer:
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = known.allow
     message = str(known) if isinstance(known, (RequestError, ClaudeError)) else _UNTOLD
-    # Claude's refusal of the stack's own key would read as one of the caller's.
+    if isinstance(known, AccountError) and known.error_type == "authentication_error":
+        headers["x-should-retry"] = "false"  # To the SDKs: asking again is of no use until a person acts.
+        return ErrorAnswer(503, headers, error_body("api_error", _KEY_REFUSED, request_id))
+    # Claude's refusal of the stack's account would read as one of the caller's.
     error_type = ClaudeError.error_type if isinstance(known, AccountError) else known.error_type
     return ErrorAnswer(known.status, headers, error_body(error_type, message, request_id, known.code))
 

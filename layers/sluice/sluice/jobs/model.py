@@ -89,10 +89,15 @@ class NoticeState(StrEnum):
     DROPPED = "dropped"  # What it says has become untrue.
 
 
+# What hits more requests of a shard than these, and every one of them, may be the fault of something else than theirs.
+A_FEW_REQUESTS = 3
+
+
 class HoldKind(StrEnum):
     COST = "cost"
     BAD_LINES = "bad_lines"
     SETTINGS = "settings"
+    REFUSED = "refused"  # Claude refuses all requests of a batch alike, and nothing says whose fault it is.
     INCIDENT = "incident"  # Never alone: see ``Hold.kind``.
 
 

@@ -33,7 +33,12 @@ class UploadedRequest(msgspec.Struct, forbid_unknown_fields=True):
     result: Raw | UnsetType = UNSET
 
 
+class _ModelOf(msgspec.Struct):
+    model: str
+
+
 _REQUEST = msgspec.json.Decoder(BatchRequest)
+_MODEL = msgspec.json.Decoder(_ModelOf)
 _UPLOADED = msgspec.json.Decoder(UploadedRequest)
 _PARAMS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
@@ -57,6 +62,11 @@ def write_request(custom_id: str, params: bytes) -> bytes:
 def with_custom_id(line: bytes, custom_id: str) -> bytes:
     """Write a request with another ``custom_id``. Raises as ``read_request`` does."""
     return write_request(custom_id, bytes(read_request(line).params))
+
+
+def model_of(line: bytes) -> str:
+    """Read the model that a request names. Raises msgspec.DecodeError where it names none."""
+    return _MODEL.decode(_REQUEST.decode(line).params).model
 
 
 def with_max_tokens(line: bytes, max_tokens: int) -> bytes | None:

@@ -87,6 +87,11 @@ class Error(msgspec.Struct, gc=False):
     details: Details | None = None
     error: Error | None = None
 
+    @property
+    def code(self) -> str | None:
+        """The API's ``error_code``, where it gives one."""
+        return self.details.error_code if self.details else None
+
 
 class Result(msgspec.Struct, gc=False):
     type: str

@@ -43,6 +43,10 @@ _PROBLEMS = {
         " itself has to be cancelled, and dropped again with another one.",
     ),
 }
+_SPEND_LIMIT = _PROBLEMS["rate_limit_error"]
+_PROBLEMS |= dict.fromkeys(
+    ("spend_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached"), _SPEND_LIMIT
+)
 _UNKNOWN_PROBLEM = ("Claude refuses the work of this stack", "Remove the cause that Claude names above.")
 
 

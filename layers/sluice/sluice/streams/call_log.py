@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sluice.access.guard import Caller, Guard
-from sluice.access.usage import AnswerUsage
+from sluice.access.usage import AnswerUsage, Reservation
 from sluice.claude.events import TokenCounts
 from sluice.errors import ClaudeError, RequestError, SluiceError, describe_error
 from sluice.streams.errors import CutCode
@@ -21,6 +21,16 @@ Outcome = Literal["succeeded", "cut", "refused", "client_gone", "interrupted"]
 Log = Callable[[str], None]
 
 _DEFECT: CutCode = "internal_error"
+_NOT_LOGGED = frozenset({"started", "usage", "cause", "answers", "reserved", "lost_answers"})
+
+
+@dataclass(frozen=True, slots=True)
+class UsedByAnswer:
+    """What one answer of Claude's reports of its use; ``container``: code was run for it."""
+
+    model: str
+    usage: Mapping[str, Any]
+    container: bool
 
 
 @dataclass(slots=True)
@@ -47,11 +57,21 @@ class CallReport:
     usage: TokenCounts = field(default_factory=TokenCounts)
     cost: float | None = None
     cause: Mapping[str, Any] = field(default_factory=dict)
+    answers: list[UsedByAnswer] = field(default_factory=list)
+    reserved: list[Reservation] = field(default_factory=list)
+    lost_answers: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def note_first_byte(self) -> None:
         """Take the time of the first byte that goes to the client."""
         self.first_byte_ms = self._elapsed_ms()
+
+    def take_answer(self, message: Mapping[str, Any]) -> None:
+        """Take over what a whole answer reports of its use."""
+        usage = message.get("usage")
+        self.usage.take(usage)
+        if isinstance(usage, dict):
+            self.answers.append(UsedByAnswer(self.model or "", usage, bool(message.get("container"))))
 
     def note_failure(self, error: Exception, outcome: Outcome) -> None:
         """Take over what went wrong: its type and its code; not the message of one that may quote the request."""
@@ -72,9 +92,10 @@ class CallReport:
     def encode(self) -> str:
         """Return the line for the log."""
         self.duration_ms = self._elapsed_ms()
-        values = {name: getattr(self, name) for name in self.__slots__ if name not in ("started", "usage", "cause")}
+        values = {name: getattr(self, name) for name in self.__slots__ if name not in _NOT_LOGGED}
         values |= {name: getattr(self.usage, name) for name in TokenCounts.__slots__}
         values |= self.cause
+        values |= {"lost_answers": self.lost_answers} if self.lost_answers else {}
         line = {
             "level": self._level(),
             "message": "call",
@@ -93,6 +114,30 @@ class CallReport:
         return round((time.monotonic() - self.started) * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose money a call is. Each call of Claude on its behalf is admitted and reserved for, the first and others."""
+
+    guard: Guard
+    caller: Caller
+    report: CallReport
+
+    def admit(self, params: Mapping[str, Any], request_bytes: int) -> None:
+        """Let Claude be asked once more. Raises RequestError as the guard does."""
+        self.guard.admit(self.caller, str(params.get("model") or ""))
+        self.reserve(params, request_bytes)
+
+    def reserve(self, params: Mapping[str, Any], request_bytes: int) -> None:
+        """Take what a call may cost from the budget. Raises BudgetSpent."""
+        reservation = self.guard.reserve(self.caller, params, request_bytes)
+        if reservation is not None:
+            self.report.reserved.append(reservation)
+
+    def note_lost(self) -> None:
+        """Note an answer that Claude may charge for, and that nobody has read."""
+        self.report.lost_answers += 1
+
+
 class CallLog:
     """Settles each call once."""
 
@@ -103,12 +148,10 @@ class CallLog:
 
     def record(self, report: CallReport, caller: Caller | None) -> None:
         """Account for what a call has used and log it. Whatever fails in it, the answer that went out stays good."""
-        usage = report.usage
-        used = usage.input_tokens or usage.output_tokens or usage.cache_read_input_tokens
-        if caller is not None and used:
+        if caller is not None and (report.answers or report.reserved):
             try:
-                report.cost = _estimate_cost(report.model or "", usage)
-                self._guard.account(caller, _spent(report))
+                report.cost = _estimate_cost(report)
+                self._guard.account(caller, _spent(report), report.reserved)
             except Exception as error:  # noqa: BLE001  the line of the call has to be written all the same
                 self._log(_unaccounted_line(report, error))
         self._log(report.encode())
@@ -128,16 +171,14 @@ def _spent(report: CallReport) -> AnswerUsage:
     )
 
 
-def _estimate_cost(model: str, usage: TokenCounts) -> float | None:
-    from sluice.claude.prices import estimate_cost
+def _estimate_cost(report: CallReport) -> float | None:
+    """Add up what Claude's answers cost; of those that were lost, all that was reserved. None: not known."""
+    from sluice.claude.prices import estimate_usage
 
-    return estimate_cost(
-        model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_write_tokens=usage.cache_creation_input_tokens,
-        cache_read_tokens=usage.cache_read_input_tokens,
-    )
+    costs = [estimate_usage(each.model, each.usage, container=each.container) for each in report.answers]
+    lost = report.lost_answers * max((each.dollars for each in report.reserved), default=0.0)
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) + lost if known or lost else None
 
 
 def _unaccounted_line(report: CallReport, error: Exception) -> str:

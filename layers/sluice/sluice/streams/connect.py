@@ -18,14 +18,21 @@ from sluice.streams.errors import StreamCut
 from sluice.streams.headers import headers_to_claude, headers_to_client
 from sluice.streams.reading import read_whole
 from sluice.streams.timeouts import deadline_cut
-from sluice.streams.upstream import Upstream, UpstreamResponse
+from sluice.streams.upstream import NotConnected, Upstream, UpstreamResponse
 
 _Accepted = TypeVar("_Accepted")
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamCall:
-    """What Claude is asked; ``headers`` are the client's. ``wait_seconds`` bounds the wait for an answer's head."""
+    """What Claude is asked; ``headers`` are the client's. ``wait_seconds`` bounds the wait for an answer's head.
+
+    ``lost`` is called for each try whose answer Claude may have written, and charged for, and that was not read.
+    """
 
     method: str
     target: str
@@ -33,6 +40,7 @@ class UpstreamCall:
     body: bytes
     deadline: Deadline
     wait_seconds: float
+    lost: Callable[[], None] = _nothing
 
 
 class CallRefused(SluiceError):
@@ -90,9 +98,15 @@ class Connector:
         headers = headers_to_claude(upstream_call.headers, self._key.current())
         try:
             answer = self._upstream.send(upstream_call.method, upstream_call.target, headers, upstream_call.body, left)
+        except NotConnected as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise _no_answer(upstream_call.deadline) from None
+            raise StreamCut("connection_cut", f"Claude could not be reached ({error}).") from None
         except TimeoutError:
+            upstream_call.lost()
             raise _no_answer(upstream_call.deadline) from None
         except CONNECTION_ERRORS as error:
+            upstream_call.lost()
             raise StreamCut("connection_cut", f"Claude could not be reached ({type(error).__name__}).") from None
         except ValueError:
             # The text of the error quotes what could not be written: it may be the key. What clients send is checked.
@@ -101,8 +115,11 @@ class Connector:
             if answer.status >= 400:
                 raise _refusal(answer, upstream_call.deadline)
             return accept(answer)
-        except BaseException:
+        except BaseException as error:
             answer.abandon()
+            # Claude charges for no answer that is an error, but for one that it wrote and nobody read.
+            if answer.status < 400 and not (isinstance(error, StreamCut) and error.code == "claude_error"):
+                upstream_call.lost()
             raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
+from sluice.errors import AccountError, ModelError, SluiceError
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log
 from sluice.streams.connect import CallRefused, Connector
@@ -38,8 +40,15 @@ class Door:
     """One copy of the function: its connections, and what it remembers between calls."""
 
     def __init__(
-        self, settings: StreamSettings, guard: Guard, messages: Messages, resumable: ResumableStreams, call_log: CallLog
+        self,
+        settings: StreamSettings,
+        table: Table,
+        guard: Guard,
+        messages: Messages,
+        resumable: ResumableStreams,
+        call_log: CallLog,
     ) -> None:
+        self._table = table
         self._origins = settings.allowed_origins
         self._guard = guard
         self._messages = messages
@@ -55,9 +64,9 @@ class Door:
         connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
         call_log = CallLog(guard, log, settings.service)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
-        resumable = ResumableStreams(settings, streams, connector, call_log)
+        resumable = ResumableStreams(settings, streams, connector, guard, call_log)
         messages = Messages(settings, connector, guard, call_log, resumable)
-        return cls(settings, guard, messages, resumable, call_log)
+        return cls(settings, table, guard, messages, resumable, call_log)
 
     def answer(self, event: Mapping[str, Any], context: Context) -> Response:
         """Answer one call. Whatever is wrong, with it or with us, is said in the API's own error shape."""
@@ -97,7 +106,13 @@ class Door:
         return response
 
     def _refuse(self, error: Exception, report: CallReport, caller: Caller | None) -> Response:
-        if isinstance(error, CallRefused):
+        failure = error.failure if isinstance(error, CallRefused) else error
+        if isinstance(failure, AccountError) and not isinstance(failure, ModelError):
+            self._open_incident(failure)
+        if isinstance(failure, AccountError) and failure.error_type == "authentication_error":
+            report.note_failure(failure, "refused")
+            response = error_response(failure, report.request_id)
+        elif isinstance(error, CallRefused):
             report.note_failure(error.failure, "refused")
             response = whole(error.status, error.headers, error.body)
         else:
@@ -106,3 +121,11 @@ class Door:
         report.status = response.status
         self._call_log.record(report, caller)
         return response
+
+    def _open_incident(self, failure: AccountError) -> None:
+        """Open the incident that tasks and jobs would open; the poller tells of it."""
+        from sluice.claude.errors import kind_of_failure
+        from sluice.incidents import Incidents
+
+        with suppress(SluiceError):  # The caller gets an answer all the same, and the next one tries again.
+            Incidents(self._table).open_incident(kind_of_failure(failure), str(failure))

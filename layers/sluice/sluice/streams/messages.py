@@ -10,7 +10,7 @@ from typing import Any
 from sluice.access.guard import Caller, Guard
 from sluice.deadline import Deadline
 from sluice.settings import StreamSettings
-from sluice.streams.call_log import CallLog, CallReport
+from sluice.streams.call_log import CallLog, CallReport, Payer
 from sluice.streams.connect import Connector, UpstreamCall
 from sluice.streams.encoding import Encoder, EventEncoder, TextEncoder
 from sluice.streams.errors import StreamCut
@@ -83,7 +83,9 @@ class Messages:
         if isinstance(opened, WholeAnswer) or not log_writer.wait_until_created(_CREATION_SECONDS):
             log_writer.discard()
             return self._respond(call, opened)
-        body = self._resumable.relay(log_writer, opened, upstream_call, terms, call.caller, call.report)
+        body = self._resumable.relay(
+            log_writer, opened, upstream_call, terms, Payer(self._guard, call.caller, call.report)
+        )
         headers = headers_to_client(opened.answer.headers) | {"sluice-stream-id": log_writer.state.id}
         return Response(opened.answer.status, headers, body)
 
@@ -118,7 +120,7 @@ class Messages:
             self._guard.admit(call.caller)
             return upstream_call, False
         terms = call.caller.terms
-        params = parse_params(request.body, refuse_repeats=bool(terms and terms.models))
+        params = parse_params(request.body, refuse_repeats=bool(terms and terms.bind_params))
         if call.route.name == "messages" and request.wants_text:
             params = complete_prompt(params, self._settings.default_model)
             upstream_call = replace(
@@ -126,6 +128,11 @@ class Messages:
             )
         call.report.model = str(params.get("model") or "")
         self._guard.admit(call.caller, call.report.model)
+        self._guard.check_known(call.caller, params, request.headers)
+        if call.route.name == "messages":
+            payer = Payer(self._guard, call.caller, call.report)
+            payer.reserve(params, len(upstream_call.body))
+            upstream_call = replace(upstream_call, lost=payer.note_lost)
         streams = call.route.name == "messages" and params.get("stream") is True
         if streams:
             upstream_call = replace(upstream_call, wait_seconds=self._settings.content_timeout_seconds)
@@ -155,7 +162,7 @@ def _whole_body(whole: WholeAnswer, call: MessageCall) -> Generator[bytes, None,
     if call.route.name == "messages":
         report.model = str(whole.values.get("model") or report.model)
         report.stop_reason = whole.values.get("stop_reason")
-        report.usage.take(whole.values.get("usage"))
+        report.take_answer(whole.values)
     whole.answer.close()
     report.outcome = "succeeded"
     yield whole.body

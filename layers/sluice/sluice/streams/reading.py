@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sluice.claude.connection import CONNECTION_ERRORS
-from sluice.claude.errors import classify_error
+from sluice.claude.errors import classify_error, read_error_code
 from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
 from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
@@ -80,7 +80,5 @@ def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
     """Return the failure that Claude itself reported where an answer should be; ``frame`` is the event that did."""
     error_type = str(error.get("type") or "api_error")
     message = str(error.get("message") or "Claude sent an error without a message.")
-    details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
-    passing = classify_error(error_type, code) == "transient"
+    passing = classify_error(error_type, read_error_code(error), message=message) == "transient"
     return StreamCut("claude_error", message, error_type=error_type, frame=frame, retryable=passing)

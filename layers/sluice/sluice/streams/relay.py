@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from sluice.claude.events import StreamProgress
-from sluice.streams.call_log import CallReport
+from sluice.streams.call_log import CallReport, UsedByAnswer
 from sluice.streams.encoding import Encoder
 from sluice.streams.errors import StreamCut, internal_error
 from sluice.streams.reading import read_frames
@@ -91,6 +91,9 @@ def take_progress(report: CallReport, progress: StreamProgress) -> None:
     report.model = progress.model or report.model
     report.stop_reason = progress.stop_reason
     usage = progress.usage
+    if progress.reported:
+        reported = {**progress.reported, "output_tokens": progress.estimated_output_tokens()}
+        report.answers.append(UsedByAnswer(report.model or "", reported, progress.container))
     report.usage.input_tokens += usage.input_tokens
     report.usage.output_tokens += progress.estimated_output_tokens()
     report.usage.cache_creation_input_tokens += usage.cache_creation_input_tokens

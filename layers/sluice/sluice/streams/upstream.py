@@ -21,6 +21,10 @@ _PIECE_BYTES = 65_536
 _END_SECONDS = 0.5
 
 
+class NotConnected(OSError):
+    """There was no connection, so that nothing was sent; its cause says why."""
+
+
 class UpstreamResponse:
     """An answer whose body is still to be read. Reading raises CONNECTION_ERRORS; TimeoutError is one of them."""
 
@@ -138,6 +142,9 @@ class Upstream:
         else:
             self._tls = self._tls or ssl.create_default_context()
             connection = HTTPSConnection(host, port, timeout=timeout, context=self._tls)
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError as error:
+            raise NotConnected(type(error).__name__) from error
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection

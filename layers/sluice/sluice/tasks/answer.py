@@ -9,7 +9,8 @@ from typing import Any
 
 from sluice.access.usage import AnswerUsage
 from sluice.claude.events import BYTES_PER_TOKEN
-from sluice.claude.prices import estimate_cost
+from sluice.claude.prices import estimate_usage
+from sluice.claude.usage import ChargedTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,8 @@ class Answer:
 
     @classmethod
     def of_message(cls, message: Mapping[str, Any], request_id: str | None) -> Answer:
-        tokens = _Tokens.of_usage(message.get("usage") or {})
-        cost = estimate_cost(
-            str(message.get("model")),
-            input_tokens=tokens.input,
-            output_tokens=tokens.output,
-            cache_write_tokens=tokens.cache_write,
-            cache_write_1h_tokens=tokens.cache_write_1h,
-            cache_read_tokens=tokens.cache_read,
-        )
+        usage, container = message.get("usage") or {}, bool(message.get("container"))
+        cost = estimate_usage(str(message.get("model")), usage, container=container)
         return cls(message, request_id, None if cost is None else round(cost, 9))
 
     @property
@@ -50,7 +44,7 @@ class Answer:
 
     def spent(self, *, succeeded: bool = True) -> AnswerUsage:
         """Return what counts against the budget of a client key."""
-        tokens = _Tokens.of_usage(self.message.get("usage") or {})
+        tokens = ChargedTokens.of_usage(self.message.get("usage") or {})
         return AnswerUsage(
             succeeded=succeeded,
             input_tokens=tokens.input,
@@ -67,26 +61,3 @@ class Answer:
     def parse(cls, document: bytes) -> Answer:
         """Read what ``document`` wrote."""
         return cls(**json.loads(document))
-
-
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """The counts that are paid for (Claude API: Messages, usage)."""
-
-    input: int
-    output: int
-    cache_write: int
-    cache_write_1h: int
-    cache_read: int
-
-    @classmethod
-    def of_usage(cls, usage: Mapping[str, Any]) -> _Tokens:
-        written = usage.get("cache_creation_input_tokens") or 0
-        for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
-        return cls(
-            input=usage.get("input_tokens") or 0,
-            output=usage.get("output_tokens") or 0,
-            cache_write=max(written - for_an_hour, 0),
-            cache_write_1h=for_an_hour,
-            cache_read=usage.get("cache_read_input_tokens") or 0,
-        )

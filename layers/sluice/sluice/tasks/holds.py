@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
+from sluice.claude.errors import kind_of_failure
 from sluice.errors import AccountError, AwsError
-from sluice.incidents import Incident, Incidents, incident_kind
+from sluice.incidents import Incident, Incidents
 from sluice.notify.channels import Notifier
 from sluice.notify.incident_notice import Affected, tell_of_incident
 from sluice.tasks.table import TaskTable
@@ -62,7 +63,7 @@ class IncidentHolds:
 
     def begin(self, task: Task, failure: AccountError) -> None:
         """Stop the queue for what no task can get past, and tell a person, once."""
-        kind = incident_kind(failure, task.model or self.default_model)
+        kind = kind_of_failure(failure, task.model or self.default_model)
         incident = self.incidents.open_incident(kind, str(failure))
         if incident is None:
             return

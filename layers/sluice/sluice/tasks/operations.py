@@ -47,7 +47,9 @@ class TaskService:
         """Queue a request; with an ``Idempotency-Key``, return the task that its first call made."""
         request = parse_task_request(body, headers, self.callback_policy)
         key = parse_idempotency_key(headers)
-        self.guard.admit(caller, request.model or self.settings.default_model)
+        model = request.model or self.settings.default_model
+        self.guard.admit(caller, model)
+        self.guard.check_known(caller, {**request.params, "model": model}, request.headers)
         task = self._new_task(caller, request, base_url)
         idempotency = Idempotency.of(caller.owner, key, request.fingerprint) if key else None
         kept = self.payloads.store(f"{task.id}/request", request.document())

@@ -13,15 +13,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 
+from sluice.access.usage import AnswerUsage, Reservation
 from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
 from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
+from sluice.claude.errors import type_of_kind
 from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
@@ -31,6 +33,7 @@ from sluice.errors import (
     ConditionFailed,
     PermanentError,
     RequestError,
+    TooManyRequests,
     TransientError,
 )
 from sluice.incidents import Incidents
@@ -90,11 +93,13 @@ class Worker:
         try:
             self._billing.check(task, self._model(task))
             params, headers = self._request(task)
-            answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
+            reserved = self._billing.reserve(task, params)
+            answer = self._ask(task, params, headers, until, reserved)
+        except TooManyRequests as busy:
+            return self._retry(task, Failure(busy.error_type, str(busy)), busy.retry_after)
         except RequestError as refusal:
             return self._fail(task, Failure(refusal.error_type, str(refusal)))
         except UnfinishedAnswer as cut:
-            self._billing.account(task, cut.begun.spent(succeeded=False))
             return self._refused(task, cut.failure)
         except ClaudeError as failure:
             return self._refused(task, failure)
@@ -105,6 +110,32 @@ class Worker:
             self.table.put_back(task, self.now() + _DEFECT_SECONDS, Failure("api_error", "An error inside Sluice."))
             raise
         return self._succeed(task, answer, until)
+
+    def _ask(
+        self,
+        task: Task,
+        params: Mapping[str, Any],
+        headers: Mapping[str, str],
+        until: float,
+        reserved: Sequence[Reservation],
+    ) -> Answer:
+        """Ask Claude, and settle what that cost, whatever comes of it. Raises as ``ClaudeSdk.ask`` does."""
+        spent = AnswerUsage(succeeded=False)
+        try:
+            answer = self.claude.ask(params, headers, max(until - self.now() - _WRITE_SECONDS, 1.0))
+            spent = answer.spent()
+            return answer
+        except UnfinishedAnswer as cut:
+            spent = cut.begun.spent(succeeded=False)
+            raise
+        except ClaudeError as failure:
+            if failure.error_type == "timeout_error" and failure.http_status is None:
+                # Claude may have written, and charges for it. Nothing was read, so it counts as much as it could be.
+                spent = AnswerUsage(succeeded=False, cost=sum(each.dollars for each in reserved))
+            raise
+        finally:
+            if spent.cost or spent.succeeded or spent.input_tokens or reserved:
+                self._billing.account(task, spent, reserved)
 
     def _may_ask(self, task: Task) -> bool:
         """Return whether a task can be a probe. One that its key bars from Claude need not wait, only to fail then."""
@@ -136,7 +167,6 @@ class Worker:
     # What came of it
 
     def _succeed(self, task: Task, answer: Answer, until: float) -> Outcome:
-        self._billing.account(task, answer.spent())
         try:
             ended = self._keep(task, answer, until)
         except ConditionFailed:
@@ -205,7 +235,7 @@ class Worker:
         try:
             if due_at >= hold.fails_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)
-                return self._fail(claimed, Failure(hold.incident.kind.partition(":")[0], hold.incident.message))
+                return self._fail(claimed, Failure(type_of_kind(hold.incident.kind), hold.incident.message))
             self.table.hold(task, due_at, hold.incident.kind)
         except ConditionFailed:
             return self._settle(task.id)

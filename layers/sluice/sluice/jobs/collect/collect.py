@@ -14,8 +14,9 @@ from tempfile import TemporaryFile
 
 from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import RESULTS_NOT_READY
+from sluice.claude.errors import kind_of_failure
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, TransientError
-from sluice.jobs.collect.decide import Decisions, decide
+from sluice.jobs.collect.decide import Decisions, Refusal, decide
 from sluice.jobs.collect.download import CANCELED_RESULT, BatchResults, download_results, uniform_results
 from sluice.jobs.collect.order import ResultSpool, open_spool
 from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy
@@ -24,7 +25,7 @@ from sluice.jobs.job_settings import EffectiveSettings, read_settings
 from sluice.jobs.messages import QueueMessage, Step, send, send_later
 from sluice.jobs.model import Job, Outcome, Shard, ShardRef, ShardStatus
 from sluice.jobs.next_steps import job_message, shard_message
-from sluice.jobs.notices.announce import announce_once, hold_for_incident
+from sluice.jobs.notices.announce import announce_once, hold_for_incident, hold_for_refusal
 from sluice.jobs.notices.text import STUCK
 from sluice.jobs.results import write_errored_result
 from sluice.jobs.services import Services
@@ -110,11 +111,18 @@ def _decide_write_and_move(
         write(services, results, decisions, ordinals)
     if decisions.refusal:
         # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
-        hold_for_incident(services, job, *decisions.refusal)
+        _hold(services, job, decisions.refusal)
     outcome = _outcome(results, decisions)
     job = services.shards.collect(shard, outcome, decisions.next_wave, services.now())
     _send_next(services, job, decisions.next_wave)
     return StepResult("collected", {"missing": results.missing}, _counted(outcome))
+
+
+def _hold(services: Services, job: Job, refusal: Refusal) -> None:
+    if refusal.incident is None:
+        hold_for_refusal(services, job, refusal.message)
+    else:
+        hold_for_incident(services, job, refusal.incident, refusal.message)
 
 
 def _outcome(results: BatchResults, decisions: Decisions) -> Outcome:
@@ -153,7 +161,7 @@ def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, er
     # Claude API: results have been seen to be missing for a while after the end of a batch.
     not_there_yet = error.http_status == 404
     if isinstance(error, AccountError) and not not_there_yet:
-        hold_for_incident(services, job, error.error_type, str(error))
+        hold_for_incident(services, job, kind_of_failure(error), str(error))
         return StepResult("held", {"error_type": error.error_type})
     if not (not_there_yet or isinstance(error, TransientError)):
         raise error

@@ -10,7 +10,8 @@ from typing import IO
 
 import msgspec
 
-from sluice.errors import ObjectNotFound
+from sluice.claude.errors import build_error, kind_of_failure
+from sluice.errors import AccountError, ObjectNotFound
 from sluice.jobs.collect.download import BatchResults
 from sluice.jobs.collect.next_wave import NextWave
 from sluice.jobs.collect.retry_policy import (
@@ -22,9 +23,17 @@ from sluice.jobs.collect.retry_policy import (
     is_refused_for_good,
 )
 from sluice.jobs.lines import Placed
-from sluice.jobs.model import Shard, ShardRef
+from sluice.jobs.model import A_FEW_REQUESTS, Shard, ShardRef
 from sluice.jobs.outbox import KEPT
-from sluice.jobs.requests import BatchRequest, read_lines, read_request, wanted_lines, with_max_tokens, without_params
+from sluice.jobs.requests import (
+    BatchRequest,
+    model_of,
+    read_lines,
+    read_request,
+    wanted_lines,
+    with_max_tokens,
+    without_params,
+)
 from sluice.jobs.results import read_result, write_error_line
 from sluice.jobs.services import Services
 
@@ -56,19 +65,27 @@ class ErrorLines:
         return zip(self._ordinals, self._file, strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error that waits for a person. ``incident`` is its kind, None where it is this job's own."""
+
+    incident: str | None
+    message: str
+
+
 @dataclass(slots=True)
 class Decisions:
     """``by_place`` has a byte for each request, a Decision, at its place in the shard.
 
-    ``counts`` and ``examples`` are by the type of error. ``refusal`` is an error that waits for a person, its type and
-    message, and ``next_wave`` the shard of what is retried; None where there is none.
+    ``counts`` and ``examples`` are by the type of error. ``refusal`` is what waits for a person, and ``next_wave`` the
+    shard of what is retried; None where there is none.
     """
 
     by_place: bytearray
     error_lines: ErrorLines
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Example]] = field(default_factory=dict)
-    refusal: tuple[str, str] | None = None
+    refusal: Refusal | None = None
     next_wave: Shard | None = None
 
     @property
@@ -108,6 +125,8 @@ def decide(
     ``ordinals`` are the places of the requests in the shard's first wave; ``spool`` is an empty file for the errors.
     Raises AwsError, and ForeignResults where a result turns out to be another shard's.
     """
+    if _all_refused_alike(results):
+        results.kinds[:] = bytes([ResultKind.REFUSED]) * len(results.kinds)
     decisions = Decisions(_first_decisions(results, policy, cancelled=cancelled), ErrorLines(spool))
     if not decisions.by_place.strip(b"\0"):
         return decisions
@@ -121,6 +140,16 @@ def decide(
         _decide_each(results, ordinals, policy, runs, decisions, next_wave)
     decisions.next_wave = next_wave.shard(policy)
     return decisions
+
+
+def _all_refused_alike(results: BatchResults) -> bool:
+    """Return whether every request of a shard got the same error, which is not known to be the requests' own.
+
+    Then it may be the account's, in words that are new to us. It is asked about once: a second time, they are errors.
+    """
+    kinds, shard = results.kinds, results.shard
+    alike = len(kinds) > A_FEW_REQUESTS and kinds.count(ResultKind.PERMANENT_ERROR) == len(kinds)
+    return alike and results.usage_meter.common_error and not shard.refusals
 
 
 def _first_decisions(results: BatchResults, policy: RetryPolicy, *, cancelled: bool) -> bytearray:
@@ -176,7 +205,7 @@ def _decide_each(
             case Decision.RETRY:
                 next_wave.add(ordinal, line, kind)
                 if kind in (ResultKind.ACCOUNT_ERROR, ResultKind.REFUSED) and decisions.refusal is None:
-                    decisions.refusal = _refusal(results.result(place, read_request(line).custom_id))
+                    decisions.refusal = _refusal(results.result(place, read_request(line).custom_id), line)
             case Decision.RETRY_LONGER:
                 if longer := with_max_tokens(line, policy.retry_max_tokens or 0):
                     next_wave.add(ordinal, longer, kind)
@@ -184,6 +213,8 @@ def _decide_each(
                     by_place[place] = Decision.ANSWER
 
 
-def _refusal(raw_result: bytes) -> tuple[str, str]:
+def _refusal(raw_result: bytes, line: bytes) -> Refusal:
     error = read_result(raw_result).inner_error
-    return error.type, error.message[:_MESSAGE_LENGTH]
+    failure = build_error(error.type, error.message[:_MESSAGE_LENGTH], error.code)
+    kind = kind_of_failure(failure, model_of(line)) if isinstance(failure, AccountError) else None
+    return Refusal(kind, str(failure))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sluice.backoff import Backoff
-from sluice.claude.errors import classify_result_error
+from sluice.claude.errors import classify_error
 from sluice.jobs.model import LONGEST_WAIT_SECONDS
 from sluice.jobs.results import CANCELED, CUT_OFF_REASON, ERRORED, EXPIRED, Result
 
@@ -34,14 +34,14 @@ class ResultKind(IntEnum):
     ACCOUNT_ERROR = 5
     CANCELED = 6
     CUT_OFF = 7
-    # An error of the account too, or the request's own: another one may name another model.
+    # An error of its model, or one that all requests have in common: it waits for a person, and may be final then.
     REFUSED = 8
 
 
-_OF_A_REQUEST = frozenset({"permission_error", "not_found_error"})
 _KIND_OF_CLASS = {
     "transient": ResultKind.TRANSIENT_ERROR,
-    "permanent": ResultKind.PERMANENT_ERROR,
+    "request": ResultKind.PERMANENT_ERROR,
+    "model": ResultKind.REFUSED,
     "account": ResultKind.ACCOUNT_ERROR,
 }
 
@@ -78,9 +78,7 @@ def result_kind(result: Result) -> ResultKind:
             return ResultKind.CUT_OFF if result.message.stop_reason == CUT_OFF_REASON else ResultKind.SUCCEEDED
         case "errored":
             error = result.inner_error
-            code = error.details.error_code if error.details else None
-            kind = _KIND_OF_CLASS[classify_result_error(error.type, error.message, code)]
-            return ResultKind.REFUSED if kind is ResultKind.ACCOUNT_ERROR and error.type in _OF_A_REQUEST else kind
+            return _KIND_OF_CLASS[classify_error(error.type, error.code, message=error.message)]
         case "expired":
             return ResultKind.EXPIRED
         case "canceled":

@@ -10,7 +10,7 @@ import msgspec
 from sluice.claude.prices import PriceList
 from sluice.jobs.collect.retry_policy import result_kind
 from sluice.jobs.model import Tokens
-from sluice.jobs.results import CUT_OFF_REASON, SUCCEEDED, ResultLine, Usage
+from sluice.jobs.results import CUT_OFF_REASON, ERRORED, SUCCEEDED, ResultLine, Usage
 
 _NO_LIMIT = 1 << 62
 
@@ -55,6 +55,12 @@ class UsageMeter:
         self._long: dict[str, _Used] = {}
         self._inputs: Counter[int] = Counter()
         self._outputs: Counter[int] = Counter()
+        self._errors: set[tuple[str, str]] = set()
+
+    @property
+    def common_error(self) -> bool:
+        """Whether all errors, of which there is at least one, have the same type and the same message."""
+        return len(self._errors) == 1
 
     def add(self, lines: Iterable[ResultLine], places: Sequence[int], kinds: bytearray) -> None:
         """Note what the lines used, and at its place the kind of each result that is not plain success."""
@@ -63,6 +69,8 @@ class UsageMeter:
         if len(messages) < len(results) or CUT_OFF_REASON in {message.stop_reason for message in messages}:
             for place, result in zip(places, results, strict=True):
                 kinds[place] = result_kind(result)
+                if result.type == ERRORED and len(self._errors) < 2:
+                    self._errors.add((result.inner_error.type, result.inner_error.message))
         for model in {message.model for message in messages}:
             usages = [message.usage for message in messages if message.model == model and message.usage is not None]
             if usages:

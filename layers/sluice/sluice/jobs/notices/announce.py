@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import Hold, Job, JobStatus, NoticeState
+from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, NoticeState
 from sluice.jobs.notices.machine import Place, write_failure
-from sluice.jobs.notices.text import HELD, compose, event_of, is_of_present_hold
+from sluice.jobs.notices.text import HELD, compose, event_of, hold_notice, is_of_present_hold
 from sluice.jobs.services import Services
 from sluice.notify.incident_notice import Affected, HeldJob, tell_of_incident
 
@@ -79,6 +79,15 @@ def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> N
     report_incident(services, kind, reason, [held or job])
 
 
+def hold_for_refusal(services: Services, job: Job, message: str) -> None:
+    """Hold a job of which Claude refuses every request alike, for a reason that may be nobody's but the account's."""
+    reason = f"Claude refuses every request of a batch, in the same words: {message} Nothing is lost. When the cause is"
+    reason += " gone, release the job: its requests are sent once more, and those that are refused again are errors."
+    held = _hold(services, job.job_id, Hold(HoldKind.REFUSED, reason), told=True)
+    if held is not None:
+        announce_hold(services, held)
+
+
 def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> bool:
     """Open the incident where it is not open; announce it where nobody has, and return whether that was so."""
     incident = services.incidents.open_incident(kind, reason)
@@ -89,13 +98,15 @@ def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[J
     return True
 
 
-def _hold(services: Services, job_id: str, hold: Hold) -> Job | None:
+def _hold(services: Services, job_id: str, hold: Hold, *, told: bool = False) -> Job | None:
+    """``told``: the hold has a notice of its own, as those of incidents have not."""
     for _ in range(_TRIES):
         job = services.jobs.find(job_id)
         if job is None or job.status is JobStatus.HELD or job.status.final:
             return job
         try:
-            return services.jobs.hold(job, hold, services.now())
+            now = services.now()
+            return services.jobs.hold(job, hold, now, hold_notice(hold.kind, now) if told else None)
         except ConditionFailed:
             continue
     return None

@@ -49,6 +49,7 @@ _KIND_WORDS: Mapping[str, str] = {
     HoldKind.COST: "it may cost more than the limit",
     HoldKind.BAD_LINES: "many bad lines",
     HoldKind.SETTINGS: "folder settings",
+    HoldKind.REFUSED: "Claude refuses all of it alike",
 }
 HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
 _DETAIL_TYPES = {
@@ -76,6 +77,11 @@ def status_notice(status: JobStatus) -> str:
 def hold_notice(kind: str, held_at: float) -> str:
     """Name the notice of a hold that began at a moment."""
     return f"{HELD}#{kind}@{int(held_at)}"
+
+
+def was_held_for(job: Job, kind: str) -> bool:
+    """Return whether a job has had a hold of a kind that people are told of."""
+    return any(notice.startswith(f"{HELD}#{kind}@") for notice in job.notices)
 
 
 def is_of_present_hold(job: Job, notice: str) -> bool:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from sluice.claude.prices import at_least, shipped_prices
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
@@ -149,7 +150,11 @@ class Planner:
         if failure := failure_of(end.counts):
             return self._fail(job, failure)
         estimate = estimate_job(end.counts.demand, effective.prices, effective.folder.retry_max_tokens or 0)
-        hold = None if job.cancel_requested else hold_of(end.counts, estimate, effective)
+        # Whoever may drop a file may also drop a price list: it can make an estimate truer, but no limit wider.
+        bound = estimate_job(
+            end.counts.demand, at_least(effective.prices, shipped_prices()), effective.folder.retry_max_tokens or 0
+        )
+        hold = None if job.cancel_requested else hold_of(end.counts, bound, effective)
         plan = Plan(
             manifest_key=self._write_manifest(job, end),
             lines=end.counts.lines,

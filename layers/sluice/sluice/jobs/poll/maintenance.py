@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
+from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
 from sluice.jobs.control import resume_job
@@ -86,7 +87,7 @@ def _hold_running(services: Services, work: OpenWork, failure: AccountError, don
     for job in work.jobs.values():
         if job.status is JobStatus.RUNNING:
             with done.isolating_failures(job.job_id):
-                hold_for_incident(services, job, failure.error_type, str(failure))
+                hold_for_incident(services, job, kind_of_failure(failure), str(failure))
 
 
 def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, done: Maintenance) -> None:

@@ -1,4 +1,4 @@
-"""One look at all open work: one query of the table and, where batches run, a page of Claude's list for a thousand.
+"""One look at all open work: two queries of the table and, where batches run, a page of Claude's list for a thousand.
 
 Batches that have ended are sent on to be collected, batches of cancelled jobs are cancelled, undecided shards are sent
 on to be reconciled; then each open job is maintained (``jobs.poll.maintenance``). Each run starts from the table alone
@@ -22,6 +22,7 @@ from sluice.jobs.poll.maintenance import maintain
 from sluice.jobs.poll.open_work import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.progress import record_durations
 from sluice.jobs.services import Services
+from sluice.notify.incident_notice import Affected, tell_of_incident
 
 # Left for what is under way when a run ends itself, to go on in the next.
 RESERVE_SECONDS = 15.0
@@ -46,6 +47,7 @@ class PollReport:
 
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
+    _tell_of_incidents(services)
     work = OpenWork.of(services.jobs.open())
     if not work:
         return PollReport()
@@ -66,6 +68,13 @@ def poll(services: Services, deadline: Deadline) -> PollReport:
         failed=maintenance.failed,
         failure=failure.error_type if failure else None,
     )
+
+
+def _tell_of_incidents(services: Services) -> None:
+    """Tell of incidents that nobody has told of: the streaming door opens them, and can publish nothing."""
+    for incident in services.incidents.list_open():
+        if untold := services.incidents.take_over_notifying(incident.kind):
+            tell_of_incident(services.incidents, services.notifier, untold, Affected())
 
 
 def _look_for_batches(services: Services, work: OpenWork) -> Sighting:

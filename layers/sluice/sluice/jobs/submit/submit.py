@@ -13,6 +13,7 @@ from sluice.aws.sqs import MAX_DELAY_SECONDS
 from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import SUBMIT
 from sluice.claude.batches import MessageBatch
+from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
@@ -26,8 +27,9 @@ from sluice.errors import (
     TransientError,
 )
 from sluice.jobs.messages import QueueMessage, Step, failed_shard_message, send, send_later
-from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardRef, ShardStatus
-from sluice.jobs.notices.announce import hold_for_incident
+from sluice.jobs.model import A_FEW_REQUESTS, UNDECIDED, HoldKind, Job, JobStatus, Shard, ShardRef, ShardStatus
+from sluice.jobs.notices.announce import hold_for_incident, hold_for_refusal
+from sluice.jobs.notices.text import was_held_for
 from sluice.jobs.requests import batch_body, read_lines
 from sluice.jobs.services import Services
 from sluice.jobs.submit.pause import SubmissionPause
@@ -81,7 +83,7 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
         # Nothing was sent: the shard could not be reconciled. The poller sends its message again.
         return _result("not_reconciled", error_type=failure.error_type)
     except AccountError as failure:
-        hold_for_incident(services, job, failure.error_type, str(failure))
+        hold_for_incident(services, job, kind_of_failure(failure), str(failure))
         return _result("held", error_type=failure.error_type)
 
 
@@ -106,7 +108,7 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
     try:
         batch = services.claude.create_batch(body, shard.length, shard.betas)
     except SluiceError as error:
-        return _after_failure(services, shard, attempt, error, _no_batch_after(error, body))
+        return _after_failure(services, job, shard, attempt, error, _no_batch_after(error, body))
     return _record(services, shard, batch)
 
 
@@ -125,11 +127,17 @@ def _record(services: Services, shard: Shard, batch: MessageBatch) -> StepResult
     return _result("submitted", batch.id)
 
 
-def _after_failure(services: Services, shard: Shard, attempt: int, error: SluiceError, no_batch: bool) -> StepResult:
+def _after_failure(
+    services: Services, job: Job, shard: Shard, attempt: int, error: SluiceError, no_batch: bool
+) -> StepResult:
     if not no_batch:
         services.shards.end_call(shard, services.now())
         _send_again(services, shard.ref, attempt, services.settings.reconcile_after_seconds + 1)
         return _result("outcome_unknown", error_type=error.error_type)
+    if isinstance(error, PermanentError) and _may_be_nobodys_own(job, shard, error):
+        services.shards.give_back(shard, services.now(), not_before=0.0)
+        hold_for_refusal(services, job, str(error))
+        return _result("held", error_type=error.error_type)
     if isinstance(error, PermanentError):
         return _fail(services, shard, error.error_type, str(error))
     if isinstance(error, ObjectNotFound):
@@ -138,6 +146,12 @@ def _after_failure(services: Services, shard: Shard, attempt: int, error: Sluice
         services.shards.give_back(shard, services.now(), not_before=0.0)
         raise error
     return _back_off(services, shard, attempt, error)
+
+
+def _may_be_nobodys_own(job: Job, shard: Shard, error: PermanentError) -> bool:
+    """Return whether a refused batch should wait for a person, and not become as many errors. They are asked once."""
+    asked = was_held_for(job, HoldKind.REFUSED)
+    return shard.count > A_FEW_REQUESTS and error.error_type != "request_too_large" and not asked
 
 
 def _fail(services: Services, shard: Shard, error_type: str, message: str) -> StepResult:

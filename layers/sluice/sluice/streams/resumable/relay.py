@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sluice.claude.events import FrameSplitter
 from sluice.deadline import Deadline
-from sluice.errors import AwsError, SluiceError, TransientError, describe_error
+from sluice.errors import AwsError, RequestError, SluiceError, TransientError, describe_error
 from sluice.settings import StreamSettings
-from sluice.streams.call_log import CallReport
+from sluice.streams.call_log import CallReport, Payer
 from sluice.streams.connect import CallRefused, Connector, UpstreamCall
 from sluice.streams.errors import StreamCut, internal_error
 from sluice.streams.relay import OpenStream, open_stream, take_progress
@@ -34,6 +34,7 @@ class Continuations:
     table: StreamTable
     connector: Connector
     deadline: Deadline
+    payer: Payer
 
     def timeouts(self) -> Timeouts:
         """Start the clocks of a stream."""
@@ -46,10 +47,13 @@ class Continuations:
 
     def upstream_call(self, request: StoredRequest, partial: PartialAnswer) -> tuple[OpenStream, int]:
         """Ask for the rest. Raises StreamCut where there is none to be had."""
-        body = json.dumps(partial.continued_params(parse_params(request.body))).encode()
+        params = partial.continued_params(parse_params(request.body))
+        body = json.dumps(params).encode()
         wait = self.settings.content_timeout_seconds
-        upstream_call = UpstreamCall("POST", request.target, request.headers, body, self.deadline, wait)
+        headers, lost = request.headers, self.payer.note_lost
+        upstream_call = UpstreamCall("POST", request.target, headers, body, self.deadline, wait, lost)
         try:
+            self.payer.admit(params, len(body))
             return self.connector.open(upstream_call, self._accept)
         except CallRefused as refused:
             failure = refused.failure
@@ -58,6 +62,8 @@ class Continuations:
             raise
         except TransientError as failure:
             raise StreamCut("connection_cut", str(failure)) from None
+        except RequestError as refusal:
+            raise StreamCut("not_continuable", f"The answer was not continued. {refusal}") from None
         except SluiceError as error:
             raise _not_continuable(error) from error
 

@@ -9,11 +9,11 @@ from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluice.access.guard import Caller
+from sluice.access.guard import Caller, Guard
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
 from sluice.settings import StreamSettings
-from sluice.streams.call_log import CallLog, CallReport
+from sluice.streams.call_log import CallLog, CallReport, Payer
 from sluice.streams.connect import Connector, UpstreamCall
 from sluice.streams.headers import passing_headers
 from sluice.streams.relay import OpenStream
@@ -73,12 +73,14 @@ class ResumableStreams:
         settings: StreamSettings,
         table: StreamTable,
         connector: Connector,
+        guard: Guard,
         call_log: CallLog,
         schedule: LogSchedule | None = None,
     ) -> None:
         self._settings = settings
         self._table = table
         self._connector = connector
+        self._guard = guard
         self._call_log = call_log
         self._schedule = schedule or LogSchedule()
 
@@ -109,17 +111,16 @@ class ResumableStreams:
         stream: OpenStream,
         upstream_call: UpstreamCall,
         terms: KeepOptions,
-        caller: Caller,
-        report: CallReport,
+        payer: Payer,
     ) -> Body:
         """Return the body of a stream that is kept or leased."""
         # Not earlier: while Claude is asked, the client does not know the stream's id, and could not renew anything.
         log_writer.start_lease()
         relay = ResumableRelay(
             log_writer,
-            report,
-            lambda: self._call_log.record(report, caller),
-            self._continuations(upstream_call.deadline),
+            payer.report,
+            lambda: self._call_log.record(payer.report, payer.caller),
+            self._continuations(upstream_call.deadline, payer),
             StoredRequest(upstream_call.target, upstream_call.headers, upstream_call.body),
             continues=terms.continues,
         )
@@ -140,7 +141,7 @@ class ResumableStreams:
             return whole(204, {"sluice-stream-id": stream_id}, b"")
         report.status = 200
         log_reader = LogReader(
-            self._continuations(deadline),
+            self._continuations(deadline, Payer(self._guard, caller, report)),
             state,
             after,
             report,
@@ -175,8 +176,8 @@ class ResumableStreams:
         """Return whether anything follows: ids that were only skipped are nothing that a client could be sent."""
         return any(entry.data for entry in self._table.read_log(stream_id, after))
 
-    def _continuations(self, deadline: Deadline) -> Continuations:
-        return Continuations(self._settings, self._table, self._connector, deadline)
+    def _continuations(self, deadline: Deadline, payer: Payer) -> Continuations:
+        return Continuations(self._settings, self._table, self._connector, deadline, payer)
 
     def _find(self, caller: Caller, stream_id: str) -> StreamState:
         state = self._table.find(stream_id)
