@@ -69,7 +69,7 @@ class Door:
         except Exception as error:  # noqa: BLE001  no caller is left without an answer
             return self._refuse(error, report, None)
         if request.is_preflight:
-            return whole(204, preflight_headers(request.headers, self._origins), b"")
+            return whole(200, preflight_headers(request.headers, self._origins), b"ok\n")
         response = self._answer(request, deadline, report)
         cors = cors_headers(request.headers.get("origin"), self._origins)
         return replace(response, headers={**response.headers, **cors})
