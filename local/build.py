@@ -153,12 +153,14 @@ def pack_layers(template: Path) -> None:
 
 
 def spare_copies(template: Path) -> None:
-    """Have the queues of a built template run fewer copies of a function at once, for the emulator."""
+    """Have the queues of a built template run a few copies of a function at once, for the emulator.
+
+    As a number: what a parameter gives stays text in the emulator, and stops all of its queues.
+    """
     body = json.loads(template.read_text())
     for resource in body["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            scaling = resource["Properties"]["ScalingConfig"]
-            scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], MOST_COPIES)
+            resource["Properties"]["ScalingConfig"]["MaximumConcurrency"] = MOST_COPIES
     _write_template(template, body)
 
 
