@@ -139,6 +139,7 @@ class TaskSettings(_Settings):
     webhook_secret: str = ""
     default_model: str = _setting("claude-haiku-5-5", may_be_empty=True)
     auth_mode: AuthMode = "iam"
+    operators: tuple[str, ...] = ()
     api_base_url: str = ""
     allowed_origins: tuple[str, ...] = ()
     task_ttl_hours: float = 168.0

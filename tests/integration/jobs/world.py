@@ -234,7 +234,7 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         watched() as calls,
         patch.object(Services, "from_env", classmethod(with_clock)),
     ):
-        resources = create_resources({"ClaudeBaseUrl": simulator.base_url, **parameters})
+        resources = create_resources({"ClaudeBaseUrl": simulator.base_url, "Operators": "tester", **parameters})
         rights = TableRights(resources.template)
         world = World(resources, simulator, clock, calls, Queues(resources.queue_named, clock.now), rights)
         calls.listeners += [world.record_call, rights.record_call]

@@ -85,7 +85,8 @@ def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
         patch.setattr(boto3, "Session", cache(boto3.Session))
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
-        resources = create_resources({"ClaudeBaseUrl": claude.base_url, "CallbackLocal": "http://127.0.0.1"})
+        parameters = {"ClaudeBaseUrl": claude.base_url, "CallbackLocal": "http://127.0.0.1", "Operators": "ada"}
+        resources = create_resources(parameters)
         notices_url = subscribe_queue(resources)
         environment = environment_of(resources)
         for name, value in environment.items():

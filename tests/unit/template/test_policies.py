@@ -194,3 +194,18 @@ def test_a_call_that_the_policies_do_not_allow_is_noticed_by_the_tests(template:
     with pytest.raises(AssertionError, match="policies"), watching.of("stream_messages"):
         watching.record_call("TransactWriteItems", {"TransactItems": [{"Update": {"Key": key}}]})
     assert watching.refused == [("StreamMessages", Access("UpdateItem", "KEY#abc"))]
+
+
+@pytest.mark.parametrize(
+    ("policy", "function"), [("StreamCallerPolicy", "StreamMessages"), ("ApiCallerPolicy", "ServeApi")]
+)
+def test_whoever_may_call_one_door_by_iam_may_not_call_the_other(
+    template: Template, policy: str, function: str
+) -> None:
+    resource = template.resources[policy]
+    assert resource["Condition"] == "DoorsAreSigned"
+    by_url, invoke = resource["Properties"]["PolicyDocument"]["Statement"]
+    assert (by_url["Action"], invoke["Action"]) == (["lambda:InvokeFunctionUrl"], ["lambda:InvokeFunction"])
+    # Invoked by its name, a function would believe whatever the event says of the caller.
+    assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    assert by_url["Resource"] == invoke["Resource"] == {"Fn::GetAtt": [function, "Arn"]}
