@@ -119,6 +119,7 @@ class StreamSettings(_Settings):
     keep_streams: KeepStreams = "opt_in"
     stream_ttl_hours: float = 24.0
     service: str = _setting("sluice", variable="POWERTOOLS_SERVICE_NAME")
+    log_level: Literal["DEBUG", "INFO"] = _setting("INFO", variable="POWERTOOLS_LOG_LEVEL")
 
 
 @dataclass(frozen=True, slots=True)

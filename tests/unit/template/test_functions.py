@@ -128,6 +128,18 @@ def test_the_log_of_a_function_is_kept_for_the_days_that_were_asked_for(template
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_lambda_filters_logs_at_the_level_that_was_asked_for_and_never_metrics(
+    template: Template, function: str
+) -> None:
+    """Lambda: Log-level filtering. A metric in the embedded format has no level, and counts as INFO."""
+    logging = {**template.body["Globals"]["Function"]["LoggingConfig"], **template.functions[function]["LoggingConfig"]}
+    assert logging["LogFormat"] == "JSON"
+    assert logging["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+    assert set(template.parameters["LogLevel"]["AllowedValues"]) <= {"TRACE", "DEBUG", "INFO"}
+    assert template.environment(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_alarm_watches_the_errors_of_a_function(template: Template, function: str) -> None:
     assert alarm_of(template, function, "Errors")["Statistic"] == "Sum"
 

@@ -43,6 +43,33 @@ def test_a_deployment_leaves_the_key_of_claude_alone(template: Template) -> None
     assert template.resources["ClaudeSecret"]["Properties"]["SecretString"] == "put-the-key-here"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ClaudeBaseUrl", "https://api.anthropic.com", True),
+        ("ClaudeBaseUrl", "https://proxy.example.com:8443", True),
+        ("ClaudeBaseUrl", "http://127.0.0.1:9000", True),
+        ("ClaudeBaseUrl", "http://localhost", True),
+        ("ClaudeBaseUrl", "http://api.anthropic.com", False),
+        ("ClaudeBaseUrl", "http://127.0.0.1.example.com", False),
+        ("ClaudeBaseUrl", "http://localhost:80@example.com", False),
+        ("ClaudeBaseUrl", "https://api.anthropic.com/v1", False),
+        ("EventBus", "shop-events", True),
+        ("EventBus", "aws.partner/example.com/1", True),
+        ("EventBus", "", False),
+        ("EventBus", "arn:aws:events:eu-west-1:1:event-bus/shop", False),
+        ("EventBus", "*", False),
+        ("Operators", "ops-*, arn:aws:iam::111122223333:role/on-call", True),
+        ("Operators", "a b", False),
+        ("Operators", "a,", False),
+    ],
+)
+def test_a_value_that_would_do_harm_or_fail_late_is_refused(
+    template: Template, name: str, value: str, allowed: bool
+) -> None:
+    assert bool(re.fullmatch(template.parameters[name]["AllowedPattern"], value)) == allowed
+
+
 def test_the_runtimes_and_processors_are_those_that_the_layers_can_be_built_for(template: Template) -> None:
     runtimes = template.parameters["PythonRuntime"]["AllowedValues"]
     assert runtimes == [f"python3.{minor}" for minor in (11, 12, 13, 14)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from sluice.access.guard import Caller, Guard
@@ -14,7 +15,7 @@ from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
 from sluice.errors import SluiceError
 from sluice.settings import StreamSettings
-from sluice.streams.call_log import CallLog, CallReport, Log
+from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.headers import cors_headers, preflight_headers
 from sluice.streams.messages import MessageCall, Messages
@@ -53,7 +54,8 @@ class Door:
         table = Table(DynamoDb(access), settings.table)
         guard = Guard(settings.auth_mode, KeyStore(table))
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
-        connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
+        note = partial(note_try, log) if settings.log_level == "DEBUG" else None
+        connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds, note=note)
         call_log = CallLog(guard, log, settings.service)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
         resumable = ResumableStreams(settings, streams, connector, call_log)
