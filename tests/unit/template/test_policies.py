@@ -133,7 +133,7 @@ JOBS = {"JOB#", "BATCH#", "ESTIMATE#", "PAUSE#", "INCIDENT#"}
 # What a function may reach, and change; what is open of which kind it may list.
 REACHED = {
     "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#"}, set()),
-    "PlanJob": (JOBS, JOBS, set()),
+    "PlanJob": (JOBS, JOBS, {"JOBS"}),
     "SubmitShard": (JOBS, JOBS, set()),
     "PollBatches": (JOBS, JOBS, {"JOBS", "INCIDENT"}),
     "CollectShard": (JOBS, JOBS, set()),
