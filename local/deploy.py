@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import build
 from local.account import Account, DeploymentError, concurrency_warnings, obstacles, open_account
-from local.samconfig import SAMCONFIG, DeployConfig, read_config
+from local.samconfig import DeployConfig, read_config
 from local.template import ROOT
 
 BUILT = ROOT / ".aws-sam/build/template.yaml"
@@ -47,7 +47,11 @@ def main(arguments: Mapping[str, Any], open_it: Callable[[DeployConfig], Account
     if mismatch := built_for_another(config.answers, BUILT):
         print(mismatch, file=sys.stderr)
         return 1
-    return _deploy(stack if arguments["stack"] else None, guided=arguments["guided"] or not config.answers)
+    is_first = not config.answers
+    status = _deploy(stack if arguments["stack"] else None, guided=arguments["guided"] or is_first)
+    if status == 0 and is_first and not read_config().answers.get("ClaudeSecretArn"):
+        print("\nNow give it your Claude API key: make claude-key")
+    return status
 
 
 def warnings(account: Account, answers: Mapping[str, str]) -> Iterator[str]:
@@ -84,10 +88,7 @@ def _deploy(stack: str | None, *, guided: bool) -> int:
     if guided:
         print(_ABOUT_ASKING)
     environ = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-    status = subprocess.run(sam_command(stack, guided=guided), cwd=ROOT, env=environ, check=False).returncode
-    if status == 0 and guided and not read_config(SAMCONFIG).answers.get("ClaudeSecretArn"):
-        print("\nNow give it your Claude API key: make claude-key")
-    return status
+    return subprocess.run(sam_command(stack, guided=guided), cwd=ROOT, env=environ, check=False).returncode
 
 
 if __name__ == "__main__":

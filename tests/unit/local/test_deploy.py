@@ -70,10 +70,14 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, calls: list[str]) -> Ru
     return run
 
 
-def test_the_first_deployment_asks_and_the_next_ones_do_not(run: Run, calls: list[str]) -> None:
+def test_the_first_deployment_asks_and_the_next_ones_do_not(
+    run: Run, calls: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(DeployConfig("sluice")) == 0
+    assert "make claude-key" in capsys.readouterr().out
     assert run(ANSWERED) == 0
     assert run(ANSWERED, guided=True, stack="shop") == 0
+    assert "make claude-key" not in capsys.readouterr().out
     assert calls == ["build", "deploy --guided", "build", "deploy", "build", "deploy --stack-name shop --guided"]
 
 
