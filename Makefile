@@ -6,7 +6,6 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-STACK ?= sluice
 SOURCES := layers/sluice layers/streaming_runtime local simulator functions tests bench
 
 VENV := .venv/.installed
@@ -22,10 +21,10 @@ IS_FIT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	"$$name" -c '$(IS_FIT)' 2>/dev/null && { command -v "$$name"; break; }; done)
 
-.PHONY: help demo test test-e2e test-stacks test-jobs test-doors local check build deploy key bench lock clean
+.PHONY: help demo test test-e2e test-stacks test-jobs test-doors local check build deploy claude-key key bench lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 demo: $(VENV) $(SAM) $(EMULATOR) ## see it work: all three doors, on real input, in about a minute
 	@$(RUN) -m local.demo
@@ -56,14 +55,15 @@ check: $(VENV) $(SAM) ## lint, check types, validate the template
 build: $(VENV) $(SAM) ## build for AWS; PYTHON_RUNTIME=python3.13 ARCHITECTURE=arm64 choose for what
 	@$(RUN) -m local.build $(PYTHON_RUNTIME:%=--runtime %) $(ARCHITECTURE:%=--architecture %)
 
-deploy: build ## build, then deploy to AWS; asks what it has to know
-	.local/sam/bin/sam deploy --guided --template-file .aws-sam/build/template.yaml
+deploy: $(VENV) $(SAM) ## check the account, build, and deploy to AWS; asks the first time, and with GUIDED=1; STACK=… names the stack
+	@$(RUN) -m local.deploy $(if $(GUIDED),--guided) $(STACK:%=--stack %) $(PYTHON_RUNTIME:%=--runtime %) $(ARCHITECTURE:%=--architecture %)
 
-key: $(VENV) $(SAM) ## make a client key: NAME=… TERMS="--rate 60 …"; or ARGS="list", ARGS="revoke ID"; STACK=… names the stack
+claude-key: $(VENV) ## put your Claude API key into the deployed stack; typed unseen, or on standard input
+	@$(RUN) -m local.claude_key $(STACK:%=--stack %)
+
+key: $(VENV) ## make a client key: NAME=… TERMS="--rate 60 …"; or ARGS="list", ARGS="revoke ID"
 	@test -n "$(NAME)$(ARGS)" || { echo 'Who is the key for? make key NAME="the web shop"' >&2; exit 2; }
-	@table=$$(.local/sam/bin/sam list stack-outputs --stack-name "$(STACK)" --output json | $(RUN) -c \
-		'import json, sys; print(*(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "TableName"))') \
-		&& $(RUN) -m sluice.access --table "$$table" $(if $(NAME),make "$(NAME)" $(TERMS),$(ARGS))
+	@$(RUN) -m local.client_keys $(STACK:%=--stack %) -- $(if $(NAME),make "$(NAME)" $(TERMS),$(ARGS))
 
 bench: $(VENV) $(SAM) $(EMULATOR) ## measure what is claimed
 	@$(RUN) -m bench $(ARGS)

@@ -1,7 +1,7 @@
 """Build the stack with `sam build`, for one runtime and processor that the layers and the template agree on.
 
 `python -m local.build` builds for real AWS. The runtime and the processor come from the command line, else from the
-answers that `sam deploy --guided` left in samconfig.toml, else from the defaults of the template.
+answers that `make deploy` left in samconfig.toml, else from the defaults of the template.
 """
 
 import argparse
@@ -10,11 +10,9 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +23,7 @@ from typing import Any
 import yaml
 
 from local import children
+from local.samconfig import SAMCONFIG, read_config
 from local.template import ROOT, TEMPLATE, load_template
 
 SAM = ROOT / ".local/sam/bin/sam"
@@ -62,10 +61,7 @@ def target_of_this_machine() -> Target:
 def configured_target(samconfig: Path, template: Path = TEMPLATE) -> Target:
     """The runtime and processor of the last guided deployment, else the template's defaults."""
     values = {name: str(one["Default"]) for name, one in load_template(template).parameters.items()}
-    config = tomllib.loads(samconfig.read_text()) if samconfig.exists() else {}
-    overrides = config.get("default", {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-    text = overrides if isinstance(overrides, str) else " ".join(overrides)
-    values.update(re.findall(r'(\w+)="?([^"\s]*)"?', text))
+    values.update(read_config(samconfig).answers)
     return Target(values["PythonRuntime"], values["Architecture"])
 
 
@@ -153,12 +149,14 @@ def pack_layers(template: Path) -> None:
 
 
 def spare_copies(template: Path) -> None:
-    """Have the queues of a built template run fewer copies of a function at once, for the emulator."""
+    """Have the queues of a built template run a few copies of a function at once, for the emulator.
+
+    As a number: what a parameter gives stays text in the emulator, and stops all of its queues.
+    """
     body = json.loads(template.read_text())
     for resource in body["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            scaling = resource["Properties"]["ScalingConfig"]
-            scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], MOST_COPIES)
+            resource["Properties"]["ScalingConfig"]["MaximumConcurrency"] = MOST_COPIES
     _write_template(template, body)
 
 
@@ -229,7 +227,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def main(arguments: Mapping[str, str | None]) -> int:
     """Build into .aws-sam/build, where `sam deploy` looks."""
-    configured = configured_target(ROOT / "samconfig.toml")
+    configured = configured_target(SAMCONFIG)
     target = Target(arguments["runtime"] or configured.runtime, arguments["architecture"] or configured.architecture)
     print(f"Building for {target.runtime} on {target.architecture} (PYTHON_RUNTIME=, ARCHITECTURE= choose others) …")
     try:

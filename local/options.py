@@ -73,9 +73,11 @@ def check_ports(options: Options) -> None:
 
 def _read_url(text: str) -> str | None:
     url = text.rstrip("/")
-    if url and not re.fullmatch(r"https?://[^/\s]+", url):
+    # As the template's parameter ClaudeBaseUrl.
+    if url and not re.fullmatch(r"https://[^/\s]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?", url):
         raise OptionError(
-            f'SLUICE_CLAUDE_BASE_URL is "{text}"; it must be a URL without a path, such as http://127.0.0.1:9000'
+            f'SLUICE_CLAUDE_BASE_URL is "{text}"; it must be a URL without a path, and with https unless it '
+            "is on this machine, such as http://127.0.0.1:9000"
         )
     return url or None
 

@@ -16,6 +16,7 @@ import httpx2
 
 from local.build import BUILDS, built, target_of_this_machine
 from local.children import Child, ChildFailed
+from local.claude_key import put_claude_key
 from local.deployment import Deployment, deploy, fit_to_enforcement
 from local.emulator import REGION, Emulator, running_emulator
 from local.facts import StackFacts, remove_facts, write_facts
@@ -83,9 +84,11 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
         simulator, port = resources.enter_context(running_simulator(options.port(1), scratch, log_dir))
         processes.append(simulator)
         claude_url = f"http://127.0.0.1:{port}"
-    parameters = local_parameters(claude_url, claude_key, options.parameters or {})
+    parameters = local_parameters(claude_url, options.parameters or {})
     template = fit_to_enforcement(build, scratch / "template") if options.enforces_policies else build
     deployment = deploy(template, parameters, emulator, log_dir)
+    if not parameters.get("ClaudeSecretArn"):
+        put_claude_key(emulator.client("secretsmanager"), deployment.outputs["ClaudeSecretId"], claude_key)
     api_url = emulator.function_url(deployment.outputs["ApiUrl"])
     if not parameters.get("ApiBaseUrl"):
         _tell_api_its_url(emulator, deployment.names["ServeApi"], api_url)
@@ -116,12 +119,11 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
     return Stack(facts, emulator, deployment, tuple(processes))
 
 
-def local_parameters(claude_url: str, claude_key: str, given: Mapping[str, str]) -> dict[str, str]:
+def local_parameters(claude_url: str, given: Mapping[str, str]) -> dict[str, str]:
     """Values for the template's parameters: those that fit one machine, and over them what was given."""
     return {
         **target_of_this_machine().parameters,
         "ClaudeBaseUrl": claude_url,
-        "ClaudeApiKey": claude_key,
         "AuthMode": "keys",
         "CallbackLocal": "http://127.0.0.1",
         # There is nobody to spare: what takes minutes on AWS takes seconds here.

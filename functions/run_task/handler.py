@@ -42,9 +42,10 @@ def _step() -> QueueStep:
 
 def _send_lost_messages_again() -> None:
     services = _services()
-    count = send_again(services.settings, TaskTable(services.table), services.queues, time.time())
-    metrics.add_metric("TasksSentAgain", MetricUnit.Count, count)
-    metrics.flush_metrics()
+    # Only what there is: a metric costs by the hour in which it was sent (CloudWatch: Pricing).
+    if count := send_again(services.settings, TaskTable(services.table), services.queues, time.time()):
+        metrics.add_metric("TasksSentAgain", MetricUnit.Count, count)
+        metrics.flush_metrics()
 
 
 @logger.inject_lambda_context

@@ -68,4 +68,9 @@ def test_lists_are_separated_by_commas() -> None:
 
 def test_metrics_go_under_the_name_that_those_of_the_other_functions_have() -> None:
     assert StreamSettings.from_env({**REQUIRED, "POWERTOOLS_SERVICE_NAME": "my-stack"}).service == "my-stack"
+
+
+def test_the_streaming_door_logs_at_the_level_of_the_other_functions() -> None:
+    assert StreamSettings.from_env({**REQUIRED, "POWERTOOLS_LOG_LEVEL": "DEBUG"}).log_level == "DEBUG"
+    assert StreamSettings.from_env(REQUIRED).log_level == "INFO"
     assert StreamSettings.from_env(REQUIRED).service == "sluice"

@@ -119,6 +119,7 @@ class StreamSettings(_Settings):
     keep_streams: KeepStreams = "opt_in"
     stream_ttl_hours: float = 24.0
     service: str = _setting("sluice", variable="POWERTOOLS_SERVICE_NAME")
+    log_level: Literal["DEBUG", "INFO"] = _setting("INFO", variable="POWERTOOLS_LOG_LEVEL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class TaskSettings(_Settings):
     webhook_secret: str = ""
     default_model: str = _setting("claude-haiku-5-5", may_be_empty=True)
     auth_mode: AuthMode = "iam"
+    operators: tuple[str, ...] = ()
     api_base_url: str = ""
     allowed_origins: tuple[str, ...] = ()
     task_ttl_hours: float = 168.0

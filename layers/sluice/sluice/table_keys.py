@@ -17,9 +17,9 @@
     STREAM#<stream>       EVENTS#<first>                 its events, from that id on       as long after its write
     STREAM#<stream>       PIECE#<first>#<writer>#<part>  an event too large for one item   as long after its write
     KEY#<key>             KEY                            a client key                      never
-    KEY#<key>             USAGE#<yyyy-mm>                what it used in a month (UTC)     400 days after a use
-    KEY#<key>             RATE#<minute>                  its requests in one minute        an hour after a use
     KEY#PEPPER            PEPPER                         what client keys are sealed with  never
+    USAGE#<key>           USAGE#<yyyy-mm>                what a key used in a month (UTC)  400 days after a use
+    USAGE#<key>           RATE#<minute>                  its requests in one minute        an hour after a use
     INCIDENT#<kind>       INCIDENT                       an incident, open or released     never
 
 A task's items expire some hours or days after it was made, and a stream's after it began, as the settings of each say.
@@ -35,6 +35,9 @@ both when it is done, so that a poll reads nothing else; client keys keep theirs
     TASK      <epoch seconds>             tasks and callbacks, by when their next step is due
     INCIDENT  <epoch seconds>             open incidents, by when they began
     KEY       <epoch seconds>#<key>       client keys, revoked ones too, by when they were made
+
+What a partition key begins with decides which functions may reach an item: policies in template.yaml name these
+beginnings. So what a function writes of a client key has a partition of its own, beside the key, which none may write.
 
 Standard library only: the streaming door imports it.
 """
@@ -146,11 +149,11 @@ def client_key(key_id: str) -> Key:
 
 
 def usage_key(key_id: str, month: str) -> Key:
-    return Key(f"KEY#{key_id}", f"USAGE#{month}")
+    return Key(f"USAGE#{key_id}", f"USAGE#{month}")
 
 
 def rate_key(key_id: str, minute: int) -> Key:
-    return Key(f"KEY#{key_id}", f"RATE#{minute}")
+    return Key(f"USAGE#{key_id}", f"RATE#{minute}")
 
 
 def open_client_key(created_at: int, key_id: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streaming_runtime.failures import Failure
     from streaming_runtime.interruptions import Interruptions
-    from streaming_runtime.runtime_api import RuntimeApi
+    from streaming_runtime.runtime_api import Invocation, RuntimeApi
 
 STREAM_FIELDS = (
     ("Content-Type", "application/vnd.awslambda.http-integration-response"),
@@ -34,22 +34,26 @@ class ResponseClosed(Exception):
 
 
 class Exchange:
-    """Answers the invocation `request_id` once. Calls out of order are the loop's mistake and not checked for."""
+    """Answers an invocation once. Calls out of order are the loop's mistake and not checked for."""
 
-    __slots__ = ("_api", "_interruptions", "_path", "_request_id", "_state", "_whole_chunks")
+    __slots__ = ("_api", "_interruptions", "_invocation", "_path", "_state", "_whole_chunks")
 
-    def __init__(self, api: RuntimeApi, interruptions: Interruptions, request_id: str) -> None:
+    def __init__(self, api: RuntimeApi, interruptions: Interruptions, invocation: Invocation) -> None:
         self._api = api
         self._interruptions = interruptions
-        self._request_id = request_id
-        self._path = f"{ROOT}/invocation/{request_id}/response"
+        self._invocation = invocation
+        self._path = f"{ROOT}/invocation/{invocation.request_id}/response"
         self._state = NOTHING_SENT
         self._whole_chunks = True
 
     def send_whole(self, document: bytes) -> None:
         """Answers with one JSON document. Raises ResponseClosed when the Runtime API refuses it (413: too large)."""
         self._state = DONE
-        fields = [("Content-Type", "application/json"), ("Content-Length", str(len(document)))]
+        fields = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(document))),
+            *self._invocation.echo,
+        ]
         connection = self._api.connection
         try:
             connection.begin(request_head("POST", self._path, connection.authority, fields) + document)
@@ -63,7 +67,7 @@ class Exchange:
         """Begins a streamed answer; `first` leaves together with the head, and may be empty."""
         connection = self._api.connection
         opening = chunk(prelude(status, headers, cookies)) + (chunk(first) if first else b"")
-        head = request_head("POST", self._path, connection.authority, STREAM_FIELDS)
+        head = request_head("POST", self._path, connection.authority, STREAM_FIELDS + self._invocation.echo)
         try:
             connection.make_ready()
             self._state = STREAMING
@@ -95,7 +99,7 @@ class Exchange:
         """Tells of a failure in the way that is still open; after `finish` or `send_whole` there is none."""
         state, self._state = self._state, DONE
         if state == NOTHING_SENT:
-            self._api.report_failure(self._request_id, failure)
+            self._api.report_failure(self._invocation, failure)
         elif state == STREAMING and self._whole_chunks:
             self._send_trailers(failure)
         else:
@@ -116,7 +120,7 @@ class Exchange:
             self._whole_chunks = True
 
     def _send_trailers(self, failure: Failure) -> None:
-        body = b2a_base64(failure.document, newline=False).decode("ascii")
+        body = b2a_base64(failure.short_document, newline=False).decode("ascii")
         try:
             self._end_stream(last_chunk([(ERROR_TYPE_FIELD, failure.error_type), (ERROR_BODY_FIELD, body)]))
         except OSError:

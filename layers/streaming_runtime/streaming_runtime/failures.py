@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_CHARACTERS = 4_096
 MAX_STACK_FRAMES = 32
+MAX_TYPE_CHARACTERS = 256
+# As base64, with the type beside it and the names of both fields, trailers of less than 3 KB. The Runtime API is
+# written in Go, whose net/http refuses trailers that do not fit into its buffer of 4 KiB; Lambda then knows neither the
+# type nor that the response ended on purpose.
+MAX_SHORT_DOCUMENT_BYTES = 1_900
 OWN_FOLDER = __file__.rpartition("/")[0] + "/"
 
 
@@ -46,12 +51,13 @@ class AnswerNotEncodable(RuntimeFailure):
 
 
 class Failure:
-    """An exception in the Runtime API's words: a type, and a JSON document for the `error` calls and the trailers."""
+    """An exception in the Runtime API's words: a type, and a JSON document, whole for the `error` calls and the log."""
 
     __slots__ = ("described", "error_type")
 
     def __init__(self, exception: BaseException) -> None:
-        self.error_type: str = getattr(exception, "error_type", None) or type(exception).__name__
+        error_type: str = getattr(exception, "error_type", None) or type(exception).__name__
+        self.error_type = error_type[:MAX_TYPE_CHARACTERS]
         self.described: dict[str, object] = {
             "errorMessage": str(exception)[:MAX_MESSAGE_CHARACTERS],
             "errorType": self.error_type,
@@ -62,6 +68,18 @@ class Failure:
     def document(self) -> bytes:
         """The JSON that the Runtime API takes."""
         return json.dumps(self.described).encode("ascii")
+
+    @property
+    def short_document(self) -> bytes:
+        """The same without the stack, and with as much of the message as trailers take."""
+        message = str(self.described["errorMessage"])
+        while True:
+            document = json.dumps({"errorMessage": message, "errorType": self.error_type}).encode("ascii")
+            excess = len(document) - MAX_SHORT_DOCUMENT_BYTES
+            if excess <= 0 or not message:
+                return document
+            # A character is at most twelve bytes of JSON, a pair of escapes.
+            message = message[: -max(excess // 12, 1)]
 
 
 def _stack(trace: TracebackType | None) -> list[str]:

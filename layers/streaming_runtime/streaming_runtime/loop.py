@@ -47,7 +47,7 @@ class Loop:
 
         Only what must end the process passes through: Terminated, SystemExit and the like.
         """
-        exchange = Exchange(self._api, self._interruptions, invocation.request_id)
+        exchange = Exchange(self._api, self._interruptions, invocation)
         response: Any = None
         try:
             with self._interruptions.open_until(invocation.deadline_ms):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ROOT = "/2018-06-01/runtime"
 ERROR_TYPE_FIELD = "Lambda-Runtime-Function-Error-Type"
 ERROR_BODY_FIELD = "Lambda-Runtime-Function-Error-Body"
+INVOCATION_ID_FIELD = "Lambda-Runtime-Invocation-Id"
 
 
 class RuntimeApiError(Exception):
@@ -20,9 +21,14 @@ class RuntimeApiError(Exception):
 
 
 class Invocation:
-    """One event, still as JSON, and what the Runtime API says about it. `deadline_ms` is epoch milliseconds."""
+    """One event, still as JSON, and what the Runtime API says about it. `deadline_ms` is epoch milliseconds.
 
-    __slots__ = ("deadline_ms", "event", "function_arn", "request_id", "trace_id")
+    `echo` are the fields that every answer to it has to carry: by the invocation's own id, which differs even where a
+    request is retried under the same request id, Lambda refuses an answer that comes too late (AWS's client for Python,
+    awslambdaric, from 4.0.2). Where Lambda sends none, there are none.
+    """
+
+    __slots__ = ("deadline_ms", "echo", "event", "function_arn", "request_id", "trace_id")
 
     def __init__(self, answer: AnswerReader) -> None:
         headers = answer.headers
@@ -33,6 +39,8 @@ class Invocation:
             raise RuntimeApiError("the Runtime API handed out an invocation without its id or deadline") from error
         self.function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
         self.trace_id = headers.get("lambda-runtime-trace-id", "")
+        invocation_id = headers.get(INVOCATION_ID_FIELD.lower())
+        self.echo = ((INVOCATION_ID_FIELD, invocation_id),) if invocation_id else ()
         self.event = answer.body
 
 
@@ -58,16 +66,17 @@ class RuntimeApi:
         """Says that the function cannot start; the process must end after it."""
         self._post_failure(f"{ROOT}/init/error", failure)
 
-    def report_failure(self, request_id: str, failure: Failure) -> None:
+    def report_failure(self, invocation: Invocation, failure: Failure) -> None:
         """Says that an invocation failed; only allowed while its answer has not begun."""
-        self._post_failure(f"{ROOT}/invocation/{request_id}/error", failure)
+        self._post_failure(f"{ROOT}/invocation/{invocation.request_id}/error", failure, invocation.echo)
 
-    def _post_failure(self, path: str, failure: Failure) -> None:
+    def _post_failure(self, path: str, failure: Failure, echo: tuple[tuple[str, str], ...] = ()) -> None:
         document = failure.document
         fields = [
             ("Content-Type", "application/json"),
             (ERROR_TYPE_FIELD, failure.error_type),
             ("Content-Length", str(len(document))),
+            *echo,
         ]
         self._call(request_head("POST", path, self.connection.authority, fields) + document)
 

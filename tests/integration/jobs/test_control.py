@@ -27,6 +27,7 @@ def call_api(world: World, method: str, path: str) -> tuple[int, dict[str, Any]]
     signed = {"iam": {"userArn": "arn:aws:iam::123456789012:user/tester", "accountId": "123456789012"}}
     context = {
         "http": http,
+        "accountId": "123456789012",
         "stage": "$default",
         "authorizer": signed,
         "domainName": "test.lambda-url.us-east-1.on.aws",

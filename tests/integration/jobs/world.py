@@ -33,6 +33,7 @@ from tests.world.calls import Crash, WatchedCalls, watched
 from tests.world.clock import Clock
 from tests.world.lambdas import Context, load_handler
 from tests.world.queues import QueueMessage, Queues
+from tests.world.table_rights import TableRights
 
 _STEPS = {
     "PlanQueue": "plan_job",
@@ -52,6 +53,7 @@ class World:
     clock: Clock
     calls: WatchedCalls
     queues: Queues
+    rights: TableRights
     dead: list[QueueMessage] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -137,7 +139,8 @@ class World:
         """Run a function's own handler; None where it crashed, or raised. The next time it starts cold then."""
         name = "".join(part.title() for part in function.split("_"))
         try:
-            with patch.dict(os.environ, self.resources.environment(name)), self.calls.running(function):
+            environment = patch.dict(os.environ, self.resources.environment(name))
+            with environment, self.rights.of(function), self.calls.running(function):
                 container = self._container(function)
                 answer: dict[str, Any] = container.handler(event, Context(name, _TIMEOUT_SECONDS, self.clock.now))
                 return answer
@@ -231,8 +234,9 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         watched() as calls,
         patch.object(Services, "from_env", classmethod(with_clock)),
     ):
-        resources = create_resources({"ClaudeBaseUrl": simulator.base_url, **parameters})
-        world = World(resources, simulator, clock, calls, Queues(resources.queue_named, clock.now))
-        calls.listeners.append(world.record_call)
+        resources = create_resources({"ClaudeBaseUrl": simulator.base_url, "Operators": "tester", **parameters})
+        rights = TableRights(resources.template)
+        world = World(resources, simulator, clock, calls, Queues(resources.queue_named, clock.now), rights)
+        calls.listeners += [world.record_call, rights.record_call]
         calls.instead["ChangeMessageVisibility"] = world.queues.change_visibility
         yield world

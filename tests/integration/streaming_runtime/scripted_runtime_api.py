@@ -22,6 +22,7 @@ class Event:
     seconds: float = 60.0
     trace_id: str = ""
     function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    invocation_id: str = ""
 
     def encode(self) -> bytes:
         deadline_ms = int((time.time() + self.seconds) * 1000)
@@ -31,6 +32,7 @@ class Event:
             f"Lambda-Runtime-Deadline-Ms: {deadline_ms}",
             f"Lambda-Runtime-Invoked-Function-Arn: {self.function_arn}",
             *([f"Lambda-Runtime-Trace-Id: {self.trace_id}"] if self.trace_id else []),
+            *([f"Lambda-Runtime-Invocation-Id: {self.invocation_id}"] if self.invocation_id else []),
             f"Content-Length: {len(self.body)}",
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body

@@ -37,6 +37,25 @@ def test_a_plain_answer_is_json_on_the_wire(
     )
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["return 'whole'", "return Response([b'streamed'])", "raise ValueError('failed')"],
+    ids=["whole", "streamed", "failed"],
+)
+def test_an_answer_carries_the_id_of_its_invocation_and_of_no_other(
+    api: ScriptedRuntimeApi, start: Start, source: str
+) -> None:
+    """So Lambda can refuse what comes too late, even under a request id that is used again."""
+    for invocation_id in ("first", "second", ""):
+        api.hand_out(Event("same", invocation_id=invocation_id))
+    start(f"""
+        def handler(event, context):
+            {source}
+    """)
+    posts = [api.wait_for_post(number) for number in (1, 2, 3)]
+    assert [post.headers.get("lambda-runtime-invocation-id") for post in posts] == ["first", "second", None]
+
+
 def test_plain_answers_share_one_connection(api: ScriptedRuntimeApi, start: Start) -> None:
     api.hand_out(Event("id-1"))
     api.hand_out(Event("id-2"))

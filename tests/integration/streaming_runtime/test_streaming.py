@@ -148,7 +148,42 @@ def test_a_failure_after_the_first_byte_is_told_in_trailers(api: ScriptedRuntime
     document = json.loads(base64.b64decode(trailers["lambda-runtime-function-error-body"], validate=True))
     assert (document["errorType"], document["errorMessage"]) == ("LookupError", "no such stream")
     assert process.stderr is not None
-    assert json.loads(process.stderr.readline()) == {"level": "ERROR", "requestId": "id-1", **document}
+    logged = json.loads(process.stderr.readline())
+    # The stack is in the log alone: it may be longer than trailers can be.
+    assert len(logged.pop("stackTrace")) == 1
+    assert logged == {"level": "ERROR", "requestId": "id-1", **document}
+
+
+@pytest.mark.parametrize(
+    "message", ["x" * 10_000, "ü" * 10_000, "\U0001f300" * 10_000], ids=["ascii", "latin", "beyond"]
+)
+def test_the_trailers_of_any_failure_fit_into_what_the_runtime_api_reads_them_with(
+    api: ScriptedRuntimeApi, start: Start, message: str
+) -> None:
+    """Go's net/http has a buffer of 4 KiB for trailers and the line that ends them; we stay below 3 KB."""
+    api.hand_out(Event())
+    start(f"""
+        def fall(depth):
+            if depth:
+                fall(depth - 1)
+            raise type("Error" * 100, (Exception,), {{}})({message[0]!r} * {len(message)})
+
+        def body():
+            yield b"one"
+            fall(200)
+
+        def handler(event, context):
+            return Response(body())
+    """)
+    raw = api.wait_for_post().body
+    trailers = raw[raw.rindex(b"\r\n0\r\n") + len(b"\r\n0\r\n") :]
+    assert len(trailers) < 3_000
+    whole = read_chunks(raw)
+    assert whole is not None
+    document = json.loads(base64.b64decode(whole[1]["lambda-runtime-function-error-body"]))
+    assert document["errorType"] == whole[1]["lambda-runtime-function-error-type"] == ("Error" * 100)[:256]
+    assert document["errorMessage"] == message[: len(document["errorMessage"])]
+    assert len(document["errorMessage"]) > 100
 
 
 def test_the_connection_of_a_failed_stream_is_closed_and_the_next_invocation_served(

@@ -91,8 +91,10 @@ def test_a_stream_that_has_been_read_to_its_end_needs_no_second_reader(kept: Str
     events = events_of(response.content)
     stream_id = response.headers["sluice-stream-id"]
 
-    wait_for(lambda: resume(kept, stream_id, len(events)).status_code == 204)
+    wait_for(lambda: resume(kept, stream_id, len(events)).headers.get("sluice-stream-ended") == "true")
 
+    assert resume(kept, stream_id, len(events)).content == b": end\n\n"
+    assert "sluice-stream-ended" not in resume(kept, stream_id).headers
     assert resume(kept, stream_id).content == response.content
 
 

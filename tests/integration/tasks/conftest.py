@@ -19,6 +19,7 @@ from simulator.client import Simulator, running_simulator
 from tests.world.aws import create_resources
 from tests.world.calls import watched_aws
 from tests.world.queues import Queues
+from tests.world.table_rights import TableRights
 
 from .door import Deployment, TaskDoor, load_handlers
 from .receiver import Receiver, running_receiver
@@ -84,15 +85,16 @@ def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
         patch.setattr(boto3, "Session", cache(boto3.Session))
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
-        resources = create_resources({"ClaudeBaseUrl": claude.base_url, "CallbackLocal": "http://127.0.0.1"})
+        parameters = {"ClaudeBaseUrl": claude.base_url, "CallbackLocal": "http://127.0.0.1", "Operators": "ada"}
+        resources = create_resources(parameters)
         notices_url = subscribe_queue(resources)
         environment = environment_of(resources)
         for name, value in environment.items():
             patch.setenv(name, value)
         queues = Queues(resources.queue_named, time.time)
-        calls.listeners.append(queues.record_call)
-        deployment = Deployment(resources, environment, notices_url, load_handlers(), calls, queues)
-        calls.listeners.append(deployment.record_event)
+        rights = TableRights(resources.template)
+        deployment = Deployment(resources, environment, notices_url, load_handlers(), calls, queues, rights)
+        calls.listeners += [queues.record_call, rights.record_call, deployment.record_event]
         yield deployment
 
 

@@ -20,6 +20,7 @@ from tests.world.aws import Resources
 from tests.world.calls import WatchedCalls
 from tests.world.lambdas import Context, load_handler, sample
 from tests.world.queues import Queues
+from tests.world.table_rights import TableRights
 
 from .receiver import Receiver
 
@@ -49,6 +50,7 @@ class Deployment:
     handlers: dict[str, Any]
     calls: WatchedCalls
     queues: Queues
+    rights: TableRights
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def record_event(self, operation: str, params: dict[str, Any]) -> None:
@@ -134,7 +136,8 @@ class TaskDoor:
         return self.invoke_api(event)
 
     def invoke_api(self, event: dict[str, Any]) -> Answer:
-        answer = self.handlers["serve_api"](event, Context())
+        with self.deployment.rights.of("serve_api"):
+            answer = self.handlers["serve_api"](event, Context())
         headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
         return Answer(answer["statusCode"], headers, json.loads(answer["body"]) if answer.get("body") else {})
 
@@ -165,7 +168,9 @@ class TaskDoor:
 
     def deliver(self, queue: str, records: list[dict[str, Any]], seconds: float = 60.0) -> list[str]:
         """Invoke a queue's function as Lambda does, and return the ids of what failed."""
-        answer = self.handlers[HANDED_OVER[queue]]({"Records": records}, Context(seconds=seconds))
+        function = HANDED_OVER[queue]
+        with self.deployment.rights.of(function):
+            answer = self.handlers[function]({"Records": records}, Context(seconds=seconds))
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def turn(self, queue: str) -> int:

@@ -126,6 +126,19 @@ def test_tasks_of_others_are_not_found(stack: TaskDoor) -> None:
     assert stack.invoke_api(theirs).body["data"] == []
 
 
+@pytest.mark.parametrize(("user", "status"), [("ada", 200), ("eve", 403)])
+def test_what_belongs_to_the_stack_takes_a_user_whom_the_parameter_names(
+    stack: TaskDoor, user: str, status: int
+) -> None:
+    event = sample("serve_api_list_tasks")
+    event["requestContext"]["authorizer"]["iam"]["userArn"] = f"arn:aws:iam::123456789012:user/{user}"
+    for path in ("/v1/jobs", "/v1/incidents"):
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        assert stack.invoke_api(event).status == status
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/tasks"
+    assert stack.invoke_api(event).status == 200
+
+
 def test_a_list_is_paged_newest_first(stack: TaskDoor) -> None:
     made = [stack.submit(prompt=str(number)) for number in range(5)]
     seen: list[str] = []

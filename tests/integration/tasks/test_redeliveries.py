@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from simulator.client import Delay, Match
 from sluice.aws.dynamodb import Key, Update
 from tests.world.lambdas import Context, sample
@@ -93,14 +95,19 @@ def test_messages_for_tasks_that_are_gone_are_dropped(stack: TaskDoor) -> None:
     assert stack.queues.sent == []
 
 
-def test_a_task_without_a_message_gets_one_from_the_schedule(stack: TaskDoor) -> None:
+def test_a_task_without_a_message_gets_one_from_the_schedule(
+    stack: TaskDoor, capsys: pytest.CaptureFixture[str]
+) -> None:
     task_id, waiting = stack.submit(), stack.submit(delay_seconds=7200)
     stack.receive("TASK")
     assert stack.handlers["run_task"](sample("run_task_schedule"), Context()) == {}
     assert stack.receive("TASK") == []
+    # Nothing was sent, so nothing is counted: a metric of zeros is paid for as any other.
+    assert "TasksSentAgain" not in capsys.readouterr().out
     stack.let_time_pass()
     stack.table.update(Update(Key(f"TASK#{waiting}", "TASK"), set={"open_at": f"{10**10:017.3f}"}))
     for _ in range(2):
         stack.handlers["run_task"](sample("run_task_schedule"), Context())
     (record,) = stack.receive("TASK")
     assert json.loads(record["body"]) == {"task_id": task_id}
+    assert '"TasksSentAgain":[1.0]' in capsys.readouterr().out

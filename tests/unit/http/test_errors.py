@@ -175,7 +175,15 @@ def test_a_defect_is_an_internal_error() -> None:
     assert (answer.status, error_of(answer)["type"]) == (500, "api_error")
 
 
-@pytest.mark.parametrize("error_type", ["authentication_error", "permission_error", "billing_error"])
+def test_a_refused_key_of_the_stack_reads_as_a_stack_out_of_order() -> None:
+    answer = answer_for(AccountError("invalid x-api-key", error_type="authentication_error"), "req_1")
+
+    assert (answer.status, error_of(answer)["type"]) == (503, "api_error")
+    assert answer.headers["x-should-retry"] == "false"
+    assert "operator" in error_of(answer)["message"]
+
+
+@pytest.mark.parametrize("error_type", ["permission_error", "billing_error"])
 def test_trouble_with_the_stacks_own_account_does_not_read_as_the_callers(error_type: str) -> None:
     answer = answer_for(AccountError("why", error_type=error_type), "req_1")
 

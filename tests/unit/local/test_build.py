@@ -37,7 +37,7 @@ BUILT: dict[str, Any] = {
         "Table": {"Type": "AWS::DynamoDB::Table"},
         "Source": {
             "Type": "AWS::Lambda::EventSourceMapping",
-            "Properties": {"BatchSize": 1, "ScalingConfig": {"MaximumConcurrency": 10}},
+            "Properties": {"BatchSize": 1, "ScalingConfig": {"MaximumConcurrency": {"Ref": "JobConcurrency"}}},
         },
     },
 }
@@ -100,7 +100,7 @@ def test_a_packed_layer_holds_its_files_and_their_modes(built: Path) -> None:
         assert stat.S_IMODE(archive.getinfo("wrapper").external_attr >> 16) == 0o755
 
 
-def test_a_queue_runs_fewer_copies_of_a_function_in_the_emulator(built: Path) -> None:
+def test_a_queue_runs_a_few_copies_of_a_function_in_the_emulator_and_a_number_of_them(built: Path) -> None:
     spare_copies(built)
     source = json.loads(built.read_text())["Resources"]["Source"]["Properties"]
     assert source == {"BatchSize": 1, "ScalingConfig": {"MaximumConcurrency": MOST_COPIES}}

@@ -38,7 +38,9 @@ def test_a_server_of_ones_own_takes_the_place_of_the_simulator() -> None:
     assert (options.claude_base_url, options.claude_api_key) == ("http://127.0.0.1:9000", "sk-ant-mine")
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:9000", "http://127.0.0.1:9000/v1", "ftp://127.0.0.1", "http://a b"])
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1:9000", "http://127.0.0.1:9000/v1", "ftp://127.0.0.1", "http://a b", "http://a"]
+)
 def test_a_server_that_is_no_url_is_refused_by_name(text: str) -> None:
     with pytest.raises(OptionError, match="SLUICE_CLAUDE_BASE_URL"):
         read_options({"SLUICE_CLAUDE_BASE_URL": text}, KNOWN)

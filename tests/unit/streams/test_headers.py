@@ -94,3 +94,4 @@ def test_a_preflight_allows_what_it_was_asked() -> None:
 
     assert answer["access-control-allow-headers"] == "x-api-key,anthropic-beta"
     assert "DELETE" in answer["access-control-allow-methods"]
+    assert answer["content-type"] == "text/plain"

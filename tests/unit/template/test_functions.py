@@ -107,7 +107,8 @@ def test_a_setting_has_the_default_of_the_parameter_that_gives_it(template: Temp
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_secret_is_in_the_environment_of_a_function(template: Template, function: str) -> None:
-    assert "ClaudeApiKey" not in str(template.environment(function))
+    for name, value in template.environment(function).items():
+        assert "Key" not in str(value), name
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -127,10 +128,71 @@ def test_the_log_of_a_function_is_kept_for_the_days_that_were_asked_for(template
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_lambda_filters_logs_at_the_level_that_was_asked_for_and_never_metrics(
+    template: Template, function: str
+) -> None:
+    """Lambda: Log-level filtering. A metric in the embedded format has no level, and counts as INFO."""
+    logging = {**template.body["Globals"]["Function"]["LoggingConfig"], **template.functions[function]["LoggingConfig"]}
+    assert logging["LogFormat"] == "JSON"
+    assert logging["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+    assert set(template.parameters["LogLevel"]["AllowedValues"]) <= {"TRACE", "DEBUG", "INFO"}
+    assert template.environment(function)["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_alarm_watches_the_errors_of_a_function(template: Template, function: str) -> None:
+    assert alarm_of(template, function, "Errors")["Statistic"] == "Sum"
+
+
+@pytest.mark.parametrize("function", ["StreamMessages", "ServeApi", "PollBatches"])
+def test_an_alarm_watches_the_throttles_of_a_function_that_no_queue_waits_for(
+    template: Template, function: str
+) -> None:
+    """Ten concurrent executions are the quota of a new account; what Lambda does not run does not fail either."""
+    assert alarm_of(template, function, "Throttles")["Threshold"] == 0
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {"Ref": function} not in [source["FunctionName"] for source in sources]
+
+
+def alarm_of(template: Template, function: str, metric: str) -> Mapping[str, Any]:
     dimension = [{"Name": "FunctionName", "Value": {"Ref": function}}]
-    [alarm] = [one for one in template.of_type("AWS::CloudWatch::Alarm").values() if one["Dimensions"] == dimension]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+    alarms = template.of_type("AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if one.get("Dimensions") == dimension and one["MetricName"] == metric]
+    assert alarm["Namespace"] == "AWS/Lambda"
+    return alarm
+
+
+def invoked_by(template: Template, function: str) -> set[str]:
+    """The functions whose queues a function may send to, by its policies."""
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    invoked = {source["EventSourceArn"]["Fn::GetAtt"][0]: source["FunctionName"]["Ref"] for source in sources}
+    allowed: list[Any] = []
+    for policy in template.functions[function]["Policies"]:
+        for statement in policy["Statement"]:
+            if "sqs:SendMessage" in statement["Action"]:
+                resource = statement["Resource"]
+                allowed.extend(resource if isinstance(resource, list) else [resource])
+    return {invoked[resource["Fn::GetAtt"][0]] for resource in allowed}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lambda_lets_a_function_recur_if_and_only_if_its_messages_can_come_back_to_it(
+    template: Template, function: str
+) -> None:
+    """By default the 17th invocation in a chain is dropped (Lambda: Use recursive loop detection to prevent loops)."""
+    reached: set[str] = set()
+    found = invoked_by(template, function)
+    while found - reached:
+        reached |= found
+        found = set().union(*(invoked_by(template, each) for each in reached))
+    assert template.functions[function].get("RecursiveLoop") == ("Allow" if function in reached else None)
+
+
+def test_an_alarm_watches_for_chains_that_lambda_has_cut(template: Template) -> None:
+    alarm = template.of_type("AWS::CloudWatch::Alarm")["RecursionAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "RecursiveInvocationsDropped")
+    # Without a dimension a metric of Lambda counts all functions of the account (Lambda: Types of metrics).
+    assert "Dimensions" not in alarm
 
 
 def test_the_streaming_function_carries_no_third_party_package(template: Template) -> None:

@@ -33,8 +33,41 @@ def test_every_parameter_is_used(template: Template) -> None:
         assert f"'Ref': '{name}'" in used or f"${{{name}}}" in used, name
 
 
-def test_the_key_of_claude_is_never_shown(template: Template) -> None:
-    assert template.parameters["ClaudeApiKey"]["NoEcho"] is True
+def test_no_parameter_is_a_secret(template: Template) -> None:
+    """SAM asks for one until it is not empty, never keeps it, and each deployment writes it over the live one."""
+    assert [name for name, parameter in template.parameters.items() if "NoEcho" in parameter] == []
+
+
+def test_a_deployment_leaves_the_key_of_claude_alone(template: Template) -> None:
+    # CloudFormation updates a resource whose properties have changed: these never do, whatever was put there since.
+    assert template.resources["ClaudeSecret"]["Properties"]["SecretString"] == "put-the-key-here"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ClaudeBaseUrl", "https://api.anthropic.com", True),
+        ("ClaudeBaseUrl", "https://proxy.example.com:8443", True),
+        ("ClaudeBaseUrl", "http://127.0.0.1:9000", True),
+        ("ClaudeBaseUrl", "http://localhost", True),
+        ("ClaudeBaseUrl", "http://api.anthropic.com", False),
+        ("ClaudeBaseUrl", "http://127.0.0.1.example.com", False),
+        ("ClaudeBaseUrl", "http://localhost:80@example.com", False),
+        ("ClaudeBaseUrl", "https://api.anthropic.com/v1", False),
+        ("EventBus", "shop-events", True),
+        ("EventBus", "aws.partner/example.com/1", True),
+        ("EventBus", "", False),
+        ("EventBus", "arn:aws:events:eu-west-1:1:event-bus/shop", False),
+        ("EventBus", "*", False),
+        ("Operators", "ops-*, arn:aws:iam::111122223333:role/on-call", True),
+        ("Operators", "a b", False),
+        ("Operators", "a,", False),
+    ],
+)
+def test_a_value_that_would_do_harm_or_fail_late_is_refused(
+    template: Template, name: str, value: str, allowed: bool
+) -> None:
+    assert bool(re.fullmatch(template.parameters[name]["AllowedPattern"], value)) == allowed
 
 
 def test_the_runtimes_and_processors_are_those_that_the_layers_can_be_built_for(template: Template) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from local.template import Template, load_template
+from sluice import table_keys
+from tests.world.table_rights import Access, TableRights, rights
 
 FUNCTIONS = list(load_template().functions)
 
@@ -114,3 +117,95 @@ def test_nothing_may_delete_an_object_or_change_the_stack(template: Template) ->
         services = {action.split(":")[0] for action in actions(template, function)}
         assert services <= {"dynamodb", "s3", "sqs", "sns", "kms", "events", "secretsmanager"}
         assert "s3:DeleteObject" not in actions(template, function)
+
+
+# What the rows of the page of keys begin with, and the partitions of the index, as table_keys.py lists them.
+BEGINNINGS = {
+    pk.partition("#")[0] + "#" for pk in re.findall(r"^    (\S+#\S+)  ", table_keys.__doc__ or "", re.MULTILINE)
+}
+OPEN_PARTITIONS = {
+    table_keys.OPEN_JOBS,
+    table_keys.OPEN_TASKS,
+    table_keys.OPEN_INCIDENTS,
+    table_keys.OPEN_CLIENT_KEYS,
+}
+JOBS = {"JOB#", "BATCH#", "ESTIMATE#", "PAUSE#", "INCIDENT#"}
+# What a function may reach, and change; what is open of which kind it may list.
+REACHED = {
+    "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#"}, set()),
+    "PlanJob": (JOBS, JOBS, {"JOBS"}),
+    "SubmitShard": (JOBS, JOBS, set()),
+    "PollBatches": (JOBS, JOBS, {"JOBS", "INCIDENT"}),
+    "CollectShard": (JOBS, JOBS, set()),
+    "FinishJob": (JOBS, JOBS, set()),
+    "ServeApi": (
+        JOBS | {"TASK#", "CALLER#", "IDEMPOTENCY#", "KEY#", "USAGE#"},
+        JOBS | {"TASK#", "CALLER#", "IDEMPOTENCY#", "USAGE#"},
+        {"JOBS", "TASK", "INCIDENT"},
+    ),
+    "RunTask": ({"TASK#", "INCIDENT#", "KEY#", "USAGE#"}, {"TASK#", "INCIDENT#", "USAGE#"}, {"TASK", "INCIDENT"}),
+    "DeliverCallback": ({"TASK#", "ENDPOINT#"}, {"TASK#", "ENDPOINT#"}, set()),
+}
+
+
+def beginnings(template: Template, function: str, *asked: str) -> set[str]:
+    """What the partition keys begin with that a function may reach by any of these actions."""
+    allowed = [(action, pattern) for action, pattern, index in rights(template, function) if not index]
+    assert all(pattern.endswith("#*") for _, pattern in allowed)
+    return {pattern.removesuffix("*") for action, pattern in allowed if action in asked}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reaches_the_items_of_the_table_that_are_its_own(template: Template, function: str) -> None:
+    """DynamoDB: dynamodb:LeadingKeys holds the partition keys of a call. The emulator passes over it."""
+    read, written, listed = REACHED[function]
+    assert read | written <= BEGINNINGS
+    assert beginnings(template, function, "GetItem", "Query") == read
+    assert beginnings(template, function, "PutItem", "UpdateItem") == written
+    assert {pattern for action, pattern, index in rights(template, function) if index == "open"} == listed
+    assert listed <= OPEN_PARTITIONS
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_right_to_the_table_is_for_a_part_of_it(template: Template, function: str) -> None:
+    for statement in statements(template, function):
+        if statement["Action"][0].startswith("dynamodb:"):
+            # Without keys in a call, such as in a Scan, "for all values" is true of none: no function may make one.
+            assert set(statement["Action"]) <= {f"dynamodb:{name}Item" for name in ("Get", "Put", "Update")} | {
+                "dynamodb:Query"
+            }
+            [operator] = statement["Condition"]
+            assert operator in ("ForAllValues:StringLike", "ForAllValues:StringEquals")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may_write_a_client_key(template: Template, function: str) -> None:
+    assert "KEY#" not in beginnings(template, function, "PutItem", "UpdateItem", "DeleteItem")
+    assert "KEY" not in {pattern for _, pattern, index in rights(template, function) if index}
+
+
+def test_a_call_that_the_policies_do_not_allow_is_noticed_by_the_tests(template: Template) -> None:
+    watching = TableRights(template)
+    key = {"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}
+    watching.record_call("UpdateItem", {"TableName": "t", "Key": key})
+    with watching.of("stream_messages"):
+        watching.record_call("GetItem", {"TableName": "t", "Key": key})
+        watching.record_call("SendMessage", {"QueueUrl": "q"})
+    with pytest.raises(AssertionError, match="policies"), watching.of("stream_messages"):
+        watching.record_call("TransactWriteItems", {"TransactItems": [{"Update": {"Key": key}}]})
+    assert watching.refused == [("StreamMessages", Access("UpdateItem", "KEY#abc"))]
+
+
+@pytest.mark.parametrize(
+    ("policy", "function"), [("StreamCallerPolicy", "StreamMessages"), ("ApiCallerPolicy", "ServeApi")]
+)
+def test_whoever_may_call_one_door_by_iam_may_not_call_the_other(
+    template: Template, policy: str, function: str
+) -> None:
+    resource = template.resources[policy]
+    assert resource["Condition"] == "DoorsAreSigned"
+    by_url, invoke = resource["Properties"]["PolicyDocument"]["Statement"]
+    assert (by_url["Action"], invoke["Action"]) == (["lambda:InvokeFunctionUrl"], ["lambda:InvokeFunction"])
+    # Invoked by its name, a function would believe whatever the event says of the caller.
+    assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    assert by_url["Resource"] == invoke["Resource"] == {"Fn::GetAtt": [function, "Arn"]}

@@ -36,7 +36,8 @@ def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run(te
 def test_an_alarm_watches_the_dead_letter_queue(template: Template, name: str) -> None:
     target = template.of_type("AWS::SQS::Queue")[name]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
     dimension = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [target, "QueueName"]}}]
-    [alarm] = [one for one in template.of_type("AWS::CloudWatch::Alarm").values() if one["Dimensions"] == dimension]
+    alarms = template.of_type("AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if one.get("Dimensions") == dimension]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
@@ -53,9 +54,32 @@ def test_a_step_of_a_job_has_an_invocation_to_itself(template: Template, functio
     assert [source["BatchSize"] for source in sources if source["FunctionName"] == {"Ref": function}] == [1]
 
 
-@pytest.mark.parametrize("name", load_template().of_type("AWS::Lambda::EventSourceMapping"))
-def test_the_concurrency_of_a_queue_is_a_number_in_the_template(template: Template, name: str) -> None:
-    # As a reference to a parameter it reaches the emulator as text, and stops all queues there.
-    concurrency = template.of_type("AWS::Lambda::EventSourceMapping")[name]["ScalingConfig"]["MaximumConcurrency"]
-    assert isinstance(concurrency, int)
-    assert concurrency >= 2
+@pytest.mark.parametrize(
+    ("function", "parameter"),
+    [
+        *((function, "JobConcurrency") for function in ("PlanJob", "SubmitShard", "CollectShard", "FinishJob")),
+        *((function, "TaskConcurrency") for function in ("RunTask", "DeliverCallback")),
+    ],
+)
+def test_the_copies_that_a_queue_runs_at_once_are_limited_for_accounts_of_any_size(
+    template: Template, function: str, parameter: str
+) -> None:
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    [source] = [source for source in sources if source["FunctionName"] == {"Ref": function}]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": parameter}}
+    # Lambda: Configuring maximum concurrency for Amazon SQS event sources.
+    limits = template.parameters[parameter]
+    assert (limits["MinValue"], limits["MaxValue"]) == (2, 1000)
+
+
+@pytest.mark.parametrize("queue", ["PlanQueue", "TaskQueue", "CallbackQueue"])
+def test_an_alarm_watches_how_long_a_message_has_waited(template: Template, queue: str) -> None:
+    dimension = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]
+    alarms = template.of_type("AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if one.get("Dimensions") == dimension]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateAgeOfOldestMessage")
+    assert alarm["Statistic"] == "Maximum"
+    # The longest delay of a message (SQS), and the longest work on one.
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    [source] = [source for source in sources if source["EventSourceArn"] == {"Fn::GetAtt": [queue, "Arn"]}]
+    assert alarm["Threshold"] > 900 + template.functions[source["FunctionName"]["Ref"]]["Timeout"]

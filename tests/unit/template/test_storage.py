@@ -76,6 +76,13 @@ def test_what_people_own_survives_the_stack(template: Template, name: str) -> No
     assert template.resources[name]["UpdateReplacePolicy"] == "Retain"
 
 
+def test_nothing_that_survives_the_stack_keeps_its_name_from_the_next_one(template: Template) -> None:
+    """CloudFormation gives names of its own, with a random end, to what has none (CloudFormation: Name type)."""
+    kept = [one["Properties"] for one in template.resources.values() if "Retain" in one.get("DeletionPolicy", "")]
+    assert len(kept) == 3
+    assert [each for each in kept if {"BucketName", "TableName"} & each.keys()] == []
+
+
 def test_every_upload_is_told_of_whatever_its_name(template: Template) -> None:
     notifications = bucket(template, "Inbox")["NotificationConfiguration"]
     assert notifications == {
@@ -83,11 +90,11 @@ def test_every_upload_is_told_of_whatever_its_name(template: Template) -> None:
     }
 
 
-def test_only_the_inbox_of_this_account_may_tell_of_uploads(template: Template) -> None:
+def test_only_buckets_of_this_account_may_tell_of_uploads(template: Template) -> None:
     [statement] = template.resources["PlanQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    name = bucket(template, "Inbox")["BucketName"]["Fn::Sub"]
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
     assert statement["Condition"] == {
-        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}"}},
+        "ArnLike": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::*"}},
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
     }
     # S3 asks the queue whether it may send before the bucket is made.

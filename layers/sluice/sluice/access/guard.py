@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.access.keys import KeyText, parse_key
+from sluice.access.operators import is_operator
 from sluice.access.store import KeyRecord, KeyStore, KeyTerms
 from sluice.access.usage import (
     AnswerUsage,
@@ -38,16 +39,15 @@ _HOW_TO_SEND = 'Send it as "x-api-key: sk-sluice-…" or "authorization: Bearer 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. ``owner`` is whom a stream or a task belongs to: a key, an IAM user or role. ``key_id`` None: IAM."""
+    """Who calls. ``owner`` is whom a stream or a task belongs to: a key, an IAM user or role. ``key_id`` None: IAM.
+
+    ``is_operator``: what belongs to the whole stack is theirs to see and to change.
+    """
 
     owner: str
     key_id: str | None = None
     terms: KeyTerms | None = None
-
-    @property
-    def is_operator(self) -> bool:
-        """Whether what belongs to the whole stack is theirs to see and to change. IAM has let in nobody else."""
-        return self.terms is None or self.terms.operator
+    is_operator: bool = False
 
 
 @dataclass(slots=True)
@@ -57,10 +57,20 @@ class _Cached:
 
 
 class Guard:
-    """Checks callers by ``mode``: ``iam`` (Lambda has checked the signature), or ``keys`` (we check the key)."""
+    """Checks callers by ``mode``: ``iam`` (Lambda has checked the signature), or ``keys`` (we check the key).
 
-    def __init__(self, mode: AuthMode, register: KeyStore, clock: Callable[[], float] = time.time) -> None:
+    ``operators`` are names or ARNs of IAM users and roles; of keys, their terms say it.
+    """
+
+    def __init__(
+        self,
+        mode: AuthMode,
+        register: KeyStore,
+        clock: Callable[[], float] = time.time,
+        operators: tuple[str, ...] = (),
+    ) -> None:
         self._mode = mode
+        self._operators = operators
         self._key_store = register
         self._clock = clock
         self._cache: dict[str, _Cached] = {}
@@ -72,7 +82,7 @@ class Guard:
         Raises Unauthenticated, and TooManyRequests where an address has sent many wrong keys.
         """
         if self._mode == "iam":
-            return Caller(_principal(request_context))
+            return self._signed(request_context)
         source = str((request_context.get("http") or {}).get("sourceIp", ""))
         sent = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not sent:
@@ -81,7 +91,11 @@ class Guard:
         if record is None:
             self._count_wrong_key(source)
             raise Unauthenticated(f"This is not a valid Sluice key, or it has been revoked. {_HOW_TO_SEND}")
-        return Caller(f"key:{record.id}", record.id, record.terms)
+        return Caller(f"key:{record.id}", record.id, record.terms, record.terms.operator)
+
+    def _signed(self, request_context: Mapping[str, Any]) -> Caller:
+        arn, account = _principal(request_context), str(request_context.get("accountId") or "")
+        return Caller(f"iam:{arn}", is_operator=is_operator(arn, account, self._operators))
 
     def admit(self, caller: Caller, model: str | None = None) -> None:
         """Check what a call needs against the terms of its key. Raises Forbidden, BudgetSpent, TooManyRequests."""
@@ -232,4 +246,4 @@ def _principal(request_context: Mapping[str, Any]) -> str:
     arn = str(iam.get("userArn") or "unsigned")
     if ":assumed-role/" in arn:
         arn = arn.rpartition("/")[0]
-    return f"iam:{arn}"
+    return arn

@@ -53,7 +53,10 @@ def operators_only(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) ->
     """Let only those through who may see and change what belongs to the whole stack. A middleware of a route."""
     caller: Caller = app.context["caller"]
     if not caller.is_operator:
-        raise Forbidden('This takes a key that was made with "--operator".')
+        raise Forbidden(
+            'This takes an operator: a key that was made with "--operator", or an IAM user or role that the parameter '
+            "Operators names."
+        )
     return call_next(app)
 
 

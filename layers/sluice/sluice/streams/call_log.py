@@ -159,6 +159,13 @@ class CallLog:
             self._log(_metric_line(self._service))
 
 
+def note_try(log: Log, failure: SluiceError, tries: int, wait_seconds: float) -> None:
+    """Log a try that is followed by another, at the level DEBUG; not Claude's words, which may quote the request."""
+    values = {"level": "DEBUG", "message": "asking Claude again", "error_class": type(failure).__name__}
+    counts = {"status": failure.status, "tries": tries, "wait_seconds": round(wait_seconds, 3)}
+    log(json.dumps(values | counts, separators=(",", ":")))
+
+
 def _spent(report: CallReport) -> AnswerUsage:
     usage = report.usage
     return AnswerUsage(

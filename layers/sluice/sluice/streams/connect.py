@@ -55,7 +55,10 @@ class CallRefused(SluiceError):
 
 
 class Connector:
-    """Asks Claude, and asks again while that may help and ``retry_seconds`` are not over."""
+    """Asks Claude, and asks again while that may help and ``retry_seconds`` are not over.
+
+    ``note`` is told of each try that is followed by another: the failure, the number of the try, the seconds of wait.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,9 @@ class Connector:
         key: ClaudeKey,
         retry_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
+        note: Callable[[SluiceError, int, float], None] | None = None,
     ) -> None:
+        self._note = note
         self._upstream = upstream
         self._key = key
         self._retry_seconds = retry_seconds
@@ -89,6 +94,8 @@ class Connector:
                 wait = _wait_before_retry(failure, tries)
                 if wait is None or upstream_call.deadline.clock() + wait > min(give_up_at, upstream_call.deadline.at):
                     raise
+                if self._note is not None:
+                    self._note(failure, tries, wait)
             self._sleep(wait)
 
     def _try(self, upstream_call: UpstreamCall, accept: Callable[[UpstreamResponse], _Accepted]) -> _Accepted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from sluice.access.guard import Caller, Guard
@@ -15,7 +16,7 @@ from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ModelError, SluiceError
 from sluice.settings import StreamSettings
-from sluice.streams.call_log import CallLog, CallReport, Log
+from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.headers import cors_headers, preflight_headers
 from sluice.streams.messages import MessageCall, Messages
@@ -61,7 +62,8 @@ class Door:
         table = Table(DynamoDb(access), settings.table)
         guard = Guard(settings.auth_mode, KeyStore(table))
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
-        connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds)
+        note = partial(note_try, log) if settings.log_level == "DEBUG" else None
+        connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds, note=note)
         call_log = CallLog(guard, log, settings.service)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
         resumable = ResumableStreams(settings, streams, connector, guard, call_log)
@@ -77,7 +79,7 @@ class Door:
         except Exception as error:  # noqa: BLE001  no caller is left without an answer
             return self._refuse(error, report, None)
         if request.is_preflight:
-            return whole(204, preflight_headers(request.headers, self._origins), b"")
+            return whole(200, preflight_headers(request.headers, self._origins), b"ok\n")
         response = self._answer(request, deadline, report)
         cors = cors_headers(request.headers.get("origin"), self._origins)
         return replace(response, headers={**response.headers, **cors})

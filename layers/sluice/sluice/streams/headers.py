@@ -102,7 +102,7 @@ def cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]
 
 def preflight_headers(headers: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
     """Return the answer to a preflight request (Fetch: CORS-preflight)."""
-    answer = cors_headers(headers.get("origin"), allowed)
+    answer = {"content-type": "text/plain", **cors_headers(headers.get("origin"), allowed)}
     if "access-control-allow-origin" in answer:
         answer["access-control-allow-methods"] = "GET, POST, DELETE"
         answer["access-control-allow-headers"] = headers.get("access-control-request-headers", "content-type")

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from sluice.http.errors import answer_for
 
+# What is sent where there is nothing to say. A streamed answer without a body can leave the connection of a Function
+# URL open for minutes (aws-lambda-nodejs-runtime-interface-client#95, aws-lambda-web-adapter#499), so none has none.
+_BLANK = b"\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -23,13 +27,18 @@ class Body:
     """A body with an end: what has to be done when the answer is out, however it got there.
 
     The runtime calls ``close`` after the last byte, so that the client does not wait for our accounts. Where ``drains``
-    says so, a client that has gone away does not end the stream: it is read on, and kept.
+    says so, a client that has gone away does not end the stream: it is read on, and kept. ``blank`` is sent where there
+    is not one byte.
     """
 
     def __init__(
-        self, chunks: Generator[bytes, None, None], end: Callable[[], None], drains: Callable[[], bool] | None = None
+        self,
+        chunks: Generator[bytes, None, None],
+        end: Callable[[], None],
+        drains: Callable[[], bool] | None = None,
+        blank: bytes = _BLANK,
     ) -> None:
-        self._chunks = chunks
+        self._chunks = _never_empty(chunks, blank)
         self._end: Callable[[], None] | None = end
         self._drains = drains
 
@@ -53,6 +62,18 @@ class Body:
             end()
 
 
+def _never_empty(chunks: Generator[bytes, None, None], blank: bytes) -> Generator[bytes, None, None]:
+    try:
+        for chunk in chunks:
+            yield chunk
+            if chunk:
+                yield from chunks
+                return
+        yield blank
+    finally:
+        chunks.close()
+
+
 def _is_interrupted() -> bool:
     """Return whether the runtime closes the body because the process has to end: then there is no time to read on."""
     kind = sys.exc_info()[0]
@@ -61,7 +82,7 @@ def _is_interrupted() -> bool:
 
 def whole(status: int, headers: Mapping[str, str], body: bytes) -> Response:
     """Return an answer that is there already."""
-    return Response(status, headers, iter((body,) if body else ()))
+    return Response(status, headers, iter((body or _BLANK,)))
 
 
 def error_response(error: Exception, request_id: str) -> Response:

@@ -63,7 +63,7 @@ class TaskServices:
         )
 
     def guard(self) -> Guard:
-        return Guard(self.settings.auth_mode, KeyStore(self.table))
+        return Guard(self.settings.auth_mode, KeyStore(self.table), operators=self.settings.operators)
 
     def callback_policy(self) -> AddressPolicy:
         hosts = tuple(host.lower() for host in self.settings.callback_hosts)

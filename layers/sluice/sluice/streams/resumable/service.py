@@ -26,6 +26,8 @@ from sluice.streams.resumable.table import StoredRequest, StreamState, StreamTab
 _LEASE_SECONDS = range(5, 601)
 _JSON = {"content-type": "application/json"}
 _EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+# A comment, which readers of events pass over: they see an answer that ends well and has no event.
+_NOTHING_MORE = b": end\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,9 @@ class ResumableStreams:
         after = _last_event_id(headers)
         report.mode, report.stream_id = "resume", stream_id
         if state.status != "running" and after and not self._has_events(stream_id, after):
-            report.status, report.outcome = 204, "succeeded"
+            report.status, report.outcome = 200, "succeeded"
             self._call_log.record(report, None)
-            return whole(204, {"sluice-stream-id": stream_id}, b"")
+            return whole(200, {**_EVENTS, "sluice-stream-id": stream_id, "sluice-stream-ended": "true"}, _NOTHING_MORE)
         report.status = 200
         log_reader = LogReader(
             self._continuations(deadline, Payer(self._guard, caller, report)),
@@ -148,7 +150,7 @@ class ResumableStreams:
             lambda: self._call_log.record(report, caller),
             self._schedule,
         )
-        body = Body(log_reader.chunks(), log_reader.end, drains=log_reader.writes)
+        body = Body(log_reader.chunks(), log_reader.end, drains=log_reader.writes, blank=_NOTHING_MORE)
         return Response(200, {**_EVENTS, "sluice-stream-id": stream_id}, body)
 
     def stop(self, caller: Caller, stream_id: str) -> Response:
