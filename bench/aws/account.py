@@ -58,8 +58,8 @@ class Account:
         return Services(
             settings=settings,
             dynamodb=Table(dynamodb, "table"),
-            objects=S3(s3),
-            queues=Sqs(queues),
+            s3=S3(s3),
+            sqs=Sqs(queues),
             notifier=Notifier((SnsChannel(topic, "topic"), EventBridgeChannel(topic))),
             claude=ClaudeApi(claude_url, lambda: API_KEY),
             **({"now": now} if now else {}),

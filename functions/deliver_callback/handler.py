@@ -20,7 +20,7 @@ def _step() -> QueueStep:
     def act(message: Mapping[str, Any], deadline: Deadline) -> StepResult:
         return StepResult(delivery.deliver(str(message["task_id"]), deadline))
 
-    return QueueStep(act, services.queues, queue_url, "Callbacks", in_threads=True, backoff=TASK_STEP_FAILED)
+    return QueueStep(act, services.sqs, queue_url, "Callbacks", in_threads=True, backoff=TASK_STEP_FAILED)
 
 
 handler = queue_handler(_step)

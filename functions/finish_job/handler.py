@@ -12,7 +12,7 @@ from sluice.jobs.services import Services
 def _step() -> QueueStep:
     services = Services.from_env(os.environ)
     return QueueStep(
-        lambda message, _deadline: finish(services, message), services.queues, services.settings.finish_queue_url
+        lambda message, _deadline: finish(services, message), services.sqs, services.settings.finish_queue_url
     )
 
 

@@ -21,7 +21,7 @@ def _step() -> QueueStep:
     def act(message: Mapping[str, Any], deadline: Deadline) -> StepResult:
         return receive_message(Planner(services, catalogue, deadline), message)
 
-    return QueueStep(act, services.queues, services.settings.plan_queue_url)
+    return QueueStep(act, services.sqs, services.settings.plan_queue_url)
 
 
 handler = queue_handler(_step)

@@ -37,13 +37,13 @@ def _step() -> QueueStep:
     def act(message: Mapping[str, Any], deadline: Deadline) -> StepResult:
         return StepResult(worker.run(str(message["task_id"]), deadline))
 
-    return QueueStep(act, services.queues, queue_url, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED)
+    return QueueStep(act, services.sqs, queue_url, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED)
 
 
 def _send_lost_messages_again() -> None:
     services = _services()
     # Only what there is: a metric costs by the hour in which it was sent (CloudWatch: Pricing).
-    if count := send_again(services.settings, TaskTable(services.table), services.queues, time.time()):
+    if count := send_again(services.settings, TaskTable(services.table), services.sqs, time.time()):
         metrics.add_metric("TasksSentAgain", MetricUnit.Count, count)
         metrics.flush_metrics()
 

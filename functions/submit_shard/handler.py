@@ -12,7 +12,7 @@ from sluice.jobs.submit.submit import submit
 
 def _step() -> QueueStep:
     services = Services.from_env(os.environ)
-    return QueueStep(partial(submit, services), services.queues, services.settings.submit_queue_url)
+    return QueueStep(partial(submit, services), services.sqs, services.settings.submit_queue_url)
 
 
 handler = queue_handler(_step)

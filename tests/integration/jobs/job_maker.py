@@ -26,7 +26,7 @@ def make_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.js
     upload = world.upload(key, b"".join(lines), notify=False)
     services, table, now = world.services(), world.job_table, world.clock.now()
     job = table.claim(upload, now)
-    effective = resolve_settings(services.objects, services.settings, upload)
+    effective = resolve_settings(services.s3, services.settings, upload)
     settings_key = write_settings(services.outbox, upload, effective, "test")
     shards = list(_shards(world, upload, lines, sizes))
     manifest_key = services.outbox.write_manifest(job.job_id, "test", Manifest(), shards)

@@ -48,7 +48,7 @@ def bodies(world: World, job: Job) -> list[Any]:
         body = b"".join(batch_body(lines, shard.nonce))
         assert len(body) == shard.length
         requests = json.loads(body)["requests"]
-        ids = services.objects.get(services.settings.outbox, shard.ids_key).decode().split()
+        ids = services.s3.get(services.settings.outbox, shard.ids_key).decode().split()
         assert requests[0]["custom_id"] == shard.nonce
         assert [each["custom_id"] for each in requests[1:]] == ids[1:]
         assert shard.count == len(requests) == len(ids)

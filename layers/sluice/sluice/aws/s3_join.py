@@ -161,7 +161,7 @@ def _split(key: str, start: int, end: int, min_part: int, max_copy: int) -> Iter
     yield ByteRange(key, start, end)
 
 
-def join_objects(objects: S3, bucket: str, key: str, pieces: Sequence[JoinedObject], content_type: str) -> int:
+def join_objects(s3: S3, bucket: str, key: str, pieces: Sequence[JoinedObject], content_type: str) -> int:
     """Make one object of the pieces, all of the same bucket; return its size. Raises as ``S3`` does.
 
     More pieces than an upload has parts are joined in two steps, by way of objects beside the first piece.
@@ -169,41 +169,39 @@ def join_objects(objects: S3, bucket: str, key: str, pieces: Sequence[JoinedObje
     filled = [piece for piece in pieces if piece.size]
     parts = plan_parts(filled)
     if len(parts) > MAX_PARTS:
-        return _join_in_steps(objects, bucket, key, filled, content_type)
+        return _join_in_steps(s3, bucket, key, filled, content_type)
     if len(parts) <= 1 and not any(part.copied for part in parts):
-        body = b"".join(_download(objects, bucket, part) for part in parts)
-        objects.put(bucket, key, body, content_type)
+        body = b"".join(_download(s3, bucket, part) for part in parts)
+        s3.put(bucket, key, body, content_type)
     else:
-        _upload(objects, bucket, key, parts, content_type)
+        _upload(s3, bucket, key, parts, content_type)
     return sum(piece.size for piece in filled)
 
 
-def _join_in_steps(objects: S3, bucket: str, key: str, pieces: Sequence[JoinedObject], content_type: str) -> int:
+def _join_in_steps(s3: S3, bucket: str, key: str, pieces: Sequence[JoinedObject], content_type: str) -> int:
     groups = [pieces[start : start + STEP] for start in range(0, len(pieces), STEP)]
     joined = [
-        JoinedObject(
-            f"{group[0].key}.joined", join_objects(objects, bucket, f"{group[0].key}.joined", group, content_type)
-        )
+        JoinedObject(f"{group[0].key}.joined", join_objects(s3, bucket, f"{group[0].key}.joined", group, content_type))
         for group in groups
     ]
-    return join_objects(objects, bucket, key, joined, content_type)
+    return join_objects(s3, bucket, key, joined, content_type)
 
 
-def _upload(objects: S3, bucket: str, key: str, parts: Sequence[Part], content_type: str) -> None:
+def _upload(s3: S3, bucket: str, key: str, parts: Sequence[Part], content_type: str) -> None:
     pool = ThreadPoolExecutor(_PARALLEL)
-    with open_multipart(objects.client, bucket, key, content_type) as upload, pool:
+    with open_multipart(s3.client, bucket, key, content_type) as upload, pool:
 
         def send(number: int, part: Part) -> None:
             if part.copied:
                 (only,) = part.ranges
                 upload.copy(number, only.key, only.start, only.end)
             else:
-                upload.send(number, _download(objects, bucket, part))
+                upload.send(number, _download(s3, bucket, part))
 
         list(pool.map(send, range(1, len(parts) + 1), parts))
 
 
-def _download(objects: S3, bucket: str, part: Part) -> bytes:
+def _download(s3: S3, bucket: str, part: Part) -> bytes:
     return b"".join(
-        chunk for each in part.ranges for chunk in objects.stream(bucket, each.key, start=each.start, end=each.end)
+        chunk for each in part.ranges for chunk in s3.stream(bucket, each.key, start=each.start, end=each.end)
     )

@@ -50,10 +50,10 @@ class EffectiveSettings:
 _DECODER = msgspec.json.Decoder(EffectiveSettings)
 
 
-def resolve_settings(objects: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
+def resolve_settings(s3: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
     """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
-    folder_key, found = _find_folder_settings(objects, upload)
-    effective = merge_settings(settings, found.settings, folder_key, _find_prices(objects, upload.bucket))
+    folder_key, found = _find_folder_settings(s3, upload)
+    effective = merge_settings(settings, found.settings, folder_key, _find_prices(s3, upload.bucket))
     return replace(effective, notes=found.notes)
 
 
@@ -105,20 +105,20 @@ def read_settings_at(outbox: Outbox, settings_key: str) -> EffectiveSettings:
     return _DECODER.decode(outbox.get(settings_key))
 
 
-def check_settings_object(objects: S3, bucket: str, key: str) -> None:
+def check_settings_object(s3: S3, bucket: str, key: str) -> None:
     """Read a ``sluice.yaml`` or the price list as a job would. Raises InputError, otherwise as ``S3`` does."""
     if key == PRICES_KEY:
-        _find_prices(objects, bucket)
+        _find_prices(s3, bucket)
     else:
-        parse_folder_settings(_read_small(objects, bucket, key, _MAX_FOLDER_BYTES), key)
+        parse_folder_settings(_read_small(s3, bucket, key, _MAX_FOLDER_BYTES), key)
 
 
-def _find_folder_settings(objects: S3, upload: Upload) -> tuple[str | None, ReadSettings]:
+def _find_folder_settings(s3: S3, upload: Upload) -> tuple[str | None, ReadSettings]:
     """Find the nearest settings: in the folder, in each one above it, at the top of the bucket."""
     for folder in _folders_up(upload.folder):
-        for key in _settings_keys(objects, upload.bucket, folder):
+        for key in _settings_keys(s3, upload.bucket, folder):
             try:
-                return key, parse_folder_settings(_read_small(objects, upload.bucket, key, _MAX_FOLDER_BYTES), key)
+                return key, parse_folder_settings(_read_small(s3, upload.bucket, key, _MAX_FOLDER_BYTES), key)
             except ObjectNotFound:
                 continue
     return None, ReadSettings(FolderSettings())
@@ -131,26 +131,26 @@ def _folders_up(folder: str) -> Iterator[str]:
     yield ""
 
 
-def _settings_keys(objects: S3, bucket: str, folder: str) -> Iterator[str]:
+def _settings_keys(s3: S3, bucket: str, folder: str) -> Iterator[str]:
     """Yield where settings of a folder, given with its slash, may lie: under the documented name, or another."""
     yield f"{folder}{FILE_NAME}"
     for stem in _STEMS:
-        for found in objects.list(bucket, f"{folder}{stem}."):
+        for found in s3.list(bucket, f"{folder}{stem}."):
             if is_settings_name(found.key.removeprefix(folder)):
                 yield found.key
 
 
-def _find_prices(objects: S3, inbox: str) -> PriceList:
+def _find_prices(s3: S3, inbox: str) -> PriceList:
     try:
-        return parse_prices(_read_small(objects, inbox, PRICES_KEY, _MAX_BYTES), shipped_prices())
+        return parse_prices(_read_small(s3, inbox, PRICES_KEY, _MAX_BYTES), shipped_prices())
     except ObjectNotFound:
         return shipped_prices()
     except ValueError as error:
         raise InputError(f"{PRICES_KEY}: {error}") from None
 
 
-def _read_small(objects: S3, bucket: str, key: str, max_bytes: int) -> bytes:
-    data = b"".join(objects.stream(bucket, key, end=max_bytes + 1))
+def _read_small(s3: S3, bucket: str, key: str, max_bytes: int) -> bytes:
+    data = b"".join(s3.stream(bucket, key, end=max_bytes + 1))
     if len(data) > max_bytes:
         raise InputError(f"{key} is longer than {max_bytes} bytes.")
     return data

@@ -45,10 +45,10 @@ def send(services: Services, queue_messages: Iterable[QueueMessage]) -> int:
     for queue_message in queue_messages:
         messages[queue_message.step].append(queue_message.message)
     for step, each in messages.items():
-        services.queues.send_all(step.queue_url(services.settings), each)
+        services.sqs.send_all(step.queue_url(services.settings), each)
     return sum(map(len, messages.values()))
 
 
 def send_later(services: Services, queue_message: QueueMessage, delay_seconds: float) -> None:
     """Send one message that is delivered after a delay, of 15 minutes at most (SQS: Message quotas)."""
-    services.queues.send(queue_message.step.queue_url(services.settings), queue_message.message, delay_seconds)
+    services.sqs.send(queue_message.step.queue_url(services.settings), queue_message.message, delay_seconds)

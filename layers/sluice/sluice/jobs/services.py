@@ -30,8 +30,8 @@ _AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "
 class Services:
     settings: JobSettings
     dynamodb: Table
-    objects: S3
-    queues: Sqs
+    s3: S3
+    sqs: Sqs
     notifier: Notifier
     claude: ClaudeApi
     now: Callable[[], float] = time.time
@@ -46,7 +46,7 @@ class Services:
 
     @property
     def outbox(self) -> Outbox:
-        return Outbox(self.objects, self.settings.outbox)
+        return Outbox(self.s3, self.settings.outbox)
 
     @property
     def incidents(self) -> Incidents:
@@ -63,8 +63,8 @@ class Services:
         return cls(
             settings=settings,
             dynamodb=Table(dynamodb, settings.table),
-            objects=S3(session.client("s3", config=_AWS)),
-            queues=Sqs(session.client("sqs", config=_AWS)),
+            s3=S3(session.client("s3", config=_AWS)),
+            sqs=Sqs(session.client("sqs", config=_AWS)),
             notifier=Notifier.from_session(session, _AWS, settings.topic_arn, settings.event_bus),
             claude=ClaudeApi(settings.claude_base_url, key.current, renew_key=key.renew),
         )

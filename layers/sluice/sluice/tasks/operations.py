@@ -38,7 +38,7 @@ class TaskService:
     settings: TaskSettings
     table: TaskTable
     payloads: Payloads
-    queues: Sqs
+    sqs: Sqs
     guard: Guard
     callback_policy: AddressPolicy
     now: Callable[[], float] = time.time
@@ -97,7 +97,7 @@ class TaskService:
 
     def _enqueue(self, task: Task, *, cancel_on_failure: bool = False) -> None:
         try:
-            self.queues.send(self.settings.task_queue_url, {"task_id": task.id}, task.due_at - self.now())
+            self.sqs.send(self.settings.task_queue_url, {"task_id": task.id}, task.due_at - self.now())
         except AwsError:
             # The caller gets an error and will ask again with nothing to tie the calls together: one must not run.
             if cancel_on_failure:
@@ -146,7 +146,7 @@ class TaskService:
         if task.callback is None or not task.ended:
             raise Conflict(f"The task is {task.status} and has no callback that could be sent again.")
         task = self.table.reopen_callback(task_id, self.now())
-        self.queues.send(self.settings.callback_queue_url, {"task_id": task_id})
+        self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id})
         return task
 
     def _find(self, caller: Caller, task_id: str) -> Task:
@@ -172,7 +172,7 @@ OVERDUE_SECONDS = 1800.0
 LOOK_AGAIN_SECONDS = 6 * 3600.0
 
 
-def send_again(settings: TaskSettings, table: TaskTable, queues: Sqs, now: float) -> int:
+def send_again(settings: TaskSettings, table: TaskTable, sqs: Sqs, now: float) -> int:
     """Queue again what is overdue, and return how much that was. Raises AwsError."""
     count = 0
     for task in table.overdue(now - OVERDUE_SECONDS):
@@ -181,6 +181,6 @@ def send_again(settings: TaskSettings, table: TaskTable, queues: Sqs, now: float
         except ConditionFailed:
             continue
         queue_url = settings.callback_queue_url if task.ended else settings.task_queue_url
-        queues.send(queue_url, {"task_id": task.id})
+        sqs.send(queue_url, {"task_id": task.id})
         count += 1
     return count

@@ -47,7 +47,7 @@ class TaskServices:
     session: boto3.Session
     table: Table
     payloads: Payloads
-    queues: Sqs
+    sqs: Sqs
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> TaskServices:
@@ -59,7 +59,7 @@ class TaskServices:
             session=session,
             table=Table(dynamodb, settings.table),
             payloads=Payloads(S3(session.client("s3", config=_AWS)), settings.outbox),
-            queues=Sqs(session.client("sqs", config=_AWS)),
+            sqs=Sqs(session.client("sqs", config=_AWS)),
         )
 
     def guard(self) -> Guard:
@@ -74,7 +74,7 @@ class TaskServices:
 
     def door(self) -> TaskService:
         table, policy = TaskTable(self.table), self.callback_policy()
-        return TaskService(self.settings, table, self.payloads, self.queues, self.guard(), policy)
+        return TaskService(self.settings, table, self.payloads, self.sqs, self.guard(), policy)
 
     def worker(self) -> Worker:
         settings = self.settings
@@ -83,7 +83,7 @@ class TaskServices:
             settings=settings,
             table=TaskTable(self.table),
             payloads=self.payloads,
-            queues=self.queues,
+            sqs=self.sqs,
             notifier=Notifier.from_session(self.session, _AWS, settings.topic_arn, settings.event_bus),
             incidents=self.incidents(),
             claude=ClaudeSdk(
@@ -102,7 +102,7 @@ class TaskServices:
             settings=settings,
             table=TaskTable(self.table),
             payloads=self.payloads,
-            queues=self.queues,
+            sqs=self.sqs,
             topic=SnsChannel(self.session.client("sns", config=_AWS), settings.topic_arn),
             breakers=CircuitBreakers(self.table),
             client=CallbackClient(policy, ssl.create_default_context()),

@@ -32,7 +32,7 @@ INLINE_BYTES = 32 * 1024
 class Payloads:
     """Raises as ``S3`` does."""
 
-    objects: S3
+    s3: S3
     bucket: str
 
     def store(self, name: str, body: bytes) -> dict[str, object]:
@@ -40,14 +40,14 @@ class Payloads:
         if len(body) <= INLINE_BYTES:
             return {"document": body.decode()}
         key = f"work/tasks/{name}.json"
-        self.objects.put(self.bucket, key, body, "application/json")
+        self.s3.put(self.bucket, key, body, "application/json")
         return {"object_key": key}
 
     def load(self, item: Mapping[str, Any]) -> bytes:
         """Read what ``store`` kept."""
         if "document" in item:
             return str(item["document"]).encode()
-        return self.objects.get(self.bucket, item["object_key"])
+        return self.s3.get(self.bucket, item["object_key"])
 
 
 _CLOSED = ("open", "open_at")

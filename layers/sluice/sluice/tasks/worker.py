@@ -64,7 +64,7 @@ class Worker:
     settings: TaskSettings
     table: TaskTable
     payloads: Payloads
-    queues: Sqs
+    sqs: Sqs
     notifier: Notifier
     incidents: Incidents
     claude: ClaudeSdk
@@ -257,8 +257,8 @@ class Worker:
 
     def _send(self, task_id: str, due_at: float) -> None:
         delay = min(max(math.ceil(due_at - self.now()), 1), MAX_DELAY_SECONDS)
-        self.queues.send(self.settings.task_queue_url, {"task_id": task_id}, delay)
+        self.sqs.send(self.settings.task_queue_url, {"task_id": task_id}, delay)
 
     def _call_back(self, task: Task) -> None:
         if task.callback:
-            self.queues.send(self.settings.callback_queue_url, {"task_id": task.id})
+            self.sqs.send(self.settings.callback_queue_url, {"task_id": task.id})

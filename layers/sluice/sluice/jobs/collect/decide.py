@@ -166,7 +166,7 @@ def _read_requests(services: Services, shard: Shard) -> Iterator[bytes] | None:
     """Read the requests of a shard; None where the file that had them was deleted."""
     source = shard.source
     try:
-        services.objects.head(source.bucket, source.key, source.version)
+        services.s3.head(source.bucket, source.key, source.version)
     except ObjectNotFound:
         return None
     return read_lines(services.outbox, source)

@@ -47,11 +47,11 @@ def write_results_csv(services: Services, job: Job, effective: EffectiveSettings
     """
     upload = job.upload
     try:
-        services.objects.head(upload.bucket, upload.key, upload.version)
+        services.s3.head(upload.bucket, upload.key, upload.version)
     except ObjectNotFound:
         return False
     outputs = _outputs(services, job.job_id, first_waves)
-    table = CsvFile(read_upload(services.objects, upload))
+    table = CsvFile(read_upload(services.s3, upload))
     properties = tuple((effective.folder.schema or {}).get("properties", ()))
     with services.outbox.file_writer(job.job_id, "results.csv", "text/csv; charset=utf-8") as writer:
         for text in table_text(table, outputs, effective.folder.answer_column, properties):

@@ -19,12 +19,12 @@ from sluice.jobs.model import Upload
 _CHUNK_BYTES = 1 << 18
 
 
-def open_upload(objects: S3, upload: Upload, effective: EffectiveSettings, rules: LineRules) -> InputFile:
+def open_upload(s3: S3, upload: Upload, effective: EffectiveSettings, rules: LineRules) -> InputFile:
     """Open a file to be read as requests. Raises UnreadableInput for a kind that cannot be."""
     file = upload.format
 
     def chunks(offset: int = 0) -> Iterator[bytes]:
-        return read_upload(objects, upload, offset)
+        return read_upload(s3, upload, offset)
 
     match file.kind:
         case Kind.JSONL:
@@ -35,9 +35,9 @@ def open_upload(objects: S3, upload: Upload, effective: EffectiveSettings, rules
             return TxtInput(chunks, effective, rules)
 
 
-def read_upload(objects: S3, upload: Upload, offset: int = 0) -> Iterator[bytes]:
+def read_upload(s3: S3, upload: Upload, offset: int = 0) -> Iterator[bytes]:
     """Yield the bytes of an upload from an offset on, unpacked. Raises UnreadableInput, or as ``S3`` does."""
     if upload.format.gzipped:
-        packed = objects.stream(upload.bucket, upload.key, upload.version, chunk_bytes=_CHUNK_BYTES)
+        packed = s3.stream(upload.bucket, upload.key, upload.version, chunk_bytes=_CHUNK_BYTES)
         return skip_bytes(unpack(packed), offset)
-    return objects.stream(upload.bucket, upload.key, upload.version, start=offset, chunk_bytes=_CHUNK_BYTES)
+    return s3.stream(upload.bucket, upload.key, upload.version, start=offset, chunk_bytes=_CHUNK_BYTES)

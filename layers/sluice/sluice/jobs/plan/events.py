@@ -118,7 +118,7 @@ def _run_command(planner: Planner, command: Command) -> str:
 def _take_settings(services: Services, changed: SettingsChanged) -> str:
     """Read new settings, so that a mistake shows in the log at once, and let the jobs go on that waited for them."""
     try:
-        check_settings_object(services.objects, changed.bucket, changed.key)
+        check_settings_object(services.s3, changed.bucket, changed.key)
     except (InputError, ObjectNotFound) as error:
         return f"settings that cannot be used: {shorten(str(error))}"
     waiting = [job for job in _held_for_settings(services) if _is_for(services, changed, job)]
@@ -145,6 +145,6 @@ def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
     if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
         return False
     try:
-        return resolve_settings(services.objects, services.settings, job.upload).folder_key == changed.key
+        return resolve_settings(services.s3, services.settings, job.upload).folder_key == changed.key
     except InputError:
         return False

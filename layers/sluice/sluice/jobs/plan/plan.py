@@ -85,7 +85,7 @@ class Planner:
         # A file that nothing can read fails before anything of it is written.
         format_of(job.upload.key)
         if checkpoint_key is None:
-            resolved = resolve_settings(self.services.objects, self.services.settings, job.upload)
+            resolved = resolve_settings(self.services.s3, self.services.settings, job.upload)
             if wait := self._wait_for_settings(job, resolved):
                 return self._put_off(job, wait)
             start = self._begin(job, resolved)
@@ -129,7 +129,7 @@ class Planner:
             check.problem,
             _spare_ids(job, frozenset(start.repeated)),
         )
-        source = open_upload(self.services.objects, job.upload, effective, rules)
+        source = open_upload(self.services.s3, job.upload, effective, rules)
         try:
             with FileScan(place, job.upload, source, rules, limits, effective.betas, start) as scan:
                 done = scan.run(lambda: not self.deadline.is_within(_HAND_OVER_SECONDS))
@@ -143,7 +143,7 @@ class Planner:
         key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
         self.services.outbox.put(key, encode_checkpoint(checkpoint), JSON)
         self.services.jobs.note_planning(job.job_id, self.services.now())
-        self.services.queues.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
+        self.services.sqs.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
         return job
 
     def _conclude(self, job: Job, effective: EffectiveSettings, end: Checkpoint) -> Job:

@@ -60,7 +60,7 @@ class CallbackDelivery:
     settings: TaskSettings
     table: TaskTable
     payloads: Payloads
-    queues: Sqs
+    sqs: Sqs
     topic: SnsChannel
     breakers: CircuitBreakers
     client: CallbackClient
@@ -163,7 +163,7 @@ class CallbackDelivery:
 
     def _send(self, task_id: str, due_at: float) -> None:
         delay = min(max(math.ceil(due_at - self.now()), 1), MAX_DELAY_SECONDS)
-        self.queues.send(self.settings.callback_queue_url, {"task_id": task_id}, delay)
+        self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id}, delay)
 
 
 def _refusal(reply: Reply) -> _Refusal | None:
