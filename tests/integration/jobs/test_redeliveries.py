@@ -119,9 +119,7 @@ class Deliveries(RuleBasedStateMachine):
 
     def places(self, job_id: str, name: str) -> list[int]:
         """The lines of the file that ended in an object, in its order; none where there is no such object."""
-        keys = {
-            each.key for each in self.world.services().objects.list(self.world.resources.ids["Outbox"], f"{job_id}/")
-        }
+        keys = {each.key for each in self.world.services().s3.list(self.world.resources.ids["Outbox"], f"{job_id}/")}
         key = f"{job_id}/{name}.jsonl"
         data = self.world.read("Outbox", key) if key in keys else b""
         return [int(json.loads(line)["custom_id"].removeprefix("r-")) for line in data.splitlines()]
