@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bench.measure import Measurement
 from local.template import Template
@@ -52,4 +53,9 @@ def read_function(template: Template, step: str) -> Function:
     disk = properties.get("EphemeralStorage", {}).get("Size", _FREE_DISK_MB)
     mapping = template.resources[source]["Properties"] if source else {}
     at_once = mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 1)
-    return Function(int(properties["MemorySize"]), int(disk) - _FREE_DISK_MB, int(at_once))
+    return Function(int(properties["MemorySize"]), int(disk) - _FREE_DISK_MB, _number(template, at_once))
+
+
+def _number(template: Template, value: Any) -> int:
+    """Read a number of the template, which may stand in a parameter: then by its default."""
+    return int(template.parameters[value["Ref"]]["Default"] if isinstance(value, dict) else value)

@@ -63,7 +63,7 @@ BAD_FILES = (
         b'prompt: "Sort {review}"\n',
     ),
     BadFile("plain.csv", b"name,text\nA,B\n", "job.held", ('no "prompt" for this table', "name, text")),
-    BadFile("yaml.jsonl", GOOD, "job.held", ("sluice.yaml is not YAML", "line 2"), b"model: x\n  - y: [\n"),
+    BadFile("yaml.jsonl", GOOD, "job.held", ("sluice.yaml: it is not YAML", "line 2"), b"model: x\n  - y: [\n"),
     BadFile(
         "misspelt.jsonl",
         GOOD,

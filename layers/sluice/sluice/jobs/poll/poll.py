@@ -47,10 +47,14 @@ class PollReport:
 
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
-    _tell_of_incidents(services)
     work = OpenWork.of(services.jobs.open())
-    if not work:
-        return PollReport()
+    report = _poll_work(services, work, deadline) if work else PollReport()
+    # Last: where jobs wait for an incident, the notice of it names them.
+    _tell_of_incidents(services)
+    return report
+
+
+def _poll_work(services: Services, work: OpenWork, deadline: Deadline) -> PollReport:
     sighting = _look_for_batches(services, work)
     ended = _send_on_ended(services, work, sighting, deadline)
     cancelled, refusal = _cancel_batches(services, work, sighting, deadline)
