@@ -72,7 +72,7 @@ def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
 def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
     job_id = submit_job(world, (1, 1))
     world.clock.advance(3 * HOUR)
-    ends = len(world.calls.made) + 4
+    ends = len(world.calls.made) + 3
     world.calls.crash((ends, False))
 
     assert world.poll() is None
