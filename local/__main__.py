@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 
 from local.build import BuildError
 from local.children import ChildFailed
@@ -16,7 +17,7 @@ def main() -> int:
     """Run the stack and return the status to exit with: 0 when it was told to stop, 1 when it failed."""
     raise_on_signals()
     try:
-        options = read_options(os.environ, load_template().parameters)
+        options = replace(read_options(os.environ, load_template().parameters), words=True)
         _serve(options)
     except KeyboardInterrupt:
         print("Stopped.", flush=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from local.emulator import CREDENTIALS
 from local.facts import StackFacts
+from simulator.words import WORDS
 
 GUIDE = """\
 Sluice is up: the template as deployed, on this machine. Stop it with Ctrl-C.
@@ -35,6 +36,9 @@ All of this as JSON: {facts}    Logs: {logs}
 """
 
 
+SIMULATED = f"a simulator (words that steer its answers: {', '.join(WORDS)})"
+
+
 def guide(facts: StackFacts, facts_file: Path, model: str, is_simulated: bool) -> str:
     """The text for a person, whose calls work as they stand once the exports are made."""
     question = {"role": "user", "content": "Why is the sky blue?"}
@@ -50,7 +54,7 @@ def guide(facts: StackFacts, facts_file: Path, model: str, is_simulated: bool) -
         inbox=facts.inbox_bucket,
         outbox=facts.outbox_bucket,
         notifications=facts.notifications_queue_url,
-        claude=f"{'a simulator' if is_simulated else 'the server'} at {facts.claude_base_url}",
+        claude=f"{SIMULATED if is_simulated else 'the server'} at {facts.claude_base_url}",
         facts=facts_file,
         logs=facts.log_dir,
     )

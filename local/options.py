@@ -23,7 +23,7 @@ class Options:
     `port_base` is the first of three ports in a row; None takes free ones. `claude_base_url` None starts a simulator.
     `parameters` are values for the template's parameters, over those that a local stack has anyway.
     `state_dir` holds stack.json and logs. `enforces_policies` has the emulator refuse what a role may not do, as AWS
-    does; that takes longer.
+    does; that takes longer. With `words`, some words in prompts steer the simulator's answers (`simulator/words.py`).
     """
 
     port_base: int | None = None
@@ -32,6 +32,7 @@ class Options:
     parameters: Mapping[str, str] | None = None
     state_dir: Path = ROOT / ".local"
     enforces_policies: bool = False
+    words: bool = False
 
     def port(self, number: int) -> int:
         """The port of the stack's nth server; 0 for any free one."""

@@ -17,9 +17,11 @@ STREAM_COPIES = 50
 
 
 @contextmanager
-def running_simulator(port: int, scratch: Path, log_dir: Path) -> Iterator[tuple[Child, int]]:
+def running_simulator(port: int, scratch: Path, log_dir: Path, words: bool = False) -> Iterator[tuple[Child, int]]:
+    """``words``: those of ``simulator.words`` steer its answers."""
     port_file = scratch / "simulator.port"
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--port-file", str(port_file)]
+    command += ["--words"] if words else []
     with children.running("simulator", command, python_environ(), log_dir, ROOT) as child:
         yield child, children.wait_for_port(child, port_file)
 

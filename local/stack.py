@@ -81,7 +81,7 @@ def _start(options: Options, run_dir: Path, resources: ExitStack) -> Stack:
     processes = [emulator.child]
     claude_url, claude_key = options.claude_base_url, options.claude_api_key or SIMULATOR_KEY
     if claude_url is None:
-        simulator, port = resources.enter_context(running_simulator(options.port(1), scratch, log_dir))
+        simulator, port = resources.enter_context(running_simulator(options.port(1), scratch, log_dir, options.words))
         processes.append(simulator)
         claude_url = f"http://127.0.0.1:{port}"
     parameters = local_parameters(claude_url, options.parameters or {})

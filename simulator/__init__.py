@@ -1,7 +1,7 @@
 """A Claude API to test against: a real HTTP server on 127.0.0.1, truthful to the API, deterministic, scriptable.
 
 Start it with `python -m simulator [--host 127.0.0.1] [--port 0] [--port-file F] [--data-dir D]
-[--batch-seconds 2] [--events-per-second N] [--speed 1]`, or from Python with
+[--batch-seconds 2] [--events-per-second N] [--speed 1] [--words]`, or from Python with
 `simulator.client.running_simulator()`, which gives a `Simulator` to script it with.
 Any API key is accepted that is not empty; the customary one is `sk-ant-simulator`.
 
@@ -83,7 +83,9 @@ Replies
     {"match": {...}, "times", "skip", "share", "seed", "reply": {...}}      the first that matches a message is used
 `reply`: text, words (length, one text delta a word), thinking (text), tool (name of a tool of the request), input (of
 the tool), citations (bool), pings (a ping every n events), unknown_events (bool: event and delta types not known yet),
-stop_reason, events_per_second, first_event_seconds, stamped (bool: each delta is the time.monotonic() of its writing).
+stop_reason, stop_details ({"type": "refusal", category, explanation}), events_per_second, first_event_seconds, stamped
+(bool: each delta is the time.monotonic() of its writing).
 Without a script, the answer is made of the words of the prompt; thinking, tools, citations and JSON schemas are
-answered when the request asks for them.
+answered when the request asks for them. Started with `--words`, it has rules for words in prompts, so that each kind
+of end can be played by hand: `words.py` says which.
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 import simulator
 from simulator.server import run
 from simulator.state import Settings
+from simulator.words import WORDS
 
 
 def _control_api() -> str:
@@ -29,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cancel-seconds", type=float, default=Settings().cancel_seconds)
     parser.add_argument("--events-per-second", type=float, default=0.0, help="pace of streams; 0: as fast as they go")
     parser.add_argument("--speed", type=float, default=1.0, help="of the clock; 0 freezes it")
+    parser.add_argument("--words", action="store_true", help=f"in prompts, these steer the answer: {', '.join(WORDS)}")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started it")
     return parser.parse_args()
 
@@ -44,6 +46,7 @@ def main() -> None:
         port_file=arguments.port_file,
         data_dir=arguments.data_dir,
         until_stdin_closes=arguments.until_stdin_closes,
+        words=arguments.words,
     )
 
 

@@ -66,6 +66,13 @@ class Usage(Struct):
     inference_geo: str = "not_available"
 
 
+class StopDetails(Struct, frozen=True, kw_only=True, tag_field="type", tag="refusal"):
+    """Why an answer was refused (Claude API: Stop reasons)."""
+
+    category: str | None = None
+    explanation: str | None = None
+
+
 class Message(Struct, tag_field="type", tag="message"):
     """An answer."""
 
@@ -76,3 +83,4 @@ class Message(Struct, tag_field="type", tag="message"):
     stop_reason: str | None
     stop_sequence: str | None
     usage: Usage
+    stop_details: StopDetails | UnsetType = UNSET

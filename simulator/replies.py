@@ -15,6 +15,7 @@ from simulator.messages import (
     ContentBlock,
     Message,
     OutputDetails,
+    StopDetails,
     TextBlock,
     ThinkingBlock,
     ToolUseBlock,
@@ -49,6 +50,7 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     pings: int = 0
     unknown_events: bool = False
     stop_reason: str | None = None
+    stop_details: StopDetails | None = None
     events_per_second: float | None = None
     first_event_seconds: float = 0.0
     stamped: bool = False
@@ -81,9 +83,9 @@ def compose(
     usage = cache.apply(params, usage)
     if thought:
         usage.output_tokens_details = OutputDetails(min(thought_tokens, usage.output_tokens))
-    return Message(
-        message_id, "assistant", params.model, content, reply.stop_reason or stop_reason, stop_sequence, usage
-    )
+    stop_reason = reply.stop_reason or stop_reason
+    details = reply.stop_details or UNSET
+    return Message(message_id, "assistant", params.model, content, stop_reason, stop_sequence, usage, details)
 
 
 def _say(

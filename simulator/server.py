@@ -19,6 +19,7 @@ from simulator.api import Api
 from simulator.connection import TRANSPORT
 from simulator.control import PREFIX, control_application
 from simulator.state import Settings, State, new_state
+from simulator.words import FAULTS, REPLIES
 
 _KEEP_ALIVE_SECONDS = 75
 
@@ -59,10 +60,14 @@ def run(
     port_file: Path | None = None,
     data_dir: Path | None = None,
     until_stdin_closes: bool = False,
+    words: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM (or the end of standard input). Prints the base URL once it listens."""
     with tempfile.TemporaryDirectory(prefix="simulator-", dir=data_dir) as folder:
         state = new_state(Path(folder), settings, speed)
+        if words:
+            state.replies.add(REPLIES)
+            state.faults.add(FAULTS)
         listener = _listen(host, port)
         # What is there now stays: without this, collections pause streams longer than needed.
         gc.freeze()

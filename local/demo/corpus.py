@@ -73,7 +73,7 @@ def _line(number: int, entry: Entry) -> str:
         f"Here is the documentation of {entry.name} in Python's standard library.\n\n{entry.text}\n\n"
         "Say in one sentence, to a beginner, when to use it."
     )
-    params = {"model": MODEL, "max_tokens": 120, "messages": [{"role": "user", "content": question}]}
+    params = {"model": MODEL, "max_tokens": 300, "messages": [{"role": "user", "content": question}]}
     return json.dumps({"custom_id": f"{number:03d}-{entry.name.replace('.', '-')}"[:64], "params": params})
 
 

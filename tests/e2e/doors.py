@@ -196,7 +196,7 @@ def _notice(envelope: dict[str, Any]) -> Notice:
 def request_line(custom_id: str | None, prompt: str = "Say hello.", **params: object) -> bytes:
     """One line of a .jsonl file; ``params`` over the usual ones, None leaves one out."""
     question = {"role": "user", "content": prompt}
-    whole = {"model": "claude-haiku-5-5", "max_tokens": 40, "messages": [question], **params}
+    whole = {"model": "claude-haiku-5-5", "max_tokens": 300, "messages": [question], **params}
     line: dict[str, object] = {"params": {name: value for name, value in whole.items() if value is not None}}
     if custom_id is not None:
         line = {"custom_id": custom_id, **line}

@@ -16,7 +16,7 @@ MODEL = "claude-haiku-5-5"
 
 def request_line(custom_id: str, prompt: str = "Name a river.") -> bytes:
     """A line as ``batches.create`` takes it, with its newline."""
-    params = {"model": MODEL, "max_tokens": 50, "messages": [{"role": "user", "content": prompt}]}
+    params = {"model": MODEL, "max_tokens": 250, "messages": [{"role": "user", "content": prompt}]}
     return json.dumps({"custom_id": custom_id, "params": params}).encode() + b"\n"
 
 

@@ -110,15 +110,31 @@ def test_a_cut_off_answer_stands_where_asking_again_fails(world: World) -> None:
 
     assert ids(world, job_id, "results") == ["r-0", "r-1", "r-2"]
     assert lines(world, job_id, "results")[1]["result"]["message"]["stop_reason"] == "max_tokens"
-    assert world.job(job_id).status is JobStatus.FINISHED
+    assert summary(world, job_id)["incomplete"] == {"max_tokens": 1}
+    assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
 
 
-def test_a_cut_off_answer_is_an_answer_without_such_a_setting(world: World) -> None:
+def test_a_cut_off_answer_is_not_asked_for_again_without_such_a_setting(world: World) -> None:
     world.simulator.fail(Result(outcome="max_tokens"), Match(prompt=river(1)))
     job_id = run(world, requests(3))
 
     assert len(world.paid_batches()) == 1
-    assert world.job(job_id).status is JobStatus.FINISHED
+    assert ids(world, job_id, "results") == ["r-0", "r-1", "r-2"]
+    assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
+
+
+def test_answers_that_are_none_are_counted_by_their_stop_reason(world: World) -> None:
+    world.simulator.fail(Result(outcome="refusal"), Match(prompt=river(0)))
+    world.simulator.answer(Reply(text="Let me look.", stop_reason="pause_turn"), Match(prompt=river(1)))
+    world.simulator.answer(Reply(text="T", stop_reason="model_context_window_exceeded"), Match(prompt=river(2)))
+    world.simulator.fail(Result(outcome="max_tokens"), Match(prompt=river(3)))
+    job_id = run(world, requests(6))
+
+    counts = {"refusal": 1, "pause_turn": 1, "model_context_window_exceeded": 1, "max_tokens": 1}
+    told = summary(world, job_id)
+    assert (told["incomplete"], told["answered"], told["books"]["equation"]) == (counts, 2, "6 = 6 + 0 + 0")
+    assert world.notices[-1]["incomplete"] == counts
+    assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "end", "bad_json", "cut_utf8"])
@@ -222,7 +238,7 @@ def test_a_job_that_is_cancelled_before_it_was_sent_costs_nothing(world: World) 
 
     assert not world.paid_batches()
     assert [line["result"] for line in lines(world, upload.job_id, "errors")] == [{"type": "canceled"}] * 3
-    assert lines(world, upload.job_id, "errors")[0]["params"]["max_tokens"] == 50
+    assert lines(world, upload.job_id, "errors")[0]["params"]["max_tokens"] == 250
 
 
 def test_a_batch_that_is_refused_for_good_turns_its_requests_into_errors(world: World) -> None:

@@ -192,7 +192,8 @@ def test_each_property_of_a_schema_gets_a_column(world: World) -> None:
 
     one, two = table(world, job_id)
     assert (one["mood"], one["status"], one["status_2"]) == ("glad", "7", "succeeded")
-    assert (two["mood"], two["error"]) == ("", "The answer is not the JSON that was asked for; it is in results.jsonl.")
+    assert (two["mood"], two["status_2"]) == ("", "schema_mismatch")
+    assert two["error"] == "The answer does not fit the schema: it is not JSON. It is in results.jsonl as it came."
 
 
 def test_a_file_in_which_every_line_is_bad_is_not_run(world: World) -> None:
@@ -201,3 +202,23 @@ def test_a_file_in_which_every_line_is_bad_is_not_run(world: World) -> None:
 
     assert world.job(upload.job_id).status in (JobStatus.FAILED, JobStatus.HELD)
     assert not world.paid_batches()
+
+
+def test_rows_whose_answers_are_none_have_a_status_and_count_as_not_answered(world: World) -> None:
+    schema = b"{type: object, properties: {mood: {type: string}}}"
+    world.upload("moods/sluice.yaml", b'max_tokens: 600\nprompt: "Mood: {review}"\nschema: ' + schema)
+    world.simulator.answer(Reply(words=5_000), Match(prompt="CUT"))
+    world.simulator.answer(Reply(text="No.", stop_reason="refusal"), Match(prompt="REFUSE"))
+    world.simulator.answer(Reply(text='{"other": 1}'), Match(prompt="MISFIT"))
+    job_id = run(world, b"review\nquick CUT\nREFUSE\nMISFIT\nslow\n", "moods/reviews.csv")
+
+    rows = table(world, job_id)
+    assert [row["status"] for row in rows] == ["cut_off", "refused", "schema_mismatch", "succeeded"]
+    assert "raise max_tokens (600) or set retry_max_tokens" in rows[0]["error"]
+    assert 'it lacks "mood"' in rows[2]["error"]
+    told = summary(world, job_id)
+    assert told["incomplete"] == {"max_tokens": 1, "refusal": 1, "schema_mismatch": 1}
+    assert told["misfits"] == {'it lacks "mood"': 1}
+    assert (told["answered"], told["books"]["balanced"]) == (1, True)
+    assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
+    assert world.notices[-1]["misfits"] == {'it lacks "mood"': 1}

@@ -311,7 +311,7 @@ def test_a_line_of_text_runs_with_the_stacks_model(world: World) -> None:
 
 def test_requests_to_a_retired_model_are_put_aside(world: World) -> None:
     retired = request_line("old").replace(MODEL.encode(), b"claude-sonnet-4-20250514")
-    greedy = request_line("much").replace(b'"max_tokens": 50', b'"max_tokens": 64001')
+    greedy = request_line("much").replace(b'"max_tokens": 250', b'"max_tokens": 64001')
     good = [request_line(f"r-{number}") for number in range(8)]
     job = plan(world, "x.jsonl", b"".join([retired, *good, greedy]))
     reasons = [each["reason"] for each in rejected(world, job)]

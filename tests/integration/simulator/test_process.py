@@ -106,3 +106,14 @@ def test_a_batch_that_is_sent_in_pieces_is_taken_in_little_memory(tmp_path: Path
         assert record.request_counts.succeeded == 20_000
         assert record.size > 25_000_000
         assert peak_memory(simulator.pid()) - before < 16_000_000
+
+
+def test_words_in_prompts_steer_its_answers_where_it_was_told_so() -> None:
+    body = {"model": "claude-sonnet-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Please REFUSE."}]}
+    reasons = []
+    for arguments in ((), ("--words",)):
+        with started(*arguments) as process:
+            answer = httpx2.post(f"{base_url_of(process)}/v1/messages", json=body, headers=HEADERS).json()
+            reasons.append((answer["stop_reason"], "stop_details" in answer))
+    assert reasons[0][0] != "refusal"
+    assert reasons == [(reasons[0][0], False), ("refusal", True)]

@@ -13,7 +13,8 @@ PLACE = Place("outbox", "eu-west-1")
 
 def ended(tally: Tally, key: str = "folder/orders.jsonl") -> Job:
     upload = Upload("inbox", key, "v1", "etag", 1000)
-    status = JobStatus.FINISHED_WITH_ERRORS if tally.rejected or tally.errored else JobStatus.FINISHED
+    clean = not (tally.rejected or tally.errored or tally.incomplete)
+    status = JobStatus.FINISHED if clean else JobStatus.FINISHED_WITH_ERRORS
     return Job(upload, status, 1000.0, 1065.0, finished_at=1065.0, tally=tally)
 
 
@@ -74,3 +75,28 @@ def test_the_message_for_machines_has_counts_reasons_and_files_apart() -> None:
         "summary": f"{folder}/summary.json",
         "report": f"{folder}/report.html",
     }
+
+
+def test_answers_that_are_not_whole_are_counted_by_kind_with_what_to_do() -> None:
+    incomplete = {"max_tokens": 3, "refusal": 2, "pause_turn": 1, "schema_mismatch": 1}
+    tally = Tally(10, 10, 0, 0, waves=1, cost=1.0, incomplete=incomplete, misfits={'it lacks "mood"': 1})
+    job = ended(tally)
+    notice = compose(job, f"job.{job.status}", PLACE, 1065.0)
+    assert notice.subject.startswith(
+        "Finished with errors: orders.jsonl - 3 of 10 lines answered, 3 cut off, 2 refused"
+    )
+    assert "every line was answered" not in notice.text
+    assert "Answered    3 (30.0 %)" in notice.text
+    assert "Not whole   7 (3 cut off by max_tokens, 2 refused by Claude, 1 left unfinished" in notice.text
+    assert "- cut_off: Raise max_tokens, or set retry_max_tokens" in notice.text
+    assert '  1 answer: it lacks "mood"' in notice.text
+    assert notice.attributes["incomplete"] == "cut_off,refused,schema_mismatch,unfinished"
+    assert notice.detail["incomplete"] == incomplete
+    assert (notice.detail["answered"], notice.detail["succeeded"]) == (3, 10)
+
+
+def test_whole_answers_have_no_attribute_to_filter_on() -> None:
+    job = ended(Tally(3, 3, 0, 0, waves=1))
+    notice = compose(job, "job.finished", PLACE, 1065.0)
+    assert "incomplete" not in notice.attributes
+    assert "Not whole" not in notice.text

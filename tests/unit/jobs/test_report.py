@@ -108,6 +108,19 @@ def test_a_clean_job_has_a_page_without_what_went_wrong() -> None:
     assert "Waves" not in text
 
 
+def test_answers_that_are_not_whole_are_shown_by_kind_with_what_to_do() -> None:
+    tally = Tally(9, 9, 0, 0, incomplete={"refusal": 2, "schema_mismatch": 1}, misfits={"it is not JSON": 1})
+    page = write_report(account(totals=Totals(tally, {}, {}, ())))
+    text = Page(page).text
+    for expected in ("6 answered", "2 refused", "2 answers refused by Claude", "1 answer: it is not JSON"):
+        assert expected in text
+    assert b'class="incomplete"' in page
+    summary = json.loads(write_summary(account(totals=Totals(tally, {}, {}, ()))))
+    assert (summary["answered"], summary["succeeded"]) == (6, 9)
+    assert summary["incomplete"] == {"refusal": 2, "schema_mismatch": 1}
+    assert summary["misfits"] == {"it is not JSON": 1}
+
+
 def test_books_that_do_not_balance_are_shown() -> None:
     totals = replace(account().totals, problems=("The file has 21 lines.",))
     assert "The file has 21 lines." in Page(write_report(account(totals=totals))).text

@@ -5,20 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.jobs.finish.results_csv import Outputs, table_text
+from sluice.claude.prices import shipped_prices
+from sluice.jobs.finish.results_csv import AnswerForm, Outputs, table_text
+from sluice.jobs.folder_settings import FolderSettings
 from sluice.jobs.formats.csv import CsvFile
+from sluice.jobs.job_settings import merge_settings
+from sluice.settings import JobSettings
+
+FIVE = {
+    "mood": {"type": "string"},
+    "score": {"type": "integer"},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "none": {"type": "null"},
+    "absent": {"type": "string"},
+}
 
 
-def answer(custom_id: str, text: str, output: int = 5) -> bytes:
+def answer(custom_id: str, text: str, output: int = 5, **message: object) -> bytes:
     content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": text}]
     usage = {"input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": output}
     return json.dumps(
-        {"custom_id": custom_id, "result": {"type": "succeeded", "message": {"content": content, "usage": usage}}}
+        {
+            "custom_id": custom_id,
+            "result": {"type": "succeeded", "message": {"content": content, "usage": usage, **message}},
+        }
     ).encode()
 
 
@@ -32,9 +49,17 @@ def outputs(
     return Outputs(iter(ids), iter(results), iter(errors), iter(rejected))
 
 
-def rows(text: bytes, given: Outputs, properties: Sequence[str] = (), column: str = "answer") -> list[list[str]]:
+def form(properties: Mapping[str, object] | None = None, max_tokens: int = 600) -> AnswerForm:
+    settings = FolderSettings(schema={"type": "object", "properties": dict(properties)} if properties else None)
+    settings = msgspec.structs.replace(settings, max_tokens=max_tokens)
+    return AnswerForm.of(merge_settings(JobSettings(table="t"), settings, None, shipped_prices()))
+
+
+def rows(
+    text: bytes, given: Outputs, asked: AnswerForm | None = None, misfits: Counter[str] | None = None
+) -> list[list[str]]:
     table = CsvFile([text])
-    written = "".join(table_text(table, given, column, properties))
+    written = "".join(table_text(table, given, asked or form(), Counter() if misfits is None else misfits))
     assert written.startswith("\ufeff")
     return list(csv.reader(io.StringIO(written[1:], newline=""), delimiter=table.delimiter))
 
@@ -67,16 +92,57 @@ def test_new_columns_do_not_take_the_names_of_old_ones() -> None:
 
 
 def test_properties_come_as_they_read_and_others_as_json() -> None:
-    text = json.dumps({"mood": "glad", "score": 7, "tags": ["a", "b"], "none": None, "more": 1})
-    table = rows(b"q\n1\n", outputs(["a"], [answer("a", text)]), ("mood", "score", "tags", "none", "absent"))
+    text = json.dumps({"mood": "glad", "score": 7, "tags": ["a", "b"], "none": None, "absent": ""})
+    table = rows(b"q\n1\n", outputs(["a"], [answer("a", text)]), form(FIVE))
     assert table[1][1:6] == ["glad", "7", '["a","b"]', "", ""]
+
+
+def test_an_answer_that_is_not_whole_has_a_status_of_its_own_that_says_why() -> None:
+    results = [
+        answer("a", "Half a", stop_reason="max_tokens"),
+        answer("b", "I cannot help.", stop_reason="refusal", stop_details={"explanation": "It is about cyber."}),
+        answer("c", "Let me look", stop_reason="pause_turn"),
+        answer("d", "Long", stop_reason="model_context_window_exceeded"),
+        answer("e", "Whole", stop_reason="end_turn"),
+        answer("f", "Whole", stop_reason="stop_sequence"),
+    ]
+    table = rows(b"q\n1\n2\n3\n4\n5\n6\n", outputs("abcdef", results))[1:]
+    assert [row[1] for row in table] == ["Half a", "I cannot help.", "Let me look", "Long", "Whole", "Whole"]
+    assert [row[2] for row in table] == ["cut_off", "refused", "unfinished", "cut_off", "succeeded", "succeeded"]
+    assert table[0][3] == "The answer was cut off: raise max_tokens (600) or set retry_max_tokens."
+    assert "Claude says: It is about cyber." in table[1][3]
+    assert all(row[3] for row in table[:4])
+    assert [row[3] for row in table[4:]] == ["", ""]
+
+
+def test_a_cut_off_answer_is_never_said_not_to_fit_the_schema() -> None:
+    misfits = Counter[str]()
+    results = [answer("a", '{"mood": "gl', stop_reason="max_tokens"), answer("b", "No.", stop_reason="refusal")]
+    table = rows(b"q\n1\n2\n", outputs("ab", results), form({"mood": {"type": "string"}}), misfits)[1:]
+    assert [row[1:3] for row in table] == [["", "cut_off"], ["", "refused"]]
+    assert "JSON" not in table[0][3]
+    assert not misfits
+
+
+def test_an_answer_that_does_not_fit_the_schema_is_named_and_counted_with_the_cause() -> None:
+    misfits = Counter[str]()
+    texts = ['{"mood": "glad"}', "Glad.", '{"mood": 3}', '{"mood": 4}', '{"other": "x"}']
+    results = [answer(name, text, stop_reason="end_turn") for name, text in zip("abcde", texts, strict=True)]
+    table = rows(b"q\n1\n2\n3\n4\n5\n", outputs("abcde", results), form({"mood": {"type": "string"}}), misfits)[1:]
+    assert [row[2] for row in table] == ["succeeded", *["schema_mismatch"] * 4]
+    assert table[1][3] == "The answer does not fit the schema: it is not JSON. It is in results.jsonl as it came."
+    assert table[2][1] == "3"
+    assert misfits == {"it is not JSON": 1, '"mood" is integer, not string': 2, 'it lacks "mood"': 1}
 
 
 def test_an_answer_that_is_nested_too_deep_stays_whole_and_its_row_says_so() -> None:
     deep = '{"mood":' + "[" * 100_000
-    table = rows(b"q\n1\n2\n", outputs(["a", "b"], [answer("a", deep), answer("b", '{"mood": 1}')]), ("mood", "score"))
-    assert table[1][1:5] == [deep, "", "succeeded", "The answer is nested too deep to be taken apart."]
-    assert table[2][1:5] == ["1", "", "succeeded", ""]
+    asked = form({"mood": {"type": "integer"}, "score": {"type": "integer"}})
+    given = outputs(["a", "b"], [answer("a", deep), answer("b", '{"mood": 1, "score": 2}')])
+    table = rows(b"q\n1\n2\n", given, asked)
+    assert table[1][1:4] == [deep, "", "schema_mismatch"]
+    assert "nested too deep to be taken apart" in table[1][4]
+    assert table[2][1:5] == ["1", "2", "succeeded", ""]
 
 
 def test_a_line_with_deep_parts_is_no_reason_to_stop() -> None:
@@ -84,23 +150,6 @@ def test_a_line_with_deep_parts_is_no_reason_to_stop() -> None:
         b'{"type": "thinking"', b'{"type": "x", "input": %s%s}, {"type": "thinking"' % (b"[" * 100_000, b"]" * 100_000)
     )
     assert rows(b"q\n1\n", outputs(["a"], [deep]))[1][1:3] == ["yes", "succeeded"]
-
-
-def test_a_formula_is_not_run_by_a_spreadsheet_and_numbers_stay() -> None:
-    texts = ["=1+1", "+49 170", "- item", "@x", "-5", "+3.5", "\t=1", "plain = text"]
-    ids = [str(number) for number in range(len(texts))]
-    given = outputs(ids, [answer(custom_id, text) for custom_id, text in zip(ids, texts, strict=True)])
-    table = rows(b"q\n" + b"x\n" * len(texts), given)
-    assert [row[1] for row in table[1:]] == [
-        "'=1+1",
-        "'+49 170",
-        "'- item",
-        "'@x",
-        "-5",
-        "+3.5",
-        "'\t=1",
-        "plain = text",
-    ]
 
 
 def test_a_row_that_is_too_long_keeps_its_columns_apart() -> None:

@@ -14,6 +14,7 @@ from sluice.jobs.collect.retry_policy import (
     Decision,
     ResultKind,
     RetryPolicy,
+    count_incomplete,
     decisions_by_kind,
     delay_before_next_wave,
     error_name,
@@ -35,7 +36,11 @@ def errored(error_type: str, code: str | None = None, message: str = "why") -> R
     ("result", "kind", "name"),
     [
         (Result("succeeded", Message("m", "end_turn")), ResultKind.SUCCEEDED, None),
-        (Result("succeeded", Message("m", "refusal")), ResultKind.SUCCEEDED, None),
+        (Result("succeeded", Message("m", "tool_use")), ResultKind.SUCCEEDED, None),
+        (Result("succeeded", Message("m", "a_reason_of_tomorrow")), ResultKind.SUCCEEDED, None),
+        (Result("succeeded", Message("m", "refusal")), ResultKind.REFUSAL, None),
+        (Result("succeeded", Message("m", "pause_turn")), ResultKind.PAUSED, None),
+        (Result("succeeded", Message("m", "model_context_window_exceeded")), ResultKind.WINDOW_FULL, None),
         (Result("succeeded", Message("m", "max_tokens")), ResultKind.CUT_OFF, None),
         (Result("succeeded"), ResultKind.PERMANENT_ERROR, "unknown_result_succeeded"),
         (Result("expired"), ResultKind.EXPIRED, "expired"),
@@ -162,3 +167,32 @@ def run_shard(
         sent_again = Counter(kind for place, kind in zip(left, drawn, strict=True) if place in again)
         transient_waves, left = delay_before_next_wave(policy, transient_waves, sent_again).transient_waves, again
     return waves
+
+
+def test_answers_that_stand_and_are_not_whole_are_counted_by_their_stop_reason() -> None:
+    kinds = bytes(
+        [
+            ResultKind.SUCCEEDED,
+            ResultKind.CUT_OFF,
+            ResultKind.CUT_OFF,
+            ResultKind.REFUSAL,
+            ResultKind.PAUSED,
+            ResultKind.WINDOW_FULL,
+            ResultKind.TRANSIENT_ERROR,
+            ResultKind.TRANSIENT_ERROR,
+        ]
+    )
+    answer = Decision.ANSWER
+    by_place = bytes(
+        [answer, answer, Decision.RETRY_LONGER, answer, answer, answer, Decision.KEPT_ANSWER, Decision.RETRY]
+    )
+    assert count_incomplete(kinds, by_place) == {
+        "max_tokens": 2,
+        "refusal": 1,
+        "pause_turn": 1,
+        "model_context_window_exceeded": 1,
+    }
+
+
+def test_a_wave_of_whole_answers_has_none_that_are_not() -> None:
+    assert count_incomplete(bytes([ResultKind.SUCCEEDED] * 3), bytes([Decision.ANSWER] * 3)) == {}

@@ -184,7 +184,15 @@ class Tally:
     balanced: bool = True  #: Each line is accounted for, once (see ``jobs.finish.totals``).
     reasons: Mapping[str, int] = field(default_factory=dict)  #: How many rejected lines, by what is wrong with them.
     first_rejection: str = ""  #: What is wrong with the first rejected line, for a person.
+    #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
+    incomplete: Mapping[str, int] = field(default_factory=dict)
+    misfits: Mapping[str, int] = field(default_factory=dict)  #: How many answers do not fit the schema, by the cause.
     lost_table: str = ""  #: Why a table came back without its results.csv; empty where it did not.
+
+    @property
+    def answered(self) -> int:
+        """How many lines have a whole answer."""
+        return self.succeeded - sum(self.incomplete.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,8 @@ class Tokens:
 class Outcome:
     """What became of the requests of one shard in one wave: succeeded + errored + retried = the shard's count.
 
-    ``retried`` counts those that went on to the next wave. ``tokens`` by model; ``errors`` counts by error type.
+    ``retried`` counts those that went on to the next wave. ``tokens`` by model; ``errors`` counts by error type;
+    ``incomplete`` counts, by stop reason, those that succeeded and whose answer is not whole.
     """
 
     succeeded: int = 0
@@ -279,6 +288,7 @@ class Outcome:
     retried: int = 0
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
+    incomplete: Mapping[str, int] = field(default_factory=dict)
 
 
 # A shard is never put off for longer, so that one with a later date than this is no reason to sit and wait.

@@ -6,6 +6,7 @@ lately. That is kept as a running average in one item, from which the time left 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class JobProgress:
     """How far a job is. Seconds; ``seconds_left`` is None where nothing is known of how long batches take.
 
     ``shards`` counts shards by where they are, in their latest wave. A request has ended when it will not be sent
-    again.
+    again. ``incomplete`` counts, by stop reason, the answers that are not whole, among those that succeeded.
     """
 
     shards: dict[str, int]
@@ -34,6 +35,7 @@ class JobProgress:
     requests_ended: int
     succeeded: int
     errored: int
+    incomplete: dict[str, int]
     elapsed: float
     seconds_left: float | None
 
@@ -54,6 +56,7 @@ def progress_of(job: Job, shards: Iterable[Shard], batch_seconds: float | None, 
         requests_ended=succeeded + errored,
         succeeded=succeeded,
         errored=errored,
+        incomplete=dict(sum((Counter(each.incomplete) for each in outcomes), Counter())),
         elapsed=(job.finished_at or now) - job.received_at,
         seconds_left=None if job.status.final else _seconds_left(list(latest.values()), batch_seconds, now),
     )

@@ -121,11 +121,19 @@ class ContentBlock(msgspec.Struct):
     text: str = ""
 
 
+class StopDetails(msgspec.Struct):
+    """Why Claude refused, where it says so."""
+
+    explanation: str | None = None
+
+
 class AnsweredMessage(msgspec.Struct):
-    """A message with what the model said."""
+    """A message with what the model said, and why it stopped."""
 
     content: list[ContentBlock] = []
     usage: Usage | None = None
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
 
     @property
     def text(self) -> str:

@@ -19,7 +19,7 @@ from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceErro
 from sluice.jobs.collect.decide import Decisions, Refusal, decide
 from sluice.jobs.collect.download import CANCELED_RESULT, BatchResults, download_results, uniform_results
 from sluice.jobs.collect.order import ResultSpool, open_spool
-from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy
+from sluice.jobs.collect.retry_policy import ResultKind, RetryPolicy, count_incomplete
 from sluice.jobs.collect.write import write
 from sluice.jobs.job_settings import EffectiveSettings, read_settings
 from sluice.jobs.messages import QueueMessage, Step, send, send_later
@@ -132,6 +132,7 @@ def _outcome(results: BatchResults, decisions: Decisions) -> Outcome:
         retried=decisions.retried,
         tokens=results.usage_meter.tokens(),
         errors=dict(decisions.counts),
+        incomplete=count_incomplete(results.kinds, decisions.by_place),
     )
 
 

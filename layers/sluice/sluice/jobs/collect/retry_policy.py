@@ -8,6 +8,7 @@ model, until a release does not help it. The rest is final.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -36,8 +37,21 @@ class ResultKind(IntEnum):
     CUT_OFF = 7
     # An error of its model, or one that all requests have in common: it waits for a person, and may be final then.
     REFUSED = 8
+    # Answers that are none, or a part of one; they are paid for, and stand.
+    REFUSAL = 9
+    PAUSED = 10
+    WINDOW_FULL = 11
 
 
+# Claude API: Stop reasons.
+KIND_OF_STOP_REASON: Mapping[str | None, ResultKind] = {
+    CUT_OFF_REASON: ResultKind.CUT_OFF,
+    "refusal": ResultKind.REFUSAL,
+    "pause_turn": ResultKind.PAUSED,
+    "model_context_window_exceeded": ResultKind.WINDOW_FULL,
+}
+_STOP_REASON_OF_KIND = {kind: reason for reason, kind in KIND_OF_STOP_REASON.items() if reason}
+_ANSWERED = (ResultKind.SUCCEEDED, *_STOP_REASON_OF_KIND)
 _KIND_OF_CLASS = {
     "transient": ResultKind.TRANSIENT_ERROR,
     "request": ResultKind.PERMANENT_ERROR,
@@ -75,7 +89,7 @@ def result_kind(result: Result) -> ResultKind:
     """Return the kind of a result. A type that we do not know is no success, and is not paid for again."""
     match result.type:
         case "succeeded" if result.message is not None:
-            return ResultKind.CUT_OFF if result.message.stop_reason == CUT_OFF_REASON else ResultKind.SUCCEEDED
+            return KIND_OF_STOP_REASON.get(result.message.stop_reason, ResultKind.SUCCEEDED)
         case "errored":
             error = result.inner_error
             return _KIND_OF_CLASS[classify_error(error.type, error.code, message=error.message)]
@@ -99,7 +113,7 @@ def is_refused_for_good(refusals: int, kinds: bytes | bytearray) -> bool:
 
     What was released, sent again and refused again, while others succeed, is not refused for the account's sake.
     """
-    others_succeed = ResultKind.SUCCEEDED in kinds or ResultKind.CUT_OFF in kinds
+    others_succeed = any(kind in kinds for kind in _ANSWERED)
     return refusals >= (1 if others_succeed else _MAX_REFUSALS)
 
 
@@ -117,9 +131,22 @@ def decisions_by_kind(
         ResultKind.EXPIRED: transient,
         ResultKind.ACCOUNT_ERROR: Decision.RETRY if can_go_on else Decision.ERROR,
         ResultKind.CANCELED: Decision.ERROR,
+        ResultKind.REFUSAL: Decision.ANSWER,
+        ResultKind.PAUSED: Decision.ANSWER,
+        ResultKind.WINDOW_FULL: Decision.ANSWER,
         ResultKind.CUT_OFF: Decision.RETRY_LONGER if can_go_on and policy.retry_max_tokens else Decision.ANSWER,
         ResultKind.REFUSED: Decision.RETRY if can_go_on and not refused_for_good else Decision.ERROR,
     }
+
+
+def count_incomplete(kinds: bytes | bytearray, by_place: bytes | bytearray) -> dict[str, int]:
+    """Count the answers that stand and are not whole, by their stop reason. An answer kept from before was cut off."""
+    counts = Counter({CUT_OFF_REASON: by_place.count(Decision.KEPT_ANSWER)})
+    if any(kind in kinds for kind in _STOP_REASON_OF_KIND):
+        for kind, decision in zip(kinds, by_place, strict=True):
+            if decision == Decision.ANSWER and (reason := _STOP_REASON_OF_KIND.get(ResultKind(kind))):
+                counts[reason] += 1
+    return {reason: number for reason, number in counts.items() if number}
 
 
 @dataclass(frozen=True, slots=True)

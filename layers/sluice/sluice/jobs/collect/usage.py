@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from sluice.claude.prices import PriceList
-from sluice.jobs.collect.retry_policy import result_kind
+from sluice.jobs.collect.retry_policy import KIND_OF_STOP_REASON, result_kind
 from sluice.jobs.model import Tokens
-from sluice.jobs.results import CUT_OFF_REASON, ERRORED, SUCCEEDED, ResultLine, Usage
+from sluice.jobs.results import ERRORED, SUCCEEDED, ResultLine, Usage
 
 _NO_LIMIT = 1 << 62
 
@@ -66,7 +66,9 @@ class UsageMeter:
         """Note what the lines used, and at its place the kind of each result that is not plain success."""
         results = [line.result for line in lines]
         messages = [result.message for result in results if result.type == SUCCEEDED and result.message is not None]
-        if len(messages) < len(results) or CUT_OFF_REASON in {message.stop_reason for message in messages}:
+        if len(messages) < len(results) or not KIND_OF_STOP_REASON.keys().isdisjoint(
+            {message.stop_reason for message in messages}
+        ):
             for place, result in zip(places, results, strict=True):
                 kinds[place] = result_kind(result)
                 if result.type == ERRORED and len(self._errors) < 2:

@@ -18,7 +18,7 @@ from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_results_csv
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
-from sluice.jobs.finish.totals import Totals, check_totals
+from sluice.jobs.finish.totals import Totals, check_totals, with_misfits
 from sluice.jobs.job_settings import read_settings
 from sluice.jobs.model import Job, JobStatus, Plan, Shard
 from sluice.jobs.notices.announce import announce, announce_pending
@@ -84,10 +84,12 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
     totals = _with_rejections(services, check_totals(plan, shards), manifest)
     if job.upload.format.is_table:
-        if write_results_csv(services, job, effective, [shard for shard in shards if shard.ref.wave == 0]):
-            files["csv"] = place.uri(job.job_id, "results.csv")
-        else:
+        misfits = write_results_csv(services, job, effective, [shard for shard in shards if shard.ref.wave == 0])
+        if misfits is None:
             totals = replace(totals, tally=replace(totals.tally, lost_table=_LOST_TABLE))
+        else:
+            files["csv"] = place.uri(job.job_id, "results.csv")
+            totals = replace(totals, tally=with_misfits(totals.tally, misfits))
     account = _account(services, job, totals, manifest, effective.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
     outbox.put_file(job.job_id, "report.html", report, "text/html; charset=utf-8")
@@ -135,7 +137,8 @@ def _final_status(job: Job, totals: Totals) -> JobStatus:
     """Return how a job ends. One that was cancelled too late for any request has finished like any other."""
     if job.cancel_requested and totals.tally.errors.get(CANCELED):
         return JobStatus.CANCELLED
-    clean = not totals.tally.errored and not totals.tally.rejected and not totals.problems
+    tally = totals.tally
+    clean = not (tally.errored or tally.rejected or tally.incomplete or totals.problems)
     return JobStatus.FINISHED if clean else JobStatus.FINISHED_WITH_ERRORS
 
 

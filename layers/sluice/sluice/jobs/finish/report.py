@@ -10,9 +10,10 @@ from string import Template
 
 from sluice.jobs.finish.plots import Bar, column_bars, length_buckets, row_bars, share_bar
 from sluice.jobs.finish.summary import JobSummary
+from sluice.jobs.incomplete import SCHEMA_MISMATCH, incomplete_by_status, ranked_incomplete
 from sluice.jobs.model import JobStatus
 from sluice.jobs.notices.quantities import compact, count, dollars, duration, share
-from sluice.jobs.notices.text import advice_for, retry_hint
+from sluice.jobs.notices.text import advice_for, ranked, retry_hint
 from sluice.timestamps import rfc3339
 
 _STATUS = {
@@ -51,6 +52,8 @@ def _cards(account: JobSummary) -> Iterator[str]:
         yield _card("The books do not balance", _list(account.totals.problems), "wide alarm")
     if steps := list(_next_steps(account)):
         yield _card("What to do next", _list(steps, raw=True), "wide")
+    if account.totals.tally.incomplete:
+        yield _card("Answers that are not whole", "".join(_incomplete(account)), "wide")
     if account.totals.tally.errors:
         yield _card("Errors", "".join(_errors(account)), "wide")
     if account.manifest.reasons:
@@ -76,13 +79,15 @@ def _list(sentences: Iterable[str], *, raw: bool = False) -> str:
 def _outcome(account: JobSummary) -> str:
     tally, tokens = account.totals.tally, account.tokens
     read = tokens.input + tokens.cache_read + tokens.cache_write
+    statuses = incomplete_by_status(tally.incomplete)
     bars = [
-        Bar("answered", tally.succeeded, count(tally.succeeded), "answered"),
+        Bar("answered", tally.answered, count(tally.answered), "answered"),
+        *(Bar(status.replace("_", " "), number, count(number), "incomplete") for status, number in statuses.items()),
         Bar("errors", tally.errored, count(tally.errored), "errored"),
         Bar("rejected", tally.rejected, count(tally.rejected), "rejected"),
     ]
     figures = [
-        ("Answered", count(tally.succeeded), f"{share(tally.succeeded, tally.lines)} of {count(tally.lines, 'line')}"),
+        ("Answered", count(tally.answered), f"{share(tally.answered, tally.lines)} of {count(tally.lines, 'line')}"),
         ("Cost", dollars(tally.cost), "estimated"),
         ("Took", duration(account.seconds), _steps(account)),
         ("Tokens", compact(read + tokens.output), f"{compact(read)} read, {compact(tokens.output)} written"),
@@ -113,6 +118,16 @@ def _next_steps(account: JobSummary) -> Iterator[str]:
         )
     if account.status is JobStatus.CANCELLED:
         yield "What was not run when the job was cancelled is in <code>errors.jsonl</code> and costs nothing."
+
+
+def _incomplete(account: JobSummary) -> Iterator[str]:
+    tally = account.totals.tally
+    for found, number in ranked_incomplete(tally.incomplete):
+        what = f"{count(number, 'answer')} {found.what}"
+        yield f'<h3><code>{escape(found.status)}</code> <span class="soft">{escape(what)}</span></h3>'
+        yield f"<p>{escape(found.advice)}</p>"
+        if found.status == SCHEMA_MISMATCH and tally.misfits:
+            yield _list(f"{count(number, 'answer')}: {misfit}" for misfit, number in ranked(tally.misfits))
 
 
 def _errors(account: JobSummary) -> Iterator[str]:

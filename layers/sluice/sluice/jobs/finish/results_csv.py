@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +16,22 @@ import msgspec
 
 from sluice.errors import ObjectNotFound
 from sluice.jobs.collect.retry_policy import error_name
+from sluice.jobs.finish.spreadsheet import as_text
+from sluice.jobs.folder_settings import DEFAULT_ANSWER_COLUMN
 from sluice.jobs.formats.csv import CsvFile, Row
 from sluice.jobs.formats.registry import read_upload
+from sluice.jobs.incomplete import SCHEMA_MISMATCH, row_problem
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Job, Shard
 from sluice.jobs.outbox import ERRORS, REJECTED, RESULTS
 from sluice.jobs.rejected import decode_rejected
 from sluice.jobs.results import CANCELED, EXPIRED, AnsweredMessage, Result, Usage, read_answer_line, read_result_line
+from sluice.jobs.schema import prepare_schema
+from sluice.jobs.schema_fit import find_misfit
 from sluice.jobs.services import Services
+from sluice.settings import DEFAULT_MAX_TOKENS
 
 _FLUSH_CHARACTERS = 1 << 20
-# What a spreadsheet would take for a formula; an apostrophe in front keeps it as it reads.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AFTER_ANSWER = ("status", "error", "input_tokens", "output_tokens")
 
 
@@ -40,24 +45,46 @@ class Outputs:
     rejected: Iterator[bytes]
 
 
-def write_results_csv(services: Services, job: Job, effective: EffectiveSettings, first_waves: Iterable[Shard]) -> bool:
-    """Write the table of a job whose other files are in the Outbox; False where the dropped file is not there any more.
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What was asked for: one column for an answer, or one for each of the ``properties`` of its ``schema``."""
 
-    Raises as ``S3`` does.
+    column: str = DEFAULT_ANSWER_COLUMN
+    properties: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = DEFAULT_MAX_TOKENS
+
+    @classmethod
+    def of(cls, effective: EffectiveSettings) -> AnswerForm:
+        folder = effective.folder
+        schema = prepare_schema(folder.schema)[0] if folder.schema is not None else None
+        properties = tuple((schema or {}).get("properties", ()))
+        return cls(folder.answer_column, properties, schema, folder.max_tokens or DEFAULT_MAX_TOKENS)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.properties or (self.column,)
+
+
+def write_results_csv(
+    services: Services, job: Job, effective: EffectiveSettings, first_waves: Iterable[Shard]
+) -> Counter[str] | None:
+    """Write the table of a job whose other files are in the Outbox; None where the dropped file is not there any more.
+
+    Returns how many answers do not fit the schema, by what is wrong with them. Raises as ``S3`` does.
     """
     upload = job.upload
     try:
         services.s3.head(upload.bucket, upload.key, upload.version)
     except ObjectNotFound:
-        return False
+        return None
     outputs = _outputs(services, job.job_id, first_waves)
-    table = CsvFile(read_upload(services.s3, upload))
-    properties = tuple((effective.folder.schema or {}).get("properties", ()))
+    table, misfits = CsvFile(read_upload(services.s3, upload)), Counter[str]()
     with services.outbox.file_writer(job.job_id, "results.csv", "text/csv; charset=utf-8") as writer:
-        for text in table_text(table, outputs, effective.folder.answer_column, properties):
+        for text in table_text(table, outputs, AnswerForm.of(effective), misfits):
             # Bytes that are not of the file's encoding cannot be written in another one.
             writer.write(text.encode(errors="replace"))
-    return True
+    return misfits
 
 
 def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> Outputs:
@@ -70,16 +97,16 @@ def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> O
     )
 
 
-def table_text(table: CsvFile, outputs: Outputs, answer_column: str, properties: Sequence[str]) -> Iterator[str]:
+def table_text(table: CsvFile, outputs: Outputs, form: AnswerForm, misfits: Counter[str]) -> Iterator[str]:
     """Yield the text of the table, from a byte order mark on, by which spreadsheets know UTF-8.
 
-    ``properties`` of the answer's schema get a column each; without any, the answer has one column.
+    ``misfits`` counts, by what is wrong with them, the answers that are whole and do not fit the schema.
     """
     text = io.StringIO()
     text.write("\ufeff")
     writer = csv.writer(text, delimiter=table.delimiter)
-    writer.writerow((*table.columns, *_new_columns(table.columns, tuple(properties) or (answer_column,))))
-    for row, cells in _with_answers(table.rows(), outputs, properties):
+    writer.writerow((*table.columns, *_new_columns(table.columns, form.columns)))
+    for row, cells in _with_answers(table.rows(), outputs, form, misfits):
         writer.writerow((*row.cells[: len(table.columns)], *cells))
         if text.tell() > _FLUSH_CHARACTERS:
             yield text.getvalue()
@@ -100,9 +127,11 @@ def _new_columns(columns: Sequence[str], answers: Sequence[str]) -> list[str]:
     return named
 
 
-def _with_answers(rows: Iterable[Row], outputs: Outputs, properties: Sequence[str]) -> Iterator[tuple[Row, list[str]]]:
+def _with_answers(
+    rows: Iterable[Row], outputs: Outputs, form: AnswerForm, misfits: Counter[str]
+) -> Iterator[tuple[Row, list[str]]]:
     """Run the files side by side: what comes next in each belongs to this row or to a later one."""
-    no_answer = [""] * (len(properties) or 1)
+    no_answer = [""] * len(form.columns)
     answers, errors = map(read_answer_line, outputs.results), map(read_result_line, outputs.errors)
     rejections = map(decode_rejected, outputs.rejected)
     answer, error, rejected = next(answers, None), next(errors, None), next(rejections, None)
@@ -113,7 +142,7 @@ def _with_answers(rows: Iterable[Row], outputs: Outputs, properties: Sequence[st
             continue
         custom_id = next(outputs.ids, "")
         if answer is not None and answer.custom_id == custom_id:
-            yield row, _answer_cells(answer.result.message, properties)
+            yield row, _answer_cells(answer.result.message, form, misfits)
             answer = next(answers, None)
         elif error is not None and error.custom_id == custom_id:
             yield row, [*no_answer, *_error_cells(error.result)]
@@ -122,43 +151,40 @@ def _with_answers(rows: Iterable[Row], outputs: Outputs, properties: Sequence[st
             yield row, [*no_answer, "missing", "There is no result of this row.", "", ""]
 
 
-def _answer_cells(answer: AnsweredMessage, properties: Sequence[str]) -> list[str]:
+def _answer_cells(answer: AnsweredMessage, form: AnswerForm, misfits: Counter[str]) -> list[str]:
     usage = answer.usage or Usage()
     cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
     tokens = [str((usage.input_tokens or 0) + cached), str(usage.output_tokens or 0)]
-    if not properties:
-        return [_plain(answer.text), "succeeded", "", *tokens]
-    cells, problem = _property_cells(answer.text, properties)
-    return [*cells, "succeeded", problem, *tokens]
+    details = answer.stop_details.explanation if answer.stop_details else None
+    problem = row_problem(answer.stop_reason, form.max_tokens, details or "")
+    if form.schema is None:
+        return [as_text(answer.text), *(problem or ("succeeded", "")), *tokens]
+    cells, misfit = _property_cells(answer.text, form.properties, form.schema)
+    if misfit and not problem:
+        misfits[misfit] += 1
+        problem = SCHEMA_MISMATCH, f"The answer does not fit the schema: {misfit}. It is in results.jsonl as it came."
+    return [*cells, *(problem or ("succeeded", "")), *tokens]
 
 
-def _property_cells(text: str, properties: Sequence[str]) -> tuple[list[str], str]:
-    """Take an answer apart; return what is wrong where that cannot be done."""
-    empty = [""] * len(properties)
+def _property_cells(text: str, properties: Sequence[str], schema: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Take an answer apart; say what does not fit. What cannot be taken apart is no value of any column."""
+    nothing = [""] * len(properties)
     try:
-        values = msgspec.json.decode(text, type=dict[str, Any])
-        return [_plain(_cell(values.get(name))) for name in properties], ""
+        values = msgspec.json.decode(text)
+        misfit = find_misfit(values, schema)
     except msgspec.MsgspecError:
-        return empty, "The answer is not the JSON that was asked for; it is in results.jsonl."
+        return nothing, "it is not JSON"
     except RecursionError:
-        return [_plain(text), *empty[1:]], "The answer is nested too deep to be taken apart."
+        return [as_text(text), *nothing[1:]], "it is nested too deep to be taken apart"
+    if not isinstance(values, dict):
+        return nothing, misfit
+    return [as_text(_cell(values.get(name))) for name in properties], misfit
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from running an answer as a formula; numbers stay as they are."""
-    if not text.startswith(_FORMULA):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
 
 
 def _error_cells(result: Result) -> list[str]:

@@ -84,6 +84,9 @@ def write_summary(account: JobSummary) -> bytes:
         "succeeded": tally.succeeded,
         "errored": tally.errored,
         "rejected": tally.rejected,
+        "answered": tally.answered,
+        "incomplete": dict(tally.incomplete),
+        "misfits": dict(tally.misfits),
         "books": {
             "equation": f"{tally.lines} = {tally.succeeded} + {tally.errored} + {tally.rejected}",
             "balanced": tally.balanced,

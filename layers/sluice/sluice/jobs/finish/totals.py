@@ -6,10 +6,14 @@ Without I/O. What does not add up is said, never mended.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from sluice.jobs.incomplete import SCHEMA_MISMATCH
 from sluice.jobs.model import Outcome, Plan, Shard, Tally, Tokens
+
+# Told of, the most frequent ones; they are kept with the job.
+_MISFITS = 10
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class _Sums:
     tokens: dict[str, Tokens] = field(default_factory=dict)
     waves: dict[int, WaveTotals] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+    incomplete: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     due: dict[int, int] = field(default_factory=dict)
     shards: set[int] = field(default_factory=set)
@@ -69,6 +74,7 @@ class _Sums:
         total.errored += outcome.errored
         total.retried += outcome.retried
         self.errors.update(outcome.errors)
+        self.incomplete.update(outcome.incomplete)
         for model, tokens in outcome.tokens.items():
             self.tokens[model] = self.tokens.get(model, Tokens()) + tokens
 
@@ -89,9 +95,18 @@ def check_totals(plan: Plan, shards: Iterable[Shard]) -> Totals:
         cost=sum(tokens.cost for tokens in sums.tokens.values()),
         waves=max(sums.waves, default=-1) + 1,
         errors=dict(sums.errors),
+        incomplete=dict(sums.incomplete),
         balanced=not problems,
     )
     return Totals(tally, sums.tokens, sums.waves, tuple(problems))
+
+
+def with_misfits(tally: Tally, misfits: Mapping[str, int]) -> Tally:
+    """Put into the books how many whole answers do not fit the schema, by what is wrong with them."""
+    if not misfits:
+        return tally
+    incomplete = {**tally.incomplete, SCHEMA_MISMATCH: sum(misfits.values())}
+    return replace(tally, incomplete=incomplete, misfits=dict(Counter(misfits).most_common(_MISFITS)))
 
 
 def _problems(plan: Plan, sums: _Sums, succeeded: int, errored: int) -> Iterable[str]:

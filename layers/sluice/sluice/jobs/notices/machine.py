@@ -45,6 +45,7 @@ def machine_detail(job: Job, event: str, notification_id: str, place: Place) -> 
         detail |= {"rejected": tally.rejected, "balanced": tally.balanced, "errors": dict(tally.errors)}
         detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
         detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
+        detail |= {"answered": tally.answered, "incomplete": dict(tally.incomplete), "misfits": dict(tally.misfits)}
         detail |= {"rejected_reasons": dict(tally.reasons), "files": _files(job, place)}
     if job.hold:
         detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from sluice.jobs.incomplete import describe, incomplete_by_status, ranked_incomplete
 from sluice.jobs.model import HoldKind, Job, JobStatus, Tally
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
@@ -63,10 +64,11 @@ _DETAIL_TYPES = {
 }
 _ENDS = {
     JobStatus.FINISHED: ("Finished", "has finished: every line was answered."),
-    JobStatus.FINISHED_WITH_ERRORS: ("Finished with errors", "has finished, but not every line was answered."),
+    JobStatus.FINISHED_WITH_ERRORS: ("Finished with errors", "has finished, but not every line has a whole answer."),
     JobStatus.CANCELLED: ("Cancelled", "was cancelled. What had finished by then is kept."),
 }
 _NAME_LENGTH = 40
+_SHOWN = 3
 
 
 def status_notice(status: JobStatus) -> str:
@@ -109,8 +111,20 @@ def compose(job: Job, notice: str, place: Place, now: float) -> Notice:
         text="\n".join((*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{job.upload.key}", "")),
         detail=machine_detail(job, event, notification_id(job, notice), place),
         detail_type=_DETAIL_TYPES[event],
-        attributes={"event": event, "outcome": job.status, "job_id": job.job_id, "folder": job.upload.folder},
+        attributes={
+            "event": event,
+            "outcome": job.status,
+            "job_id": job.job_id,
+            "folder": job.upload.folder,
+            **_incomplete_attribute(job),
+        },
     )
+
+
+def _incomplete_attribute(job: Job) -> dict[str, str]:
+    """Name what answers lack, so that a subscription can filter on it."""
+    statuses = sorted(incomplete_by_status(job.tally.incomplete)) if job.tally else []
+    return {"incomplete": ",".join(statuses)} if statuses else {}
 
 
 def _words(job: Job, event: str, place: Place, now: float) -> tuple[str, list[str]]:
@@ -125,7 +139,9 @@ def _words(job: Job, event: str, place: Place, now: float) -> tuple[str, list[st
 
 def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
     outcome, sentence = _ENDS[job.status]
-    counts = [f"{count(tally.succeeded)} of {count(tally.lines, 'line')} answered"]
+    counts = [f"{count(tally.answered)} of {count(tally.lines, 'line')} answered"]
+    by_status = incomplete_by_status(tally.incomplete)
+    counts += [f"{count(number)} {status.replace('_', ' ')}" for status, number in by_status.items()]
     counts += [count(tally.errored, "error")] if tally.errored else []
     counts += [f"{count(tally.rejected)} rejected"] if tally.rejected else []
     if tally.rejected == tally.lines:
@@ -136,7 +152,9 @@ def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
 
 def _counts(tally: Tally) -> list[str]:
     rows = [f"Lines       {count(tally.lines)}"]
-    rows.append(f"Answered    {count(tally.succeeded)} ({share(tally.succeeded, tally.lines)})")
+    rows.append(f"Answered    {count(tally.answered)} ({share(tally.answered, tally.lines)})")
+    if tally.incomplete:
+        rows.append(f"Not whole   {count(tally.succeeded - tally.answered)} ({describe(tally.incomplete)})")
     if tally.errored:
         rows.append(f"Errors      {count(tally.errored)} ({_listed(ranked(tally.errors))})")
     if tally.rejected:
@@ -186,7 +204,9 @@ def _places(job: Job, tally: Tally, place: Place) -> list[str]:
 
 
 def _next_steps(tally: Tally) -> list[str]:
-    steps = [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally.errors)]
+    steps = [f"- {each.status}: {each.advice}" for each, _ in ranked_incomplete(tally.incomplete)]
+    steps += [f"  {count(number, 'answer')}: {misfit}" for misfit, number in ranked(tally.misfits)[:_SHOWN]]
+    steps += [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally.errors)]
     if hint := retry_hint(tally.errors):
         steps.append(f"- To run them again: {hint}")
     if tally.rejected:
