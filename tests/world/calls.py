@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 _READS = ("Get", "Head", "List", "Query", "Describe")
 
@@ -43,7 +44,8 @@ class WatchedCalls:
 
     ``points`` are the places before and after each call, in their order, where a function may die; it does at the one
     with the number ``last_point``. ``interrupt`` has what happens right before the call with a number, by another's
-    hand. ``instead`` of some of AWS's operations, something of the test's own happens.
+    hand. ``instead`` of some of AWS's operations, something of the test's own happens. ``listeners`` hear of the calls
+    of AWS that succeeded, by operation; ``watchers`` of all, by service and operation, with a failure's code, or "".
     """
 
     step: str | None = None
@@ -54,6 +56,7 @@ class WatchedCalls:
     last_point: int | None = None
     interrupt: dict[int, Callable[[], None]] = field(default_factory=dict)
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    watchers: list[Callable[[str, dict[str, Any], str], None]] = field(default_factory=list)
     instead: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
 
     def crash(self, *crashes: tuple[int, bool]) -> None:
@@ -102,15 +105,25 @@ def watched_aws() -> Iterator[WatchedCalls]:
     aws_call = client._make_api_call
 
     def call_aws(self: Any, operation: str, params: dict[str, Any]) -> Any:
+        name = f"{self.meta.service_model.service_name}.{operation}"
+
         def carry_out() -> Any:
-            if operation in calls.instead:
-                return calls.instead[operation](params) or {}
-            answer = aws_call(self, operation, params)
+            error_code = ""
+            try:
+                if operation in calls.instead:
+                    return calls.instead[operation](params) or {}
+                answer = aws_call(self, operation, params)
+            except ClientError as error:
+                error_code = error.response["Error"]["Code"]
+                raise
+            finally:
+                for watcher in calls.watchers:
+                    watcher(name, params, error_code)
             for listener in calls.listeners:
                 listener(operation, params)
             return answer
 
-        return calls.around(f"{self.meta.service_model.service_name}.{operation}", carry_out)
+        return calls.around(name, carry_out)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", call_aws)

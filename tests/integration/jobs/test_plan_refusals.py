@@ -10,6 +10,7 @@ import pytest
 from sluice.jobs.model import JobStatus
 from sluice.jobs.wording import MAX_REASON
 from tests.integration.jobs.job_maker import MODEL, request_line
+from tests.integration.jobs.outputs import run, summary
 from tests.integration.jobs.test_plan import bodies, failed, held, plan, rejected
 from tests.integration.jobs.world import World
 
@@ -69,12 +70,35 @@ def test_settings_that_would_stop_a_job_later_hold_it_at_once(
     assert reason.endswith("Once the corrected settings are in the Inbox, the job goes on by itself.")
 
 
-@pytest.mark.parametrize("price", ["NaN", "1e999", "-1", '"inf"'])
-def test_prices_that_are_no_numbers_hold_the_file(world: World, price: str) -> None:
-    world.upload("prices.json", f'{{"models": {{"{MODEL}": {{"input": {price}, "output": 1}}}}}}'.encode())
-    kind, reason = held(world, plan(world, "x.jsonl", GOOD[0]))
-    assert kind == "settings"
-    assert reason.startswith(f'prices.json: The price of {MODEL} has to have US dollars as "input"')
+BROKEN_PRICES = [f'{{"models": {{"{MODEL}": {{"input": {price}, "output": 1}}}}}}' for price in ("NaN", "1e999", "-1")]
+
+
+@pytest.mark.parametrize("prices", [*BROKEN_PRICES, "{", '{"models": []}', '{"models": {"a\\nb": 1}}', " " * (1 << 21)])
+def test_a_price_list_that_is_no_good_holds_no_file_and_each_job_says_so(world: World, prices: str) -> None:
+    priced = plan(world, "x.jsonl", GOOD[0])
+    world.upload("prices.json", prices.encode())
+    job = plan(world, "y.jsonl", GOOD[0])
+
+    assert job.status is JobStatus.RUNNING
+    assert job.plan
+    assert priced.plan
+    assert (job.plan.estimated_cost, job.plan.worst_cost) == (priced.plan.estimated_cost, priced.plan.worst_cost)
+    (note,) = job.plan.notes
+    assert note.startswith("prices.json")
+    assert "\n" not in note
+    assert note.endswith("costs are estimated with the prices that ship with Sluice.")
+
+
+def test_a_job_says_that_its_costs_come_from_a_list_in_the_inbox(world: World) -> None:
+    job_id = run(world, GOOD[0], "before.jsonl")
+    assert "prices.json" not in world.notices[-1]["text"]
+    assert summary(world, job_id)["notes"] == []
+
+    world.upload("prices.json", f'{{"models": {{"{MODEL}": {{"input": 0, "output": 0}}}}}}'.encode())
+    job_id = run(world, GOOD[0], "after.jsonl")
+    (note,) = summary(world, job_id)["notes"]
+    assert note.startswith("Costs are estimated with the prices.json in the Inbox.")
+    assert note in world.notices[-1]["text"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from tests.world.calls import Crash, WatchedCalls, watched
 from tests.world.clock import Clock
 from tests.world.lambdas import Context, load_handler
 from tests.world.queues import QueueMessage, Queues
-from tests.world.table_rights import TableRights
+from tests.world.rights import Rights
 
 _STEPS = {
     "PlanQueue": "plan_job",
@@ -53,7 +53,7 @@ class World:
     clock: Clock
     calls: WatchedCalls
     queues: Queues
-    rights: TableRights
+    rights: Rights
     dead: list[QueueMessage] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -235,8 +235,9 @@ def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
         patch.object(Services, "from_env", classmethod(with_clock)),
     ):
         resources = create_resources({"ClaudeBaseUrl": simulator.base_url, "Operators": "tester", **parameters})
-        rights = TableRights(resources.template)
+        rights = Rights(resources)
         world = World(resources, simulator, clock, calls, Queues(resources.queue_named, clock.now), rights)
-        calls.listeners += [world.record_call, rights.record_call]
+        calls.listeners.append(world.record_call)
+        calls.watchers.append(rights.watch)
         calls.instead["ChangeMessageVisibility"] = world.queues.change_visibility
         yield world

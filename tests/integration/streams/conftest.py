@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from moto.server import ThreadedMotoServer
 
 from local.function_url import running_function_url
 from simulator.client import Simulator, running_simulator
@@ -17,23 +17,36 @@ from sluice.access.store import KeyStore, KeyTerms
 from sluice.aws.dynamodb import Table
 from sluice.aws.sigv4 import Credentials
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb
-from tests.integration.streams.door import MODEL, Aws, DoorMaker, StreamDoor, client_at
+from tests.integration.streams.door import FUNCTION_NAME, MODEL, Aws, DoorMaker, StreamDoor, client_at
 from tests.world.aws import REGION, STACK, create_resources
+from tests.world.moto_server import watched_moto_server
+from tests.world.rights import Rights
 
-FUNCTION = Path(__file__).resolve().parents[3] / "functions" / "stream_messages"
+FUNCTION = Path(__file__).resolve().parents[3] / "functions" / FUNCTION_NAME
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[Aws]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint_url = f"http://{host}:{port}"
-    access = AwsAccess(REGION, Credentials("test", "test"), endpoint_url)
-    parameters = {"AuthMode": "keys", "DefaultModel": MODEL, "ConnectRetrySeconds": "3"}
-    resources = create_resources(parameters, partial(client_at, endpoint_url))
-    yield Aws(endpoint_url, access, Table(DynamoDb(access), STACK), resources)
-    server.stop()
+    made: list[Aws] = []
+
+    def watch(signer: str, name: str, params: Mapping[str, Any]) -> None:
+        if signer == FUNCTION_NAME:
+            made[0].rights.watch_function(signer, name, params)
+
+    with watched_moto_server(watch) as endpoint_url:
+        access = AwsAccess(REGION, Credentials("test", "test"), endpoint_url)
+        parameters = {"AuthMode": "keys", "DefaultModel": MODEL, "ConnectRetrySeconds": "3"}
+        resources = create_resources(parameters, partial(client_at, endpoint_url))
+        made.append(Aws(endpoint_url, access, Table(DynamoDb(access), STACK), resources, Rights(resources)))
+        yield made[0]
+
+
+@pytest.fixture(autouse=True)
+def within_its_policies(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which the function makes a call that its policies do not allow."""
+    yield
+    if "aws" in request.fixturenames:
+        request.getfixturevalue("aws").rights.check()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess
 from sluice.claude.events import Event, FrameSplitter, parse_frame
 from tests.world.aws import REGION, Resources
+from tests.world.rights import Rights
 
+FUNCTION_NAME = "stream_messages"
 MODEL = "claude-sonnet-5"
 PARAMS: dict[str, Any] = {
     "model": MODEL,
@@ -48,6 +50,7 @@ class Aws:
     access: AwsAccess
     table: Table
     resources: Resources
+    rights: Rights
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,7 +61,8 @@ class Aws:
         return {
             **given,
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
+            # By this its calls are known from the tests' own.
+            "AWS_ACCESS_KEY_ID": FUNCTION_NAME,
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
         }

@@ -19,7 +19,7 @@ from simulator.client import Simulator, running_simulator
 from tests.world.aws import create_resources
 from tests.world.calls import watched_aws
 from tests.world.queues import Queues
-from tests.world.table_rights import TableRights
+from tests.world.rights import Rights
 
 from .door import Deployment, TaskDoor, load_handlers
 from .receiver import Receiver, running_receiver
@@ -92,9 +92,10 @@ def deployment(claude: Simulator, connections: None) -> Iterator[Deployment]:
         for name, value in environment.items():
             patch.setenv(name, value)
         queues = Queues(resources.queue_named, time.time)
-        rights = TableRights(resources.template)
+        rights = Rights(resources)
         deployment = Deployment(resources, environment, notices_url, load_handlers(), calls, queues, rights)
-        calls.listeners += [queues.record_call, rights.record_call, deployment.record_event]
+        calls.listeners += [queues.record_call, deployment.record_event]
+        calls.watchers.append(rights.watch)
         yield deployment
 
 

@@ -20,7 +20,7 @@ from tests.world.aws import Resources
 from tests.world.calls import WatchedCalls
 from tests.world.lambdas import Context, load_handler, sample
 from tests.world.queues import Queues
-from tests.world.table_rights import TableRights
+from tests.world.rights import Rights
 
 from .receiver import Receiver
 
@@ -50,7 +50,7 @@ class Deployment:
     handlers: dict[str, Any]
     calls: WatchedCalls
     queues: Queues
-    rights: TableRights
+    rights: Rights
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def record_event(self, operation: str, params: dict[str, Any]) -> None:

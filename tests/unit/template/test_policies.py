@@ -10,7 +10,8 @@ import pytest
 
 from local.template import Template, load_template
 from sluice import table_keys
-from tests.world.table_rights import Access, TableRights, rights
+from tests.world.aws import Resources
+from tests.world.rights import Need, Right, Rights, rights_of
 
 FUNCTIONS = list(load_template().functions)
 
@@ -132,7 +133,7 @@ OPEN_PARTITIONS = {
 JOBS = {"JOB#", "BATCH#", "ESTIMATE#", "PAUSE#", "INCIDENT#"}
 # What a function may reach, and change; what is open of which kind it may list.
 REACHED = {
-    "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#"}, set()),
+    "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#", "INCIDENT#"}, set()),
     "PlanJob": (JOBS, JOBS, {"JOBS"}),
     "SubmitShard": (JOBS, JOBS, set()),
     "PollBatches": (JOBS, JOBS, {"JOBS", "INCIDENT"}),
@@ -148,11 +149,22 @@ REACHED = {
 }
 
 
+def table_rights(template: Template, function: str, resource: str = "Table") -> list[Right]:
+    return [right for right in rights_of(template, function) if right.resource == resource]
+
+
 def beginnings(template: Template, function: str, *asked: str) -> set[str]:
     """What the partition keys begin with that a function may reach by any of these actions."""
-    allowed = [(action, pattern) for action, pattern, index in rights(template, function) if not index]
+    allowed = [(right.action, each) for right in table_rights(template, function) for each in right.partitions]
     assert all(pattern.endswith("#*") for _, pattern in allowed)
-    return {pattern.removesuffix("*") for action, pattern in allowed if action in asked}
+    return {pattern.removesuffix("*") for action, pattern in allowed if action.removeprefix("dynamodb:") in asked}
+
+
+def open_partitions(template: Template, function: str) -> set[str]:
+    """What a function may list of the index of what is open."""
+    of_index = table_rights(template, function, "Table/index/open")
+    assert {right.action for right in of_index} <= {"dynamodb:Query"}
+    return {each for right in of_index for each in right.partitions}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -162,7 +174,7 @@ def test_a_function_reaches_the_items_of_the_table_that_are_its_own(template: Te
     assert read | written <= BEGINNINGS
     assert beginnings(template, function, "GetItem", "Query") == read
     assert beginnings(template, function, "PutItem", "UpdateItem") == written
-    assert {pattern for action, pattern, index in rights(template, function) if index == "open"} == listed
+    assert open_partitions(template, function) == listed
     assert listed <= OPEN_PARTITIONS
 
 
@@ -181,19 +193,101 @@ def test_every_right_to_the_table_is_for_a_part_of_it(template: Template, functi
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_function_may_write_a_client_key(template: Template, function: str) -> None:
     assert "KEY#" not in beginnings(template, function, "PutItem", "UpdateItem", "DeleteItem")
-    assert "KEY" not in {pattern for _, pattern, index in rights(template, function) if index}
+    assert "KEY" not in open_partitions(template, function)
 
 
-def test_a_call_that_the_policies_do_not_allow_is_noticed_by_the_tests(template: Template) -> None:
-    watching = TableRights(template)
-    key = {"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}
-    watching.record_call("UpdateItem", {"TableName": "t", "Key": key})
-    with watching.of("stream_messages"):
-        watching.record_call("GetItem", {"TableName": "t", "Key": key})
-        watching.record_call("SendMessage", {"QueueUrl": "q"})
-    with pytest.raises(AssertionError, match="policies"), watching.of("stream_messages"):
-        watching.record_call("TransactWriteItems", {"TransactItems": [{"Update": {"Key": key}}]})
-    assert watching.refused == [("StreamMessages", Access("UpdateItem", "KEY#abc"))]
+@pytest.fixture
+def watching(template: Template) -> Rights:
+    ids = {"Table": "t", "Outbox": "o", "Inbox": "i", "SubmitQueue": "s", "CompletionTopic": "c", "TaskQueue": "q"}
+    return Rights(Resources(template, {}, ids, {("ClaudeSecret", "Id"): "claude"}))
+
+
+CLIENT_KEY = {"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}
+JOB_KEY = {"pk": {"S": "JOB#abc"}, "sk": {"S": "JOB"}}
+SUMMARY = {"Bucket": "o", "Key": "job/summary.json"}
+WORK = {"Bucket": "o", "Key": "work/jobs/a"}
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "params", "refused"),
+    [
+        ("stream_messages", "dynamodb.GetItem", {"TableName": "t", "Key": CLIENT_KEY}, []),
+        (
+            "stream_messages",
+            "dynamodb.TransactWriteItems",
+            {"TransactItems": [{"Update": {"TableName": "t", "Key": CLIENT_KEY}}]},
+            [Need("dynamodb:UpdateItem", "Table", "KEY#abc")],
+        ),
+        (
+            "submit_shard",
+            "dynamodb.Query",
+            {"TableName": "t", "IndexName": "open", "ExpressionAttributeValues": {":pk": {"S": "JOBS"}}},
+            [Need("dynamodb:Query", "Table/index/open", "JOBS")],
+        ),
+        ("plan_job", "s3.PutObject", SUMMARY, []),
+        ("submit_shard", "s3.PutObject", SUMMARY, [Need("s3:PutObject", "Outbox/job/summary.json")]),
+        ("finish_job", "s3.UploadPartCopy", {**SUMMARY, "CopySource": WORK}, []),
+        (
+            "collect_shard",
+            "s3.UploadPartCopy",
+            {**WORK, "CopySource": SUMMARY},
+            [Need("s3:GetObject", "Outbox/job/summary.json")],
+        ),
+        ("plan_job", "s3.HeadObject", {"Bucket": "i", "Key": "a", "VersionId": "1"}, []),
+        ("plan_job", "s3.AbortMultipartUpload", WORK, []),
+        ("submit_shard", "s3.AbortMultipartUpload", WORK, [Need("s3:AbortMultipartUpload", "Outbox/work/jobs/a")]),
+        ("poll_batches", "s3.ListObjectsV2", {"Bucket": "o", "Prefix": "a"}, [Need("s3:ListBucket", "Outbox")]),
+        ("plan_job", "sqs.SendMessageBatch", {"QueueUrl": "s"}, []),
+        ("plan_job", "sqs.SendMessage", {"QueueUrl": "q"}, [Need("sqs:SendMessage", "TaskQueue")]),
+        ("plan_job", "sqs.SendMessage", {"QueueUrl": "a test's own"}, []),
+        ("plan_job", "events.PutEvents", {"Entries": [{}]}, []),
+        ("serve_api", "events.PutEvents", {"Entries": [{}]}, [Need("events:PutEvents", "EventBus")]),
+        ("deliver_callback", "sns.Publish", {"TopicArn": "c"}, []),
+        (
+            "serve_api",
+            "sns.Publish",
+            {"TopicArn": "c"},
+            [
+                Need("sns:Publish", "CompletionTopic"),
+                Need("kms:GenerateDataKey", "TopicKey"),
+                Need("kms:Decrypt", "TopicKey"),
+            ],
+        ),
+        (
+            "finish_job",
+            "secretsmanager.GetSecretValue",
+            {"SecretId": "claude"},
+            [Need("secretsmanager:GetSecretValue", "ClaudeSecret")],
+        ),
+    ],
+)
+def test_a_call_that_the_policies_do_not_allow_is_noticed_by_the_tests(
+    watching: Rights, function: str, call: str, params: dict[str, Any], refused: list[Need]
+) -> None:
+    watching.watch_function(function, call, params)
+    assert [need for _, need in watching.refused] == refused
+
+
+def test_what_is_not_there_is_for_those_who_may_list_its_bucket(watching: Rights) -> None:
+    watching.watch_function("plan_job", "s3.GetObject", WORK, "NoSuchKey")
+    assert watching.refused == []
+    watching.watch_function("serve_api", "s3.GetObject", {"Bucket": "o", "Key": "work/tasks/a"}, "NoSuchKey")
+    assert watching.refused == [("ServeApi", Need("s3:ListBucket", "Outbox"))]
+
+
+def test_a_call_is_held_against_the_function_that_is_running(watching: Rights) -> None:
+    put = {"TableName": "t", "Item": JOB_KEY}
+    watching.watch("dynamodb.PutItem", put)
+    with watching.of("plan_job"):
+        watching.watch("dynamodb.PutItem", put)
+    with pytest.raises(AssertionError, match="policies"), watching.of("poll_batches"):
+        watching.watch("dynamodb.PutItem", put)
+
+
+def test_a_call_that_no_function_makes_yet_has_to_be_made_known(watching: Rights) -> None:
+    for call in ("dynamodb.Scan", "s3.DeleteObject", "sqs.PurgeQueue", "sts.AssumeRole"):
+        with pytest.raises(ValueError, match="is not known to"):
+            watching.watch_function("plan_job", call, {"Bucket": "o"})
 
 
 @pytest.mark.parametrize(

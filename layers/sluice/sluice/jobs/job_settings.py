@@ -53,8 +53,9 @@ _DECODER = msgspec.json.Decoder(EffectiveSettings)
 def resolve_settings(s3: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
     """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
     folder_key, found = _find_folder_settings(s3, upload)
-    effective = merge_settings(settings, found.settings, folder_key, _find_prices(s3, upload.bucket))
-    return replace(effective, notes=found.notes)
+    prices = _find_prices(s3, upload.bucket)
+    effective = merge_settings(settings, found.settings, folder_key, prices.prices)
+    return replace(effective, notes=(*prices.notes, *found.notes))
 
 
 def merge_settings(
@@ -108,7 +109,7 @@ def read_settings_at(outbox: Outbox, settings_key: str) -> EffectiveSettings:
 def check_settings_object(s3: S3, bucket: str, key: str) -> None:
     """Read a ``sluice.yaml`` or the price list as a job would. Raises InputError, otherwise as ``S3`` does."""
     if key == PRICES_KEY:
-        _find_prices(s3, bucket)
+        _read_prices(s3, bucket)
     else:
         parse_folder_settings(_read_small(s3, bucket, key, _MAX_FOLDER_BYTES), key)
 
@@ -140,12 +141,38 @@ def _settings_keys(s3: S3, bucket: str, folder: str) -> Iterator[str]:
                 yield found.key
 
 
-def _find_prices(s3: S3, inbox: str) -> PriceList:
+_USED = (
+    f"Costs are estimated with the {PRICES_KEY} in the Inbox. Limits of cost are held against no less than the prices "
+    "that ship with Sluice."
+)
+_NOT_USED = "So it is left out, and costs are estimated with the prices that ship with Sluice."
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPrices:
+    """A price list, and ``notes`` of where it comes from, if not from Sluice alone."""
+
+    prices: PriceList
+    notes: tuple[str, ...] = ()
+
+
+def _find_prices(s3: S3, inbox: str) -> FoundPrices:
+    """Find the prices of a job. Whoever may write the Inbox may leave a list there, for all of its folders: so one that
+    is no good holds nobody's files, and each job says when its costs come from one."""
+    try:
+        own = _read_prices(s3, inbox)
+    except ObjectNotFound:
+        return FoundPrices(shipped_prices())
+    except InputError as error:
+        problem = " ".join(str(error).split()).rstrip(".")
+        return FoundPrices(shipped_prices(), (f"{problem}. {_NOT_USED}",))
+    return FoundPrices(own, (_USED,))
+
+
+def _read_prices(s3: S3, inbox: str) -> PriceList:
     try:
         return parse_prices(_read_small(s3, inbox, PRICES_KEY, _MAX_BYTES), shipped_prices())
-    except ObjectNotFound:
-        return shipped_prices()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{PRICES_KEY}: {error}") from None
 
 

@@ -140,8 +140,6 @@ def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
     """Return whether a job would be planned with these settings: the nearest to its file are the ones that count."""
     if job.upload.bucket != changed.bucket:
         return False
-    if changed.key == PRICES_KEY:
-        return True
     if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
         return False
     try:
