@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[TaskTable, Task], object]] = {
     "claim_callback": lambda tasks, task: tasks.claim_callback(task.id, NOW, NOW),
     "put_back_callback": lambda tasks, task: tasks.put_back_callback(task, NOW, "It said 500."),
     "close_callback": lambda tasks, task: tasks.close_callback(task, "delivered", NOW),
-    "reopen_callback": lambda tasks, task: tasks.reopen_callback(task.id, NOW),
+    "reopen_callback": lambda tasks, task: tasks.reopen_callback(task, NOW),
 }
 
 

@@ -118,17 +118,22 @@ class CallReport:
         return round((time.monotonic() - self.started) * 1000)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Payer:
-    """Whose money a call is. Each call of Claude on its behalf is admitted and reserved for, the first and others."""
+    """Whose money a call is. Each call of Claude on its behalf is admitted and reserved for, the first and others.
+
+    ``has_turn``: the caller has taken a turn of its rate, with which Claude has not been asked yet.
+    """
 
     guard: Guard
     caller: Caller
     report: CallReport
+    has_turn: bool = False
 
     def admit(self, params: Mapping[str, Any], request_bytes: int) -> None:
         """Let Claude be asked once more. Raises RequestError as the guard does."""
-        self.guard.admit(self.caller, str(params.get("model") or ""))
+        has_turn, self.has_turn = self.has_turn, False
+        self.guard.admit(self.caller, str(params.get("model") or ""), takes_turn=not has_turn)
         self.reserve(params, request_bytes)
 
     def reserve(self, params: Mapping[str, Any], request_bytes: int) -> None:

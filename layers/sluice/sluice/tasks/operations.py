@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,7 +11,8 @@ from itertools import islice
 
 from sluice.access.guard import Caller, Guard
 from sluice.aws.sqs import Sqs
-from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound
+from sluice.backoff import REDELIVER
+from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound, TooManyRequests
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.callbacks.addresses import AddressPolicy
@@ -141,11 +143,22 @@ class TaskService:
             raise Conflict(f"The task is {task.status}; only a queued one can be cancelled.") from None
 
     def redeliver(self, caller: Caller, task_id: str) -> Task:
-        """Send the callback of an ended task again. Raises Conflict where there is none."""
+        """Send the callback of an ended task again: at once the first time, then no more often than it is tried.
+
+        Raises Conflict where there is none, TooManyRequests where it has just been sent again.
+        """
+        self.guard.take_turn(caller)
         task = self._find(caller, task_id)
         if task.callback is None or not task.ended:
             raise Conflict(f"The task is {task.status} and has no callback that could be sent again.")
-        task = self.table.reopen_callback(task_id, self.now())
+        now = self.now()
+        wait = _next_redelivery(task) - now
+        if wait > 0:
+            raise TooManyRequests(f"This callback can be sent again in {math.ceil(wait)} seconds.", wait)
+        try:
+            task = self.table.reopen_callback(task, now)
+        except ConditionFailed:
+            raise TooManyRequests("This callback has just been sent again.", REDELIVER.delay(1)) from None
         self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id})
         return task
 
@@ -158,6 +171,12 @@ class TaskService:
     def _expired(self, task: Task) -> bool:
         # DynamoDB: Time to live. Expired items may be there for some days.
         return task.expires_at <= self.now()
+
+
+def _next_redelivery(task: Task) -> float:
+    """Return from when on the callback of a task may be sent again: receivers are of the caller's choice, and what they
+    get is many times as long as the call that asks for it."""
+    return (task.callback_since or 0.0) + REDELIVER.delay(task.redeliveries) if task.redeliveries else 0.0
 
 
 def load_answer(table: TaskTable, payloads: Payloads, task: Task) -> Answer | None:

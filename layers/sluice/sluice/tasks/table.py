@@ -201,13 +201,17 @@ class TaskTable:
         update = Update(task_key(task.id), set=changes, remove=remove, where=_claimed_callback(task))
         return self._apply_callback("close_callback", update, state)
 
-    def reopen_callback(self, task_id: str, now: float) -> Task:
-        """Make the callback of an ended task due again, with all its time before it."""
+    def reopen_callback(self, task: Task, now: float) -> Task:
+        """Make the callback of an ended task due again, with all its time before it.
+
+        Raises ConditionFailed where it has been made due again since ``task`` was read.
+        """
         update = Update(
-            task_key(task_id),
+            task_key(task.id),
             set={"callback_attempts": 0, "callback_since": now, "open": OPEN_TASKS, **_due(now)},
+            add={"redeliveries": 1},
             remove=("callback_error", "delivered_at"),
-            where={"status": ENDED},
+            where={"status": ENDED, "callback_since": task.callback_since},
         )
         return self._apply_callback("reopen_callback", update)
 
