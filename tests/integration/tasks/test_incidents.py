@@ -16,7 +16,7 @@ from .door import TaskDoor
 
 def look(stack: TaskDoor) -> None:
     """Let every message that is there be looked at once, without a probe being due."""
-    for task in list(stack.tasks.overdue(10**10)):
+    for task in list(stack.tasks.to_look_at(9e9)):
         stack.table.update(Update(Key(f"TASK#{task.id}", "TASK"), set={"due_at": 1.0}))
     stack.turn("TASK")
 
