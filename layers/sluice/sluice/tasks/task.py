@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sluice.aws.sqs import MAX_DELAY_SECONDS
+from sluice.aws.sqs import is_too_long
 from sluice.table_keys import OPEN_TASKS, open_at
 from sluice.tasks.answer import Answer
 from sluice.timestamps import rfc3339
@@ -105,13 +105,11 @@ class Task:
 OVERDUE_SECONDS = 1800.0
 # The schedule looks every five minutes, so that one look may fail.
 _LOOK_AHEAD_SECONDS = 600.0
-# A worker's lease is a little longer than SQS holds a message: one that comes that much early is put off once more.
-_NEAR_SECONDS = MAX_DELAY_SECONDS + 60.0
 
 
 def is_far_off(due_at: float, now: float) -> bool:
     """Return whether a time is too far off for a message, so that the schedule sends it."""
-    return due_at - now > _NEAR_SECONDS
+    return is_too_long(due_at - now)
 
 
 def look_at(due_at: float, now: float) -> float:
