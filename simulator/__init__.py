@@ -55,7 +55,7 @@ calls it acts on, picked by `seed`, the same in each run.
                      "end"          the body ends early, but cleanly
                      "stall"        silence for `seconds` (null: until the client leaves), with pings every
                                     `ping_seconds` if given; then the rest follows
-                     "error_event"  an `error` event of `error_type`="overloaded_error", then a clean end
+                     "error_event"  an `error` event of `error_type`="overloaded_error" or `cause`, then a clean end
                      "bad_json"     an event (line) of broken JSON in place of one; then the rest follows
                      "cut_utf8"     the same, with a character cut in two
                      "not_sse"      the same, with a piece of HTML
@@ -67,7 +67,7 @@ calls it acts on, picked by `seed`, the same in each run.
                 details=null; or cause=<one of those below>
                 `times` counts batches for each request, so that with times=1 the next wave of it succeeds
 
-`cause` of refuse and result, what an account meets and how the API says it:
+`cause` of refuse, break and result, what an account meets and how the API says it:
     no_credit              400 invalid_request_error "Your credit balance is too low …"
     no_credit_402          402 billing_error, the same
     own_spend_limit        400 invalid_request_error "You have reached your specified API usage limits …"

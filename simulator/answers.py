@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.errors import MESSAGE_OF_TYPE, ApiError, error_body
+from simulator.errors import CAUSES, MESSAGE_OF_TYPE, ApiError, error_body
 from simulator.faults import Break
 from simulator.stream import error_event
 
@@ -96,11 +96,18 @@ def _breach(fault: Break, request_id: str, *, of_events: bool) -> Iterator[Step]
     elif fault.how == "stall":
         yield Stall(fault.seconds, fault.ping_seconds)
     elif fault.how == "error_event":
-        body = error_body(fault.error_type, MESSAGE_OF_TYPE.get(fault.error_type, "Error"), request_id)
+        body = _error_body(fault, request_id)
         yield error_event(body) if of_events else body + b"\n"
         yield Cut("end")
     else:
         yield (_GARBAGE_EVENTS if of_events else _GARBAGE_LINES)[fault.how]
+
+
+def _error_body(fault: Break, request_id: str) -> bytes:
+    if fault.cause is None:
+        return error_body(fault.error_type, MESSAGE_OF_TYPE.get(fault.error_type, "Error"), request_id)
+    cause = CAUSES[fault.cause]
+    return error_body(cause.error_type, cause.message, request_id, cause.details)
 
 
 def _pieces(units: Iterable[bytes], size: int) -> Iterator[bytes]:

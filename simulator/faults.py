@@ -71,6 +71,7 @@ class Break(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="break", 
     seconds: float | None = None
     ping_seconds: float | None = None
     error_type: str = "overloaded_error"
+    cause: CauseName | None = None
 
 
 class Hide(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="hide", forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""Run the task that each message names; on the schedule, look for tasks that lost their messages."""
+"""Run the task that each message names; on the schedule, send messages to those whose time comes or that lost one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sluice.aws.sqs_batch import QueueStep, StepResult
 from sluice.backoff import TASK_STEP_FAILED
 from sluice.deadline import Deadline
-from sluice.tasks.operations import send_again
+from sluice.tasks.operations import send_due
 from sluice.tasks.services import TaskServices
 from sluice.tasks.table import TaskTable
 
@@ -40,10 +40,10 @@ def _step() -> QueueStep:
     return QueueStep(act, services.sqs, queue_url, "Tasks", in_threads=True, backoff=TASK_STEP_FAILED)
 
 
-def _send_lost_messages_again() -> None:
+def _send_due(deadline: Deadline) -> None:
     services = _services()
     # Only what there is: a metric costs by the hour in which it was sent (CloudWatch: Pricing).
-    if count := send_again(services.settings, TaskTable(services.table), services.sqs, time.time()):
+    if count := send_due(services.settings, TaskTable(services.table), services.sqs, time.time(), deadline):
         metrics.add_metric("TasksSentAgain", MetricUnit.Count, count)
         metrics.flush_metrics()
 
@@ -52,5 +52,5 @@ def _send_lost_messages_again() -> None:
 def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
     if "Records" in event:
         return _step().process(event, context)
-    _send_lost_messages_again()
+    _send_due(Deadline.of(context))
     return {}

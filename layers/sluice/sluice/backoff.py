@@ -97,6 +97,8 @@ INCIDENT_HOLD = HalfOfAge(5.0, 300.0)
 # A callback that was not taken: soon at first, then rarer (Standard Webhooks: retry schedule). A receiver may ask for
 # more time, but not for a day.
 CALLBACK = Steps((5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0), longest_asked=7200.0)
+# A callback that its owner asks for once more: as often as it is tried by itself at first.
+REDELIVER = Steps((5.0, 30.0, 120.0, 600.0), jitter=0.0)
 # Callbacks to an endpoint that is left alone wait for as long as it is, and then do not arrive at once.
 ENDPOINT_DOWN = Backoff(30.0, 1800.0, jitter=0.5, obedient=True)
 # How long an endpoint that is down is left alone, the first time and each time in a row.

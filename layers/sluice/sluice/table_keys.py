@@ -32,7 +32,7 @@ both when it is done, so that a poll reads nothing else; client keys keep theirs
     open      open_at                     what is in it
     JOBS      JOB#<job>                   jobs that are not over, or not told of
     JOBS      SHARD#<job>#<shard>#<wave>  shards that are not collected
-    TASK      <epoch seconds>             tasks and callbacks, by when their next step is due
+    TASK      <epoch seconds>             tasks and callbacks, by when the schedule looks at them
     INCIDENT  <epoch seconds>             open incidents, by when they began
     KEY       <epoch seconds>#<key>       client keys, revoked ones too, by when they were made
 

@@ -9,10 +9,12 @@ import pytest
 from simulator.client import Match, Refuse, Result
 from simulator.errors import CAUSES
 from simulator.faults import CauseName
+from simulator.rules import Operation
 from sluice.jobs.control import release_job
 from sluice.jobs.model import JobStatus
 from tests.integration.jobs.outputs import ids, requests, river, run, summary
 from tests.integration.jobs.world import World
+from tests.world.account_errors import INCIDENT_OF_CAUSE
 
 
 def holds_of(world: World, job_id: str) -> Iterator[None]:
@@ -68,19 +70,56 @@ def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: W
     assert summary(world, job_id)["books"]["balanced"]
 
 
-@pytest.mark.parametrize("cause", ["no_credit", "own_spend_limit", "tier_spend_limit", "organization_on_hold"])
+@pytest.mark.parametrize("cause", INCIDENT_OF_CAUSE)
 def test_an_error_of_the_account_inside_a_batch_is_told_once_and_loses_nothing(world: World, cause: CauseName) -> None:
     rule = world.simulator.fail(Result(cause=cause), Match(prompt=river(1)))
     job_id = world.upload("rivers.jsonl", requests(5)).job_id
     for _ in holds_of(world, job_id):
         hold = world.job(job_id).hold
         assert hold is not None
+        assert hold.incident == INCIDENT_OF_CAUSE[cause]
         assert CAUSES[cause].message[:40] in hold.reason
         world.simulator.heal(rule)
 
     assert [notice["event"] for notice in world.notices] == ["incident.opened", "job.finished"]
     assert len(ids(world, job_id, "results")) == 5
     assert len(world.paid_batches()) == 2
+
+
+# What is said by a message, by a code of a 429, by a code of a 400, and by a type of its own.
+@pytest.mark.parametrize("operation", ["batches.create", "batches.list", "batches.results"])
+@pytest.mark.parametrize("cause", ["own_spend_limit", "tier_spend_limit", "cmek_key_disabled", "no_credit_402"])
+def test_an_error_of_the_account_in_any_step_holds_all_jobs_until_its_incident_is_released(
+    world: World, cause: CauseName, operation: Operation
+) -> None:
+    rule = world.simulator.fail(Refuse(cause=cause), Match(operation=operation))
+    jobs = [world.upload(f"{name}.jsonl", requests(4)).job_id for name in ("one", "two")]
+    for _ in range(5):
+        world.deliver_all()
+        world.poll()
+        world.clock.advance(120)
+    held = [world.job(job_id) for job_id in jobs]
+    assert {(job.status, job.hold.incident if job.hold else None) for job in held} == {
+        (JobStatus.HELD, INCIDENT_OF_CAUSE[cause])
+    }
+    (notice,) = world.notices
+    assert (notice["event"], notice["kind"]) == ("incident.opened", INCIDENT_OF_CAUSE[cause])
+
+    world.simulator.heal(rule)
+    assert world.services("ServeApi").incidents.release(INCIDENT_OF_CAUSE[cause])
+    world.run_until_idle()
+    assert [len(ids(world, job_id, "results")) for job_id in jobs] == [4, 4]
+    assert len(world.paid_batches()) == 2
+    assert [each["event"] for each in world.notices[1:]] == ["job.finished"] * 2
+
+
+@pytest.mark.parametrize("operation", ["batches.create", "batches.list", "batches.results"])
+def test_a_limit_that_passes_by_itself_holds_nothing(world: World, operation: Operation) -> None:
+    world.simulator.fail(Refuse(cause="ramp_limit"), Match(operation=operation), times=2)
+    job_id = run(world, requests(4))
+
+    assert len(ids(world, job_id, "results")) == 4
+    assert [notice["event"] for notice in world.notices] == ["job.finished"]
 
 
 def test_what_every_request_of_a_batch_is_refused_for_alike_holds_the_job_alone(world: World) -> None:

@@ -10,7 +10,8 @@ import boto3
 import pytest
 
 from simulator.client import Lose, Match, Refuse, Simulator
-from sluice.jobs.model import JobStatus, ShardStatus
+from sluice.jobs.control import cancel_job
+from sluice.jobs.model import JobStatus, ShardRef, ShardStatus
 from tests.integration.jobs.job_maker import make_job, refs
 from tests.integration.jobs.world import World, new_world
 
@@ -108,14 +109,40 @@ def test_a_wait_longer_than_a_message_can_be_delayed_is_kept(world: World) -> No
     world.simulator.fail(Refuse(status=429, headers={"retry-after": "3600"}), CREATE, times=1)
     submit_all(world)
 
+    sent = len(world.queues.sent)
     for _ in range(3):
         world.clock.advance(1000)
         world.deliver_all()
+        world.poll()
 
+    assert len(world.queues.sent) == sent
     assert len(world.simulator.requests("batches.create")) == 1
     world.run_until_idle()
     assert len(world.simulator.requests("batches.create")) == 2
+    assert [each.queue for each in world.queues.sent[sent:]] == ["SubmitQueue", "CollectQueue", "FinishQueue"]
     assert world.dead == []
+
+
+def test_a_job_that_is_cancelled_does_not_wait_for_what_claude_asked(world: World) -> None:
+    world.simulator.fail(Refuse(status=429, headers={"retry-after": "3600"}), CREATE, times=1)
+    job_id = submit_all(world)
+    cancel_job(world.services("ServeApi"), job_id)
+    world.deliver_all()
+    world.poll()
+    world.deliver_all()
+
+    assert world.job(job_id).status is JobStatus.CANCELLED
+
+
+def test_a_message_that_comes_far_too_early_is_not_the_only_one(world: World) -> None:
+    world.simulator.fail(Refuse(status=429, headers={"retry-after": "3600"}), CREATE, times=1)
+    job_id = submit_all(world)
+    world.send("SubmitQueue", ShardRef(job_id, 0, 0).message())
+    world.deliver_all()
+    world.run_until_idle()
+
+    assert len(world.simulator.requests("batches.create")) == 2
+    assert world.job(job_id).status is JobStatus.FINISHED
 
 
 def test_a_wait_of_years_is_not_believed(world: World) -> None:
@@ -125,9 +152,10 @@ def test_a_wait_of_years_is_not_believed(world: World) -> None:
 
     for _ in range(6):
         world.clock.advance(900)
+        world.poll()
         world.deliver_all()
 
-    assert statuses(world, job_id) == [ShardStatus.IN_PROGRESS]
+    assert statuses(world, job_id) == [ShardStatus.COLLECTED]
 
 
 def test_a_server_that_cannot_be_reached_is_tried_again_later(one_simulator: Simulator) -> None:

@@ -177,7 +177,7 @@ def test_a_task_that_has_started_cannot_be_cancelled(stack: TaskDoor) -> None:
 
 
 def test_a_delayed_task_waits_and_then_runs(stack: TaskDoor) -> None:
-    task_id = stack.submit(delay_seconds=3600)
+    task_id = stack.submit(delay_seconds=900)
     assert stack.delays("TASK") == [900]
     stack.turn("TASK")
     assert stack.delays("TASK") == [900, 900]

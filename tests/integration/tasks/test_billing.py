@@ -100,6 +100,20 @@ def test_a_task_takes_one_turn_of_its_keys_rate(stack: TaskDoor) -> None:
     assert client.read(task_id)["status"] == "succeeded"
 
 
+def test_sending_a_callback_again_takes_a_turn_of_its_keys_rate(stack: TaskDoor) -> None:
+    client = Client(stack, rate=2)
+    if time.time() % 60 > 50:
+        time.sleep(61 - time.time() % 60)  # The window is the minute of the clock.
+    task_id = client.submit()
+    stack.run()
+    path, headers = f"/v1/tasks/{task_id}/redeliver", {"x-api-key": client.key.text}
+    assert stack.call("POST", path, headers=headers).status == 202
+    stack.run()
+    refused = stack.call("POST", path, headers=headers)
+    assert (refused.status, refused.body["error"]["message"]) == (429, "The key 'shop' may make 2 requests a minute.")
+    assert len(stack.receiver.calls) == 2
+
+
 def test_a_default_model_that_the_key_may_not_use_is_not_asked(
     stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import boto3
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from simulator.client import Reply
 from sluice.aws.dynamodb import Key, Update
 from sluice.backoff import CALLBACK
+from sluice.errors import ConditionFailed
 from sluice.notify.notice import Notice
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
@@ -87,6 +89,29 @@ def test_a_delivered_callback_can_be_sent_again_and_one_that_never_was_cannot(st
     assert stack.call("POST", f"/v1/tasks/{silent}/redeliver").status == 409
     stack.run()
     assert stack.receiver.events == [("task.succeeded", task_id)] * 2
+
+
+def test_a_callback_is_sent_again_no_more_often_than_it_is_tried(stack: TaskDoor) -> None:
+    task_id = stack.submit()
+    stack.run()
+    path, since = f"/v1/tasks/{task_id}/redeliver", Key(f"TASK#{task_id}", "TASK")
+    for again, seconds in enumerate((5, 30, 120, 600, 600), 1):
+        assert stack.call("POST", path).status == 202
+        refused = stack.call("POST", path)
+        assert (refused.status, refused.body["error"]["type"]) == (429, "rate_limit_error")
+        assert seconds - 2 <= int(refused.headers["retry-after"]) <= seconds
+        stack.run()
+        assert len(stack.receiver.calls) == 1 + again
+        stack.table.update(Update(since, set={"callback_since": round(time.time() - seconds - 1, 3)}))
+
+
+def test_of_two_who_have_a_callback_sent_again_at_once_one_is_told_to_wait(stack: TaskDoor) -> None:
+    task_id = stack.submit()
+    stack.run()
+    seen = stack.task(task_id)
+    stack.tasks.reopen_callback(seen, time.time())
+    with pytest.raises(ConditionFailed):
+        stack.tasks.reopen_callback(seen, time.time())
 
 
 def test_both_secrets_sign_while_a_rotation_lasts(stack: TaskDoor) -> None:

@@ -7,17 +7,16 @@ import json
 import boto3
 import pytest
 
-from simulator.client import Match, Refuse
+from simulator.client import Break, Match, Refuse
 from sluice.aws.dynamodb import Key, Update
+from tests.world.account_errors import INCIDENT_OF_CAUSE
 
 from .door import TaskDoor
-
-SPEND_LIMIT = Refuse(status=429, details={"error_code": "enforced_spend_limit_reached"}, message="spend limit")
 
 
 def look(stack: TaskDoor) -> None:
     """Let every message that is there be looked at once, without a probe being due."""
-    for task in list(stack.tasks.overdue(10**10)):
+    for task in list(stack.tasks.to_look_at(9e9)):
         stack.table.update(Update(Key(f"TASK#{task.id}", "TASK"), set={"due_at": 1.0}))
     stack.turn("TASK")
 
@@ -25,14 +24,16 @@ def look(stack: TaskDoor) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Refuse(status=401), "authentication_error"),
-        (Refuse(status=402), "billing_error"),
+        *((Refuse(cause=cause), kind) for cause, kind in INCIDENT_OF_CAUSE.items()),
+        (Break(how="error_event", cause="no_credit", after_events=0), "billing_error"),
+        (Break(how="error_event", cause="tier_spend_limit", after_events=4), "enforced_spend_limit_reached"),
         (Refuse(status=403), "permission_error:claude-haiku-5-5"),
         (Refuse(status=404, message="model: claude-haiku-5-5"), "not_found_error:claude-haiku-5-5"),
-        (SPEND_LIMIT, "enforced_spend_limit_reached"),
     ],
 )
-def test_the_queue_stops_with_one_notice_and_goes_on_when_released(stack: TaskDoor, fault: Refuse, kind: str) -> None:
+def test_the_queue_stops_with_one_notice_and_goes_on_when_released(
+    stack: TaskDoor, fault: Refuse | Break, kind: str
+) -> None:
     rule = stack.simulator.fail(fault, Match(operation="messages"))
     first = stack.submit()
     stack.turn("TASK")

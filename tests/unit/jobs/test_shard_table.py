@@ -43,6 +43,7 @@ def running_job(jobs: JobTable, shards: ShardTable) -> None:
 CALLS: dict[str, Callable[[ShardTable, Shard], object]] = {
     "begin_submission": lambda shards, shard: shards.begin_submission(shard, NOW, 60),
     "give_back": lambda shards, shard: shards.give_back(shard, NOW, NOW),
+    "wake": lambda shards, shard: shards.wake(shard, NOW),
     "end_call": lambda shards, shard: shards.end_call(shard, NOW),
     "begin_adoption": lambda shards, shard: shards.begin_adoption(shard, ["msgbatch_1"], NOW),
     "rule_out": lambda shards, shard: shards.rule_out(shard, "msgbatch_1", NOW),

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from sluice.access.guard import Caller, Guard
@@ -16,7 +17,7 @@ from sluice.deadline import Deadline
 from sluice.settings import AuthMode, StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Payer
 from sluice.streams.connect import Connector
-from sluice.streams.door import Door
+from sluice.streams.door import Door, open_incident
 from sluice.streams.messages import Messages
 from sluice.streams.response import Response
 from sluice.streams.resumable.log_reader import LogReader
@@ -107,10 +108,11 @@ class ScriptedDoor:
     def build(self) -> Door:
         guard = Guard(self.auth_mode, KeyStore(self.table))
         connector = self.connector()
-        call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack")
+        opened = partial(open_incident, self.table)
+        call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack", opened)
         resumable = ResumableStreams(self.settings, self.streams, connector, guard, call_log, RHYTHM)
         messages = Messages(self.settings, connector, guard, call_log, resumable)
-        return Door(self.settings, self.table, guard, messages, resumable, call_log)
+        return Door(self.settings, guard, messages, resumable, call_log)
 
     def connector(self) -> Connector:
         return Connector(cast(Upstream, self.claude), ClaudeKey(Secrets(), "s"), 0.0)

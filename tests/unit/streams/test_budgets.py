@@ -122,3 +122,22 @@ def test_a_stream_is_taken_over_only_where_its_key_could_call(table: Table, spen
     if not calls:
         assert last.decode()["error"]["details"] == {"error_code": "not_continuable"}
         assert "budget" in last.data
+
+
+def test_a_reader_takes_one_turn_with_which_claude_is_asked_once(table: Table) -> None:
+    door = KeyedDoor(table, claude=ScriptedClaude((frame("message_start", message={}), OPEN_BLOCK, DELTA, STOP)))
+    door.with_key(rate=1)
+    if time.time() % 60 > 55:
+        time.sleep(61 - time.time() % 60)  # The window is the minute of the clock.
+    leave_cut_stream(door, f"key:{door.text[10:18]}")
+
+    def read() -> tuple[int, bytes]:
+        response, data = door.call("GET", "/v1/streams/stream_a", headers={"x-api-key": door.text})
+        return response.status, data
+
+    status, data = read()
+    assert (status, data.endswith(STOP)) == (200, True)
+    assert len(door.claude.bodies) == 1
+    status, data = read()
+    assert (status, b"1 requests a minute" in data) == (429, True)
+    assert len(door.claude.bodies) == 1

@@ -22,15 +22,15 @@ FAILURE = Failure("api_error", "It failed.")
 CALLBACK_STATES: tuple[CallbackState, ...] = ("pending", "delivered", "undelivered")
 CALLS: dict[str, Callable[[TaskTable, Task], object]] = {
     "claim": lambda tasks, task: tasks.claim(task.id, NOW, NOW),
-    "put_back": lambda tasks, task: tasks.put_back(task, NOW, FAILURE),
-    "hold": lambda tasks, task: tasks.hold(task, NOW, "authentication_error"),
+    "put_back": lambda tasks, task: tasks.put_back(task, NOW, NOW, FAILURE),
+    "hold": lambda tasks, task: tasks.hold(task, NOW, NOW, "authentication_error"),
     "succeed": lambda tasks, task: tasks.succeed(task, NOW, {"document": "{}"}),
     "fail": lambda tasks, task: tasks.fail(task, NOW, FAILURE),
     "cancel": lambda tasks, task: tasks.cancel(task.id, NOW),
     "claim_callback": lambda tasks, task: tasks.claim_callback(task.id, NOW, NOW),
-    "put_back_callback": lambda tasks, task: tasks.put_back_callback(task, NOW, "It said 500."),
+    "put_back_callback": lambda tasks, task: tasks.put_back_callback(task, NOW, NOW, "It said 500."),
     "close_callback": lambda tasks, task: tasks.close_callback(task, "delivered", NOW),
-    "reopen_callback": lambda tasks, task: tasks.reopen_callback(task.id, NOW),
+    "reopen_callback": lambda tasks, task: tasks.reopen_callback(task, NOW),
 }
 
 

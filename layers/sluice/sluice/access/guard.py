@@ -97,8 +97,11 @@ class Guard:
         arn, account = _principal(request_context), str(request_context.get("accountId") or "")
         return Caller(f"iam:{arn}", is_operator=is_operator(arn, account, self._operators))
 
-    def admit(self, caller: Caller, model: str | None = None) -> None:
-        """Check what a call needs against the terms of its key. Raises Forbidden, BudgetSpent, TooManyRequests."""
+    def admit(self, caller: Caller, model: str | None = None, *, takes_turn: bool = True) -> None:
+        """Check what a call needs against the terms of its key. Raises Forbidden, BudgetSpent, TooManyRequests.
+
+        With ``takes_turn``, it counts as one of the requests of this minute.
+        """
         if caller.key_id is None or caller.terms is None:
             return
         terms = caller.terms
@@ -108,10 +111,20 @@ class Guard:
             )
         if terms.budget is not None:
             self._check_budget(caller.key_id, terms, terms.budget, model)
-        if terms.rate is not None:
-            wait = take_turn(self._key_store.table, caller.key_id, terms.rate, self._clock())
-            if wait is not None:
-                raise TooManyRequests(f"The key {terms.name!r} may make {terms.rate} requests a minute.", wait)
+        if takes_turn:
+            self.take_turn(caller)
+
+    def take_turn(self, caller: Caller) -> None:
+        """Count a call against the rate of its key: one that asks Claude for nothing, but costs work all the same.
+
+        Raises TooManyRequests.
+        """
+        terms = caller.terms
+        if caller.key_id is None or terms is None or terms.rate is None:
+            return
+        wait = take_turn(self._key_store.table, caller.key_id, terms.rate, self._clock())
+        if wait is not None:
+            raise TooManyRequests(f"The key {terms.name!r} may make {terms.rate} requests a minute.", wait)
 
     def check_known(self, caller: Caller, params: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         """Check what a call asks for, all models that it names, against the terms of its key. Raises Forbidden.

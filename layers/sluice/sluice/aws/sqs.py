@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 # SQS: Message quotas.
 MAX_DELAY_SECONDS = 900
+# A worker's lease is a little longer than SQS holds a message: one that comes that much early is put off once more.
+_NEAR_SECONDS = MAX_DELAY_SECONDS + 60.0
 _BATCH = 10
+
+
+def is_too_long(seconds: float) -> bool:
+    """Return whether a wait is too long for a message: it is kept in the table, and a schedule sends one at its end."""
+    return seconds > _NEAR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

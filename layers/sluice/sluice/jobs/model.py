@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+from sluice.aws.sqs import is_too_long
 from sluice.jobs.formats.kinds import FileFormat, format_of
 from sluice.transitions import Transition
 
@@ -74,6 +75,7 @@ UNDECIDED = (ShardStatus.SUBMITTING, ShardStatus.ADOPTING)
 SHARD_TRANSITIONS: Mapping[str, Transition[ShardStatus]] = {
     "begin_submission": Transition((ShardStatus.PLANNED,), (ShardStatus.SUBMITTING,)),
     "give_back": Transition(UNDECIDED, (ShardStatus.PLANNED,)),
+    "wake": Transition((ShardStatus.PLANNED,)),
     "end_call": Transition((ShardStatus.SUBMITTING,)),
     "begin_adoption": Transition((ShardStatus.SUBMITTING,), (ShardStatus.ADOPTING,)),
     "rule_out": Transition((ShardStatus.ADOPTING,)),
@@ -327,6 +329,11 @@ class Shard:
     def due_at(self) -> float:
         """From when on it may be sent."""
         return min(self.not_before, self.moved_at + LONGEST_WAIT_SECONDS)
+
+    @property
+    def waits_for_poll(self) -> bool:
+        """Whether it waits for longer than a message can: it has none, and a poll sends it one when its time comes."""
+        return self.status is ShardStatus.PLANNED and is_too_long(self.due_at - self.moved_at)
 
 
 def nonce_of(ref: ShardRef, bucket: str) -> str:

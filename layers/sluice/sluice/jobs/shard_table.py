@@ -54,6 +54,11 @@ class ShardTable:
         remove = ("intent_at", "lease_until", "candidates", "ruled_out")
         return self._apply("give_back", _of_intent(shard, {"not_before": not_before}, remove), now)
 
+    def wake(self, shard: Shard, now: float) -> Shard:
+        """Note that a shard that has waited without a message has been given one."""
+        update = Update(key_of(shard.ref), set={"not_before": shard.due_at}, where={"moved_at": shard.moved_at})
+        return self._apply("wake", update, now)
+
     def end_call(self, shard: Shard, now: float) -> Shard:
         """Note that the call of a submission is over, though not what came of it: its lease ends."""
         return self._apply("end_call", _of_intent(shard, {"lease_until": now}), now)

@@ -14,14 +14,14 @@ from typing import Any, Literal
 from sluice.access.guard import Caller, Guard
 from sluice.access.usage import AnswerUsage, Reservation
 from sluice.claude.events import TokenCounts
-from sluice.errors import ClaudeError, RequestError, SluiceError, describe_error
-from sluice.streams.errors import CutCode
+from sluice.errors import AccountError, ClaudeError, ModelError, RequestError, SluiceError, describe_error
+from sluice.streams.errors import CutCode, StreamCut
 
 Outcome = Literal["succeeded", "cut", "refused", "client_gone", "interrupted"]
 Log = Callable[[str], None]
 
 _DEFECT: CutCode = "internal_error"
-_NOT_LOGGED = frozenset({"started", "usage", "cause", "answers", "reserved", "lost_answers"})
+_NOT_LOGGED = frozenset({"started", "usage", "cause", "answers", "reserved", "lost_answers", "account_error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class CallReport:
     answers: list[UsedByAnswer] = field(default_factory=list)
     reserved: list[Reservation] = field(default_factory=list)
     lost_answers: int = 0
+    account_error: AccountError | None = None
     started: float = field(default_factory=time.monotonic)
 
     def note_first_byte(self) -> None:
@@ -83,6 +84,9 @@ class CallReport:
             self.error_type, self.error_code = SluiceError.error_type, _DEFECT
         if not isinstance(error, (RequestError, ClaudeError)):
             self.cause = describe_error(error)
+        failure = error.failure if isinstance(error, StreamCut) else error
+        if isinstance(failure, AccountError) and not isinstance(failure, ModelError):
+            self.account_error = failure
 
     @property
     def has_defect(self) -> bool:
@@ -114,17 +118,22 @@ class CallReport:
         return round((time.monotonic() - self.started) * 1000)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Payer:
-    """Whose money a call is. Each call of Claude on its behalf is admitted and reserved for, the first and others."""
+    """Whose money a call is. Each call of Claude on its behalf is admitted and reserved for, the first and others.
+
+    ``has_turn``: the caller has taken a turn of its rate, with which Claude has not been asked yet.
+    """
 
     guard: Guard
     caller: Caller
     report: CallReport
+    has_turn: bool = False
 
     def admit(self, params: Mapping[str, Any], request_bytes: int) -> None:
         """Let Claude be asked once more. Raises RequestError as the guard does."""
-        self.guard.admit(self.caller, str(params.get("model") or ""))
+        has_turn, self.has_turn = self.has_turn, False
+        self.guard.admit(self.caller, str(params.get("model") or ""), takes_turn=not has_turn)
         self.reserve(params, request_bytes)
 
     def reserve(self, params: Mapping[str, Any], request_bytes: int) -> None:
@@ -139,12 +148,15 @@ class Payer:
 
 
 class CallLog:
-    """Settles each call once."""
+    """Settles each call once. ``open_incident`` is told what no other call will get past either."""
 
-    def __init__(self, guard: Guard, log: Log, service: str = "") -> None:
+    def __init__(
+        self, guard: Guard, log: Log, service: str = "", open_incident: Callable[[AccountError], None] | None = None
+    ) -> None:
         self._guard = guard
         self._log = log
         self._service = service
+        self._open_incident = open_incident
 
     def record(self, report: CallReport, caller: Caller | None) -> None:
         """Account for what a call has used and log it. Whatever fails in it, the answer that went out stays good."""
@@ -154,6 +166,8 @@ class CallLog:
                 self._guard.account(caller, _spent(report), report.reserved)
             except Exception as error:  # noqa: BLE001  the line of the call has to be written all the same
                 self._log(_unaccounted_line(report, error))
+        if report.account_error is not None and self._open_incident is not None:
+            self._open_incident(report.account_error)
         self._log(report.encode())
         if report.has_defect:
             self._log(_metric_line(self._service))

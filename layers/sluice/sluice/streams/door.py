@@ -14,10 +14,11 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
-from sluice.errors import AccountError, ModelError, SluiceError
+from sluice.errors import AccountError, SluiceError
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
+from sluice.streams.errors import StreamCut
 from sluice.streams.headers import cors_headers, preflight_headers
 from sluice.streams.messages import MessageCall, Messages
 from sluice.streams.request import Request, find_route, parse_event
@@ -43,13 +44,11 @@ class Door:
     def __init__(
         self,
         settings: StreamSettings,
-        table: Table,
         guard: Guard,
         messages: Messages,
         resumable: ResumableStreams,
         call_log: CallLog,
     ) -> None:
-        self._table = table
         self._origins = settings.allowed_origins
         self._guard = guard
         self._messages = messages
@@ -64,11 +63,11 @@ class Door:
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
         note = partial(note_try, log) if settings.log_level == "DEBUG" else None
         connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds, note=note)
-        call_log = CallLog(guard, log, settings.service)
+        call_log = CallLog(guard, log, settings.service, partial(open_incident, table))
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
         resumable = ResumableStreams(settings, streams, connector, guard, call_log)
         messages = Messages(settings, connector, guard, call_log, resumable)
-        return cls(settings, table, guard, messages, resumable, call_log)
+        return cls(settings, guard, messages, resumable, call_log)
 
     def answer(self, event: Mapping[str, Any], context: Context) -> Response:
         """Answer one call. Whatever is wrong, with it or with us, is said in the API's own error shape."""
@@ -108,9 +107,9 @@ class Door:
         return response
 
     def _refuse(self, error: Exception, report: CallReport, caller: Caller | None) -> Response:
-        failure = error.failure if isinstance(error, CallRefused) else error
-        if isinstance(failure, AccountError) and not isinstance(failure, ModelError):
-            self._open_incident(failure)
+        failure = error
+        if isinstance(error, (CallRefused, StreamCut)) and error.failure is not None:
+            failure = error.failure
         if isinstance(failure, AccountError) and failure.error_type == "authentication_error":
             report.note_failure(failure, "refused")
             response = error_response(failure, report.request_id)
@@ -124,10 +123,11 @@ class Door:
         self._call_log.record(report, caller)
         return response
 
-    def _open_incident(self, failure: AccountError) -> None:
-        """Open the incident that tasks and jobs would open; the poller tells of it."""
-        from sluice.claude.errors import kind_of_failure
-        from sluice.incidents import Incidents
 
-        with suppress(SluiceError):  # The caller gets an answer all the same, and the next one tries again.
-            Incidents(self._table).open_incident(kind_of_failure(failure), str(failure))
+def open_incident(table: Table, failure: AccountError) -> None:
+    """Open the incident that tasks and jobs would open; the poller tells of it."""
+    from sluice.claude.errors import kind_of_failure
+    from sluice.incidents import Incidents
+
+    with suppress(SluiceError):  # The caller gets an answer all the same, and the next one tries again.
+        Incidents(table).open_incident(kind_of_failure(failure), str(failure))

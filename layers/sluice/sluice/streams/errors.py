@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, cast, get_args
 
 from sluice.claude.errors import TYPE_OF_STATUS
-from sluice.errors import TransientError
+from sluice.errors import ClaudeError, TransientError
 from sluice.http.errors import error_event
 
 CutCode = Literal[
@@ -35,15 +35,26 @@ _RETRYABLE = frozenset({"connection_cut", "ended_early", "stalled", "no_content"
 
 
 class StreamCut(TransientError):
-    """An answer that has not come to its end. ``frame`` is the error event as Claude sent it, where Claude did."""
+    """An answer that has not come to its end.
+
+    ``frame`` is the error event as Claude sent it, where Claude did; ``failure`` is what Claude said, in one or instead
+    of an answer.
+    """
 
     def __init__(
-        self, code: CutCode, message: str, *, error_type: str | None = None, frame: bytes = b"", retryable: bool = False
+        self,
+        code: CutCode,
+        message: str,
+        *,
+        error_type: str | None = None,
+        frame: bytes = b"",
+        failure: ClaudeError | None = None,
     ) -> None:
         super().__init__(message, error_type=error_type or ("timeout_error" if code in _TIMEOUTS else "api_error"))
         self.code: CutCode = code
         self.frame = frame
-        self.retryable = retryable or code in _RETRYABLE
+        self.failure = failure
+        self.retryable = code in _RETRYABLE or (bool(frame) and failure is not None and failure.retryable)
         self.status = 504 if code in _TIMEOUTS else _STATUS_OF_TYPE.get(self.error_type, 502) if frame else 502
 
     def event(self, request_id: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sluice.claude.connection import CONNECTION_ERRORS
-from sluice.claude.errors import classify_error, read_error_code
+from sluice.claude.errors import build_error, read_error_code
 from sluice.claude.events import FrameSplitter, NotAnEvent, StreamProgress
 from sluice.deadline import Deadline
 from sluice.streams.errors import StreamCut
@@ -80,5 +80,5 @@ def error_of(error: Mapping[str, object], frame: bytes) -> StreamCut:
     """Return the failure that Claude itself reported where an answer should be; ``frame`` is the event that did."""
     error_type = str(error.get("type") or "api_error")
     message = str(error.get("message") or "Claude sent an error without a message.")
-    passing = classify_error(error_type, read_error_code(error), message=message) == "transient"
-    return StreamCut("claude_error", message, error_type=error_type, frame=frame, retryable=passing)
+    failure = build_error(error_type, message, read_error_code(error))
+    return StreamCut("claude_error", message, error_type=error_type, frame=frame, failure=failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,13 +11,15 @@ from itertools import islice
 
 from sluice.access.guard import Caller, Guard
 from sluice.aws.sqs import Sqs
-from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound
+from sluice.backoff import REDELIVER
+from sluice.deadline import Deadline
+from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound, TooManyRequests
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
 from sluice.tasks.callbacks.addresses import AddressPolicy
 from sluice.tasks.request import TaskRequest, parse_idempotency_key, parse_task_request
 from sluice.tasks.table import Idempotency, Payloads, TaskTable
-from sluice.tasks.task import STATUSES, Task, new_task_id
+from sluice.tasks.task import OVERDUE_SECONDS, STATUSES, Task, is_far_off, look_at, new_task_id
 
 MAX_PAGE = 100
 # A list with a rare status looks at this many tasks at most, then gives back where to go on.
@@ -96,8 +99,11 @@ class TaskService:
         return task
 
     def _enqueue(self, task: Task, *, cancel_on_failure: bool = False) -> None:
+        now = self.now()
+        if is_far_off(task.due_at, now):
+            return
         try:
-            self.sqs.send(self.settings.task_queue_url, {"task_id": task.id}, task.due_at - self.now())
+            self.sqs.send(self.settings.task_queue_url, {"task_id": task.id}, task.due_at - now)
         except AwsError:
             # The caller gets an error and will ask again with nothing to tie the calls together: one must not run.
             if cancel_on_failure:
@@ -141,11 +147,22 @@ class TaskService:
             raise Conflict(f"The task is {task.status}; only a queued one can be cancelled.") from None
 
     def redeliver(self, caller: Caller, task_id: str) -> Task:
-        """Send the callback of an ended task again. Raises Conflict where there is none."""
+        """Send the callback of an ended task again: at once the first time, then no more often than it is tried.
+
+        Raises Conflict where there is none, TooManyRequests where it has just been sent again.
+        """
+        self.guard.take_turn(caller)
         task = self._find(caller, task_id)
         if task.callback is None or not task.ended:
             raise Conflict(f"The task is {task.status} and has no callback that could be sent again.")
-        task = self.table.reopen_callback(task_id, self.now())
+        now = self.now()
+        wait = _next_redelivery(task) - now
+        if wait > 0:
+            raise TooManyRequests(f"This callback can be sent again in {math.ceil(wait)} seconds.", wait)
+        try:
+            task = self.table.reopen_callback(task, now)
+        except ConditionFailed:
+            raise TooManyRequests("This callback has just been sent again.", REDELIVER.delay(1)) from None
         self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id})
         return task
 
@@ -160,6 +177,12 @@ class TaskService:
         return task.expires_at <= self.now()
 
 
+def _next_redelivery(task: Task) -> float:
+    """Return from when on the callback of a task may be sent again: receivers are of the caller's choice, and what they
+    get is many times as long as the call that asks for it."""
+    return (task.callback_since or 0.0) + REDELIVER.delay(task.redeliveries) if task.redeliveries else 0.0
+
+
 def load_answer(table: TaskTable, payloads: Payloads, task: Task) -> Answer | None:
     """Read the answer of a task that has one."""
     if task.status != "succeeded":
@@ -168,19 +191,23 @@ def load_answer(table: TaskTable, payloads: Payloads, task: Task) -> Answer | No
     return Answer.parse(payloads.load(item)) if item else None
 
 
-OVERDUE_SECONDS = 1800.0
 LOOK_AGAIN_SECONDS = 6 * 3600.0
+# Left for the message at hand when a look has to end; the next one goes on.
+_RESERVE_SECONDS = 30.0
 
 
-def send_again(settings: TaskSettings, table: TaskTable, sqs: Sqs, now: float) -> int:
-    """Queue again what is overdue, and return how much that was. Raises AwsError."""
-    count = 0
-    for task in table.overdue(now - OVERDUE_SECONDS):
-        try:
-            table.look_again(task, now + LOOK_AGAIN_SECONDS)
-        except ConditionFailed:
-            continue
+def send_due(settings: TaskSettings, table: TaskTable, sqs: Sqs, now: float, deadline: Deadline) -> int:
+    """Send their messages to tasks and callbacks whose time comes after a long wait, and again to those that have lost
+    theirs. Return how many of the latter there were. Raises AwsError."""
+    lost = 0
+    for task in table.to_look_at(now):
+        if deadline.is_within(_RESERVE_SECONDS):
+            break
         queue_url = settings.callback_queue_url if task.ended else settings.task_queue_url
-        sqs.send(queue_url, {"task_id": task.id})
-        count += 1
-    return count
+        sqs.send(queue_url, {"task_id": task.id}, task.due_at - now)
+        is_lost = task.due_at + OVERDUE_SECONDS <= now
+        lost += is_lost
+        # Behind the message: sent twice it does no harm, lost it would.
+        with suppress(ConditionFailed):
+            table.look_again(task, now + LOOK_AGAIN_SECONDS if is_lost else look_at(task.due_at, task.due_at))
+    return lost

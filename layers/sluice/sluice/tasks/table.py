@@ -22,7 +22,7 @@ from sluice.table_keys import (
     task_key,
     task_request_key,
 )
-from sluice.tasks.task import CALLBACK_TRANSITIONS, ENDED, TASK_TRANSITIONS, CallbackState, Task
+from sluice.tasks.task import CALLBACK_TRANSITIONS, ENDED, TASK_TRANSITIONS, CallbackState, Task, look_at
 from sluice.transitions import move
 
 INLINE_BYTES = 32 * 1024
@@ -117,10 +117,10 @@ class TaskTable:
         for item in self.table.query(start.pk, CALLERS_TASK_PREFIX, newest_first=True, after=after):
             yield item["sk"].removeprefix(CALLERS_TASK_PREFIX)
 
-    def overdue(self, before: float) -> Iterator[Task]:
-        """Yield the open tasks whose next step was due before a time, longest overdue first."""
+    def to_look_at(self, now: float) -> Iterator[Task]:
+        """Yield the open tasks that the schedule has to look at by now, those that wait longest first."""
         for item in self.table.open(OPEN_TASKS):
-            if item["open_at"] >= open_at(before):
+            if item["open_at"] > open_at(now):
                 return
             yield Task.from_item(item)
 
@@ -130,7 +130,7 @@ class TaskTable:
         """Take a task that is due, or one whose worker died, for as long as the worker can live."""
         update = Update(
             task_key(task_id),
-            set={"started_at": now, **_due(until)},
+            set={"started_at": now, **_due(until, now)},
             add={"attempts": 1},
             remove=("waiting_for",),
             condition="#due_at <= :due_at",
@@ -138,19 +138,19 @@ class TaskTable:
         )
         return self._apply("claim", update)
 
-    def put_back(self, task: Task, due_at: float, failure: Failure, *, uncounted: bool = False) -> Task:
+    def put_back(self, task: Task, now: float, due_at: float, failure: Failure, *, uncounted: bool = False) -> Task:
         """Queue a claimed task again. ``uncounted``: this attempt does not count against the limit."""
         update = Update(
             task_key(task.id),
-            set={**_error(failure), **_due(due_at)},
+            set={**_error(failure), **_due(due_at, now)},
             add={"attempts": -1} if uncounted else {},
             where=_claimed(task),
         )
         return self._apply("put_back", update)
 
-    def hold(self, task: Task, due_at: float, waiting_for: str) -> Task:
+    def hold(self, task: Task, now: float, due_at: float, waiting_for: str) -> Task:
         """Let a queued task wait for the end of an incident."""
-        return self._apply("hold", Update(task_key(task.id), set={"waiting_for": waiting_for, **_due(due_at)}))
+        return self._apply("hold", Update(task_key(task.id), set={"waiting_for": waiting_for, **_due(due_at, now)}))
 
     def succeed(self, task: Task, now: float, answer: Mapping[str, object]) -> Task:
         """End a claimed task together with its answer."""
@@ -177,7 +177,7 @@ class TaskTable:
         """Take a callback that is due, or one whose worker died."""
         update = Update(
             task_key(task_id),
-            set=_due(until),
+            set=_due(until, now),
             add={"callback_attempts": 1},
             where={"status": ENDED},
             condition="#due_at <= :due_at",
@@ -185,10 +185,10 @@ class TaskTable:
         )
         return self._apply_callback("claim_callback", update)
 
-    def put_back_callback(self, task: Task, due_at: float, error: str, *, uncounted: bool = False) -> Task:
+    def put_back_callback(self, task: Task, now: float, due_at: float, error: str, *, uncounted: bool = False) -> Task:
         update = Update(
             task_key(task.id),
-            set={"callback_error": error, **_due(due_at)},
+            set={"callback_error": error, **_due(due_at, now)},
             add={"callback_attempts": -1} if uncounted else {},
             where=_claimed_callback(task),
         )
@@ -201,18 +201,22 @@ class TaskTable:
         update = Update(task_key(task.id), set=changes, remove=remove, where=_claimed_callback(task))
         return self._apply_callback("close_callback", update, state)
 
-    def reopen_callback(self, task_id: str, now: float) -> Task:
-        """Make the callback of an ended task due again, with all its time before it."""
+    def reopen_callback(self, task: Task, now: float) -> Task:
+        """Make the callback of an ended task due again, with all its time before it.
+
+        Raises ConditionFailed where it has been made due again since ``task`` was read.
+        """
         update = Update(
-            task_key(task_id),
-            set={"callback_attempts": 0, "callback_since": now, "open": OPEN_TASKS, **_due(now)},
+            task_key(task.id),
+            set={"callback_attempts": 0, "callback_since": now, "open": OPEN_TASKS, **_due(now, now)},
+            add={"redeliveries": 1},
             remove=("callback_error", "delivered_at"),
-            where={"status": ENDED},
+            where={"status": ENDED, "callback_since": task.callback_since},
         )
         return self._apply_callback("reopen_callback", update)
 
     def look_again(self, task: Task, at: float) -> None:
-        """Note that an overdue task has been given a new message, so that it gets no other one soon."""
+        """Note that a task has been given a message, so that it gets no other one before ``at``."""
         self.table.update(Update(task_key(task.id), set={"open_at": open_at(at)}, where={"open": OPEN_TASKS}))
 
     def _apply_callback(self, name: str, update: Update, to: CallbackState | None = None) -> Task:
@@ -224,7 +228,7 @@ def _ending(task: Task, now: float, changes: Mapping[str, object], remove: tuple
     """End a claimed task: its callback becomes due, or nothing more is open."""
     changes = {**changes, "finished_at": now}
     if task.callback:
-        changes |= {"callback_since": now, **_due(now)}
+        changes |= {"callback_since": now, **_due(now, now)}
     else:
         remove = (*remove, *_CLOSED)
     return Update(task_key(task.id), set=changes, remove=remove, where=_claimed(task))
@@ -234,8 +238,8 @@ def _error(failure: Failure) -> dict[str, object]:
     return {"error_type": failure.type, "error_message": failure.message}
 
 
-def _due(at: float) -> dict[str, object]:
-    return {"due_at": at, "open_at": open_at(at)}
+def _due(at: float, now: float) -> dict[str, object]:
+    return {"due_at": at, "open_at": open_at(look_at(at, now))}
 
 
 def _claimed(task: Task) -> dict[str, object]:

@@ -9,7 +9,8 @@ callback  pending -> delivered | undelivered
 ``TASK_TRANSITIONS`` and ``CALLBACK_TRANSITIONS`` say the same to the table, whose methods they are named for.
 
 ``due_at`` is when the next step may be taken, whatever it is: when a queued task may start, when a running one counts
-as abandoned, when a callback may be tried. A message that arrives earlier is put back until then.
+as abandoned, when a callback may be tried. A message that arrives earlier is put back until then. SQS holds a message
+for 15 minutes at most, so a longer wait has none: the schedule looks at the table, and sends one shortly before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from sluice.aws.sqs import is_too_long
 from sluice.table_keys import OPEN_TASKS, open_at
 from sluice.tasks.answer import Answer
 from sluice.timestamps import rfc3339
@@ -71,6 +73,7 @@ class Task:
     callback: CallbackState | None = None  #: None where nobody is to be called back.
     callback_attempts: int = 0
     callback_since: float | None = None  #: When it first became due; its time to be tried runs from then.
+    redeliveries: int = 0  #: How often its owner has asked for another callback.
     callback_error: str | None = None  #: Why the last try failed.
     delivered_at: float | None = None
 
@@ -84,8 +87,9 @@ class Task:
         return f"task.{self.status}"
 
     def to_item(self) -> dict[str, object]:
+        """Return the item of a task that is made now."""
         values: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return values | {"open": OPEN_TASKS, "open_at": open_at(self.due_at)}
+        return values | {"open": OPEN_TASKS, "open_at": open_at(look_at(self.due_at, self.created_at))}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Task:
@@ -95,6 +99,23 @@ class Task:
         """Return the caller's own data as it came."""
         decoded: dict[str, Any] | None = json.loads(self.metadata) if self.metadata else None
         return decoded
+
+
+# A message that has not been acted on for so long after its time is lost.
+OVERDUE_SECONDS = 1800.0
+# The schedule looks every five minutes, so that one look may fail.
+_LOOK_AHEAD_SECONDS = 600.0
+
+
+def is_far_off(due_at: float, now: float) -> bool:
+    """Return whether a time is too far off for a message, so that the schedule sends it."""
+    return is_too_long(due_at - now)
+
+
+def look_at(due_at: float, now: float) -> float:
+    """Return when the schedule looks at a task that waits from now on: before its time where it has no message on the
+    way, after it where it has one."""
+    return due_at - _LOOK_AHEAD_SECONDS if is_far_off(due_at, now) else due_at + OVERDUE_SECONDS
 
 
 def new_task_id(now: float) -> str:

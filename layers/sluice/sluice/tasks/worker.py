@@ -5,13 +5,13 @@ long as that worker can live at most; a message that finds nothing to take is pu
 dropped. So a message that is delivered twice, late or out of order changes nothing.
 
 Waiting is never done by sleeping, nor by letting a message reappear: a new message is sent with the delay, and the old
-one is deleted. The count of receives then counts crashes alone, and only what kills workers becomes a dead letter.
+one is deleted. The count of receives then counts crashes alone, and only what kills workers becomes a dead letter. What
+waits for longer than SQS holds a message is sent one by the schedule (``operations.send_due``).
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from typing import Any, Literal
 from aws_lambda_powertools import Logger
 
 from sluice.access.usage import AnswerUsage, Reservation
-from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
+from sluice.aws.sqs import Sqs
 from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
 from sluice.claude.errors import type_of_kind
 from sluice.deadline import Deadline
@@ -44,7 +44,7 @@ from sluice.tasks.billing import Billing
 from sluice.tasks.holds import IncidentHolds, TaskHold
 from sluice.tasks.sdk import ClaudeSdk, UnfinishedAnswer
 from sluice.tasks.table import Failure, Payloads, TaskTable
-from sluice.tasks.task import Task
+from sluice.tasks.task import Task, is_far_off
 
 Outcome = Literal["succeeded", "failed", "retried", "suspended", "held", "early", "dropped"]
 
@@ -107,7 +107,8 @@ class Worker:
             return self._retry(task, Failure("api_error", str(error)), None)
         except Exception:
             # Otherwise the task would count as running until its lease ends.
-            self.table.put_back(task, self.now() + _DEFECT_SECONDS, Failure("api_error", "An error inside Sluice."))
+            now = self.now()
+            self.table.put_back(task, now, now + _DEFECT_SECONDS, Failure("api_error", "An error inside Sluice."))
             raise
         return self._succeed(task, answer, until)
 
@@ -221,7 +222,7 @@ class Worker:
 
     def _put_back(self, task: Task, due_at: float, failure: Failure, *, uncounted: bool = False) -> Outcome | None:
         try:
-            self.table.put_back(task, due_at, failure, uncounted=uncounted)
+            self.table.put_back(task, self.now(), due_at, failure, uncounted=uncounted)
         except ConditionFailed:
             return self._settle(task.id)
         self._send(task.id, due_at)
@@ -236,7 +237,7 @@ class Worker:
             if due_at >= hold.fails_at:
                 claimed = self.table.claim(task.id, now, now + _WRITE_SECONDS)
                 return self._fail(claimed, Failure(type_of_kind(hold.incident.kind), hold.incident.message))
-            self.table.hold(task, due_at, hold.incident.kind)
+            self.table.hold(task, now, due_at, hold.incident.kind)
         except ConditionFailed:
             return self._settle(task.id)
         self._send(task.id, due_at)
@@ -256,8 +257,9 @@ class Worker:
         return "dropped"
 
     def _send(self, task_id: str, due_at: float) -> None:
-        delay = min(max(math.ceil(due_at - self.now()), 1), MAX_DELAY_SECONDS)
-        self.sqs.send(self.settings.task_queue_url, {"task_id": task_id}, delay)
+        now = self.now()
+        if not is_far_off(due_at, now):
+            self.sqs.send(self.settings.task_queue_url, {"task_id": task_id}, max(due_at - now, 1.0))
 
     def _call_back(self, task: Task) -> None:
         if task.callback:

@@ -151,7 +151,8 @@ def _next(ref: ShardRef) -> ShardRef:
 def _send_next(services: Services, job: Job, following: Shard | None) -> None:
     """Send what follows from a collected shard: its next wave, or the end of the job."""
     if following is not None:
-        if queue_message := shard_message(job, following):
+        waits_for_poll = following.waits_for_poll and not job.cancel_requested
+        if not waits_for_poll and (queue_message := shard_message(job, following)):
             send_later(services, queue_message, following.not_before - services.now())
     elif queue_message := job_message(job):
         send(services, [queue_message])

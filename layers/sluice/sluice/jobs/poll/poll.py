@@ -9,6 +9,7 @@ does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,8 +17,9 @@ from sluice.claude.batch_list import Sighting, look_for
 from sluice.claude.batches import MessageBatch
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, PermanentError, TransientError
-from sluice.jobs.messages import QueueMessage, Step, send
+from sluice.jobs.messages import QueueMessage, Step, send, send_later
 from sluice.jobs.model import Shard, ShardStatus
+from sluice.jobs.next_steps import shard_message
 from sluice.jobs.poll.maintenance import maintain
 from sluice.jobs.poll.open_work import OpenWork, is_lost, reconciliations_due, unresolved
 from sluice.jobs.progress import record_durations
@@ -26,6 +28,8 @@ from sluice.notify.incident_notice import Affected, tell_of_incident
 
 # Left for what is under way when a run ends itself, to go on in the next.
 RESERVE_SECONDS = 15.0
+# A shard that waits without a message gets one so long before its time, so that a poll may fail.
+_WAKE_SECONDS = 150.0
 # Messages to a call of SQS; a crash between marking and sending leaves no more than these for a later poll to resend.
 _TEN = 10
 
@@ -39,6 +43,7 @@ class PollReport:
     ended: int = 0  #: Of those, sent on to be collected.
     cancelled: int = 0  #: Batches.
     reconciled: int = 0  #: Shards sent on to be reconciled.
+    woken: int = 0  #: Shards whose time has come after a long wait.
     resent: int = 0  #: Messages of stuck jobs.
     notified: int = 0  #: Notices.
     failed: int = 0  #: Jobs that could not be looked after.
@@ -59,6 +64,7 @@ def _poll_work(services: Services, work: OpenWork, deadline: Deadline) -> PollRe
     ended = _send_on_ended(services, work, sighting, deadline)
     cancelled, refusal = _cancel_batches(services, work, sighting, deadline)
     reconciled = _send_on_undecided(services, work, sighting)
+    woken = _wake(services, work)
     failure = sighting.failure or refusal
     maintenance = maintain(services, work, sighting.gone, failure, deadline)
     return PollReport(
@@ -67,6 +73,7 @@ def _poll_work(services: Services, work: OpenWork, deadline: Deadline) -> PollRe
         ended=ended,
         cancelled=cancelled,
         reconciled=reconciled,
+        woken=woken,
         resent=maintenance.resent,
         notified=maintenance.notified,
         failed=maintenance.failed,
@@ -169,3 +176,17 @@ def _send_on_undecided(services: Services, work: OpenWork, sighting: Sighting) -
     """Send on the shards whose intent can be cleared up by now; return how many."""
     due = reconciliations_due(work, sighting.batches, sighting.gone, services.now(), services.settings)
     return send(services, due)
+
+
+def _wake(services: Services, work: OpenWork) -> int:
+    """Send their messages to the shards whose wait is over soon, or does not matter any more; return how many."""
+    now, count = services.now(), 0
+    for job, shard in ((each.job, shard) for each in work.open_jobs() for shard in each.shards if shard.waits_for_poll):
+        is_due = job.cancel_requested or shard.due_at - now <= _WAKE_SECONDS
+        if is_due and (queue_message := shard_message(job, shard)):
+            send_later(services, queue_message, 0 if job.cancel_requested else shard.due_at - now)
+            # Behind the message: sent twice it does no harm, lost it would.
+            with suppress(ConditionFailed):
+                services.shards.wake(shard, now)
+            count += 1
+    return count

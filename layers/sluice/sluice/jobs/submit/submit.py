@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sluice.aws.sqs import MAX_DELAY_SECONDS
+from sluice.aws.sqs import MAX_DELAY_SECONDS, is_too_long
 from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import SUBMIT
 from sluice.claude.batches import MessageBatch
@@ -98,6 +98,8 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
     if job.cancel_requested:
         send(services, [QueueMessage(Step.COLLECT, shard.ref.message())])
         return _result("cancelled")
+    if is_too_long(shard.due_at - services.now()):
+        return _result("too_early")
     wait = max(shard.due_at, SubmissionPause(services.dynamodb).until()) - services.now()
     if wait > 0:
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
@@ -173,6 +175,9 @@ def _back_off(services: Services, shard: Shard, attempt: int, error: SluiceError
 
 
 def _send_again(services: Services, ref: ShardRef, attempt: int, delay: float) -> None:
+    """Send a shard's message again after a delay; a poll sends it where that is too long for a message."""
+    if is_too_long(delay):
+        return
     send_later(services, QueueMessage(Step.SUBMIT, {**ref.message(), "attempt": attempt}), delay)
 
 

@@ -57,7 +57,7 @@ class Continuations:
             return self.connector.open(upstream_call, self._accept)
         except CallRefused as refused:
             failure = refused.failure
-            raise StreamCut("claude_error", str(failure), error_type=failure.error_type) from None
+            raise StreamCut("claude_error", str(failure), error_type=failure.error_type, failure=failure) from None
         except StreamCut:
             raise
         except TransientError as failure:

@@ -131,11 +131,15 @@ class ResumableStreams:
     def follow(
         self, caller: Caller, stream_id: str, headers: Mapping[str, str], deadline: Deadline, report: CallReport
     ) -> Response:
-        """Return what is kept of a stream behind ``last-event-id``, and then what comes. Raises NotFound."""
+        """Return what is kept of a stream behind ``last-event-id``, and then what comes.
+
+        Raises NotFound, and TooManyRequests: a reader may have a copy of the function for a quarter of an hour.
+        """
         state = self._find(caller, stream_id)
         if not state.kept:
             raise NotFound(f"The stream {stream_id} is not kept; it cannot be resumed.")
         after = _last_event_id(headers)
+        self._guard.take_turn(caller)
         report.mode, report.stream_id = "resume", stream_id
         if state.status != "running" and after and not self._has_events(stream_id, after):
             report.status, report.outcome = 200, "succeeded"
@@ -143,7 +147,7 @@ class ResumableStreams:
             return whole(200, {**_EVENTS, "sluice-stream-id": stream_id, "sluice-stream-ended": "true"}, _NOTHING_MORE)
         report.status = 200
         log_reader = LogReader(
-            self._continuations(deadline, Payer(self._guard, caller, report)),
+            self._continuations(deadline, Payer(self._guard, caller, report, has_turn=True)),
             state,
             after,
             report,

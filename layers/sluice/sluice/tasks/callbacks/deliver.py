@@ -7,7 +7,6 @@ where a courier died between the call and writing that down.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Literal
 
 from aws_lambda_powertools import Logger
 
-from sluice.aws.sqs import MAX_DELAY_SECONDS, Sqs
+from sluice.aws.sqs import Sqs
 from sluice.backoff import CALLBACK, ENDPOINT_DOWN
 from sluice.deadline import Deadline
 from sluice.errors import AwsError, ConditionFailed, RequestError
@@ -29,7 +28,7 @@ from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, 
 from sluice.tasks.notices import MAX_CALLBACK_BYTES, event_document, task_notice
 from sluice.tasks.operations import load_answer
 from sluice.tasks.table import Payloads, TaskTable
-from sluice.tasks.task import Task
+from sluice.tasks.task import Task, is_far_off
 from sluice.version import USER_AGENT
 
 Outcome = Literal["delivered", "undelivered", "retried", "paused", "early", "dropped"]
@@ -130,22 +129,24 @@ class CallbackDelivery:
         return "delivered"
 
     def _refused(self, task: Task, refusal: _Refusal) -> Outcome:
-        due_at = self.now() + CALLBACK.delay(task.callback_attempts, refusal.retry_after, self.random.random)
+        now = self.now()
+        due_at = now + CALLBACK.delay(task.callback_attempts, refusal.retry_after, self.random.random)
         if refusal.final or self._gives_up(task, due_at):
             self.table.close_callback(task, "undelivered", self.now(), refusal.error)
             return "undelivered"
-        self.table.put_back_callback(task, due_at, refusal.error)
+        self.table.put_back_callback(task, now, due_at, refusal.error)
         self._send(task.id, due_at)
         return "retried"
 
     def _wait_for_endpoint(self, task: Task, seconds: float) -> Outcome:
         """Put a callback back without an attempt, since others have found its endpoint down."""
         error = task.callback_error or "The endpoint has been down; it is tried again from time to time."
-        due_at = self.now() + ENDPOINT_DOWN.delay(1, seconds, self.random.random)
+        now = self.now()
+        due_at = now + ENDPOINT_DOWN.delay(1, seconds, self.random.random)
         if self._gives_up(task, due_at):
             self.table.close_callback(task, "undelivered", self.now(), error)
             return "undelivered"
-        self.table.put_back_callback(task, due_at, error, uncounted=True)
+        self.table.put_back_callback(task, now, due_at, error, uncounted=True)
         self._send(task.id, due_at)
         return "paused"
 
@@ -162,8 +163,9 @@ class CallbackDelivery:
         return "early"
 
     def _send(self, task_id: str, due_at: float) -> None:
-        delay = min(max(math.ceil(due_at - self.now()), 1), MAX_DELAY_SECONDS)
-        self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id}, delay)
+        now = self.now()
+        if not is_far_off(due_at, now):
+            self.sqs.send(self.settings.callback_queue_url, {"task_id": task_id}, max(due_at - now, 1.0))
 
 
 def _refusal(reply: Reply) -> _Refusal | None:
