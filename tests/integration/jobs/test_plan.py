@@ -341,7 +341,7 @@ def test_repeated_ids_are_put_aside_across_shards(world: World, monkeypatch: pyt
 def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
     world: World, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.jobs.formats.registry._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.formats.source._CHUNK_BYTES", 300)
     monkeypatch.setattr("sluice.jobs.formats.gzip._CHUNK_BYTES", 300)
     monkeypatch.setattr("sluice.jobs.formats.txt._LINES", 2)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda self: 1)

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from sluice.jobs.formats.kinds import FileFormat, format_of
 from sluice.transitions import Transition
 
 
@@ -121,11 +120,6 @@ class Upload:
         return f"{slug or 'job'}-{digest}"
 
     @property
-    def format(self) -> FileFormat:
-        """What the file is read as. Raises UnreadableInput where nothing can read it."""
-        return format_of(self.key)
-
-    @property
     def folder(self) -> str:
         """The key up to and without the file name and its slash; empty at the top of the bucket."""
         return self.key.rpartition("/")[0]
@@ -187,7 +181,8 @@ class Tally:
     #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
     incomplete: Mapping[str, int] = field(default_factory=dict)
     misfits: Mapping[str, int] = field(default_factory=dict)  #: How many answers do not fit the schema, by the cause.
-    lost_table: str = ""  #: Why a table came back without its results.csv; empty where it did not.
+    tables: tuple[str, ...] = ()  #: The names of the files with the table, where it came as one; for people first.
+    lost_table: str = ""  #: Why a table came back without its results; empty where it did not.
 
     @property
     def answered(self) -> int:
