@@ -36,13 +36,14 @@ All of this as JSON: {facts}    Logs: {logs}
 """
 
 
-SIMULATED = f"a simulator (words that steer its answers: {', '.join(WORDS)})"
+STEERED = f". Words in a prompt that steer its answers: {', '.join(WORDS)}"
 
 
 def guide(facts: StackFacts, facts_file: Path, model: str, is_simulated: bool) -> str:
     """The text for a person, whose calls work as they stand once the exports are made."""
     question = {"role": "user", "content": "Why is the sky blue?"}
     line = {"custom_id": "sky", "params": {"model": model, "max_tokens": 300, "messages": [question]}}
+    claude = f"{'a simulator' if is_simulated else 'the server'} at {facts.claude_base_url}"
     variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": facts.aws_endpoint_url}
     return GUIDE.format(
         key=facts.client_key or "none-needed",
@@ -54,7 +55,7 @@ def guide(facts: StackFacts, facts_file: Path, model: str, is_simulated: bool) -
         inbox=facts.inbox_bucket,
         outbox=facts.outbox_bucket,
         notifications=facts.notifications_queue_url,
-        claude=f"{SIMULATED if is_simulated else 'the server'} at {facts.claude_base_url}",
+        claude=f"{claude}{STEERED if is_simulated else ''}",
         facts=facts_file,
         logs=facts.log_dir,
     )

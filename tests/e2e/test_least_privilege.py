@@ -103,7 +103,7 @@ def test_a_job_with_failures_of_all_kinds_comes_to_its_end(enforcing: Doors, cla
 
 
 def test_a_table_with_settings_is_held_released_and_written(enforcing: Doors) -> None:
-    enforcing.drop("sheets/sluice.yaml", b'prompt: "Sort {text}"\nlimits: {max_cost: 0.00001}\nmax_tokens: 50\n')
+    enforcing.drop("sheets/sluice.yaml", b'prompt: "Sort {text}"\nlimits: {max_cost: 0.00001}\nmax_tokens: 500\n')
     job_id = enforcing.drop("sheets/one.csv", b"id,text\n1,good\n2,bad\n").job_id
     assert enforcing.hold_of(job_id).body["hold"]["kind"] == "cost"
     enforcing.drop(f"{job_id}.release", b"")

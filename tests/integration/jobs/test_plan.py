@@ -245,6 +245,19 @@ def test_a_file_that_brings_its_own_requests_waits_for_no_settings(world: World)
     assert [message.queue for message in world.queues.messages] == ["SubmitQueue"]
 
 
+def test_what_s3_tells_late_or_twice_of_settings_that_a_job_was_held_for_changes_nothing(world: World) -> None:
+    settings = b"prompt: 'Sort: {reveiw}'"
+    world.upload("reviews/sluice.yaml", settings)
+    job = plan(world, "reviews/x.csv", b"review\nGood\n")
+    told = len(world.notices)
+    assert (job.status, told) == (JobStatus.HELD, 1)
+
+    world.upload("reviews/sluice.yaml", settings + b"  # as it was")
+    held = plan_on(world, job.upload)
+
+    assert (held.status, len(world.notices)) == (JobStatus.HELD, told)
+
+
 def test_only_the_jobs_that_new_settings_are_for_go_on(world: World) -> None:
     for folder in ("a", "a/deep", "ab", "b"):
         world.upload(f"{folder}/sluice.yaml", b"modle: m")
@@ -341,7 +354,7 @@ def test_repeated_ids_are_put_aside_across_shards(world: World, monkeypatch: pyt
 def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
     world: World, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.jobs.formats.registry._CHUNK_BYTES", 300)
+    monkeypatch.setattr("sluice.jobs.formats.source._CHUNK_BYTES", 300)
     monkeypatch.setattr("sluice.jobs.formats.gzip._CHUNK_BYTES", 300)
     monkeypatch.setattr("sluice.jobs.formats.txt._LINES", 2)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda self: 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -20,12 +21,14 @@ from sluice.jobs.formats.base import Position
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.csv import CsvFile, CsvInput
 from sluice.jobs.formats.jsonl import JsonlInput
-from sluice.jobs.formats.kinds import FileFormat, Kind, format_of
 from sluice.jobs.formats.prompts import match_fields, parse_template
+from sluice.jobs.formats.registry import KINDS, identify, kind_named
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.formats.txt import TxtInput
 from sluice.jobs.job_settings import merge_settings
+from sluice.jobs.model import Upload
 from sluice.settings import JobSettings
+from tests.unit.jobs.memory_s3 import memory_objects
 
 MODEL = "claude-haiku-5-5"
 RULES = LineRules(Defaults(), 10_000, lambda model, max_tokens: None, "row-{}".format)
@@ -68,24 +71,48 @@ def problems(found: list[GoodLine | BadLine]) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("key", "kind", "packed"),
+    ("key", "name"),
     [
-        ("a.jsonl", Kind.JSONL, False),
-        ("x/A.JSONL.GZ", Kind.JSONL, True),
-        ("a.ndjson", Kind.JSONL, False),
-        ("a.b.csv", Kind.TABLE, False),
-        ("a.tsv.gz", Kind.TABLE, True),
-        ("a.txt", Kind.TEXT, False),
+        ("a.jsonl", "jsonl"),
+        ("x/A.JSONL.GZ", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("a.b.csv", "csv"),
+        ("a.tsv.gz", "csv"),
+        ("a.txt", "txt"),
     ],
 )
-def test_a_name_tells_the_kind_of_a_file(key: str, kind: Kind, packed: bool) -> None:
-    assert format_of(key) == FileFormat(kind, packed)
+def test_a_name_tells_the_kind_of_a_file(key: str, name: str) -> None:
+    kind = kind_named(key)
+    assert kind is not None
+    assert kind.name == name
+
+
+def test_no_two_kinds_have_a_name_or_a_suffix_in_common() -> None:
+    names = [kind.name for kind in KINDS]
+    suffixes = [suffix for kind in KINDS for suffix in kind.suffixes]
+    assert len(set(names)) == len(names)
+    assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.CSV.GZ"])
+@pytest.mark.parametrize("packed", [True, False])  # Browsers unpack a file, and keep its name.
+def test_a_packed_file_is_unpacked_whatever_its_name(name: str, packed: bool) -> None:
+    objects, s3 = memory_objects()
+    data = b"order,review\n1,quick\n" * 100
+    s3.objects["inbox", name] = gzip.compress(data) if packed else data
+    dropped = identify(objects, Upload("inbox", name, None, "etag", 1))
+    assert dropped.kind.name == "csv"
+    assert dropped.source.gzipped is packed
+    assert dropped.source.head == data
+    assert b"".join(dropped.source.chunks(7)) == data[7:]
 
 
 @pytest.mark.parametrize("key", ["a.xlsx", "a.json", "a", "jsonl", "a.gz", "a.jsonl.zip", "a.csv/b"])
 def test_a_kind_that_cannot_be_read_is_answered_with_those_that_can(key: str) -> None:
+    objects, s3 = memory_objects()
+    s3.objects["inbox", key] = b"some text"
     with pytest.raises(UnreadableInput, match=r"\.jsonl, \.ndjson, \.csv, \.tsv, \.txt"):
-        format_of(key)
+        identify(objects, Upload("inbox", key, None, "etag", 1))
 
 
 def test_a_row_becomes_a_request() -> None:

@@ -50,15 +50,15 @@ def test_the_cost_reads_as_an_estimate(cost: float, says: str) -> None:
     assert says in text_of(Tally(3, 3, 0, 0, cost=cost, waves=1))
 
 
-@pytest.mark.parametrize(
-    ("key", "has_table"), [("a.csv", True), ("a.tsv.gz", True), ("a.jsonl", False), ("a.txt", False)]
-)
-def test_whoever_dropped_a_table_is_told_where_theirs_is(key: str, has_table: bool) -> None:
-    job = ended(Tally(3, 3, 0, 0, waves=1), key)
+@pytest.mark.parametrize("tables", [("results.csv",), ("results.xlsx", "results.csv"), ()])
+def test_whoever_dropped_a_table_is_told_where_theirs_is(tables: tuple[str, ...]) -> None:
+    job = ended(Tally(3, 3, 0, 0, waves=1, tables=tables), "a.csv")
     notice = compose(job, "job.finished", PLACE, 1065.0)
-    uri = f"s3://outbox/{job.job_id}/results.csv"
-    assert (f"Table       {uri}" in notice.text) is has_table
-    assert notice.detail["files"].get("csv") == (uri if has_table else None)
+    uris = [f"s3://outbox/{job.job_id}/{name}" for name in tables]
+    shown = [line for line in notice.text.splitlines() if line.startswith("Table ")]
+    assert shown == [f"Table       {uri}" for uri in uris[:1]]
+    files = notice.detail["files"]
+    assert [files.get(name.partition(".")[2]) for name in tables] == uris
 
 
 def test_the_message_for_machines_has_counts_reasons_and_files_apart() -> None:

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.claude.prices import shipped_prices
-from sluice.jobs.finish.results_csv import AnswerForm, Outputs, table_text
+from sluice.jobs.finish.results_csv import AnswerForm, Outputs, write_rows
 from sluice.jobs.folder_settings import FolderSettings
 from sluice.jobs.formats.csv import CsvFile
 from sluice.jobs.job_settings import merge_settings
 from sluice.settings import JobSettings
+from tests.unit.jobs.memory_s3 import memory_objects
 
 FIVE = {
     "mood": {"type": "string"},
@@ -59,7 +60,11 @@ def rows(
     text: bytes, given: Outputs, asked: AnswerForm | None = None, misfits: Counter[str] | None = None
 ) -> list[list[str]]:
     table = CsvFile([text])
-    written = "".join(table_text(table, given, asked or form(), Counter() if misfits is None else misfits))
+    objects, s3 = memory_objects()
+    (file,) = table.files()
+    with objects.writer("outbox", file.name) as writer:
+        write_rows(table, given, asked or form(), Counter() if misfits is None else misfits, [file.begin(writer)])
+    written = s3.objects["outbox", file.name].decode()
     assert written.startswith("\ufeff")
     return list(csv.reader(io.StringIO(written[1:], newline=""), delimiter=table.delimiter))
 

@@ -18,7 +18,7 @@ from sluice.claude.prices import shipped_prices
 from sluice.errors import AwsUnavailable
 from sluice.jobs.folder_settings import FolderSettings
 from sluice.jobs.formats.check import LineRules
-from sluice.jobs.formats.registry import open_upload
+from sluice.jobs.formats.registry import identify
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import merge_settings
 from sluice.jobs.model import Upload
@@ -95,7 +95,8 @@ def survey_file(objects: S3, upload: Upload, stops: list[bool]) -> Checkpoint:
             lambda number, known=known: spare_name(number, "line", "tag", known),  # type: ignore[misc]  # a default
         )
         place = PlanFiles(Outbox(objects, "outbox"), upload.job_id, str(next(attempts)))
-        source = open_upload(objects, upload, effective, rules)
+        dropped = identify(objects, upload)
+        source = dropped.kind.open(dropped.source, effective, rules)
         with FileScan(place, upload, source, rules, LIMITS, None, checkpoint) as scan:
             done = scan.run(lambda: not next(stopping, False))
             end = scan.finish(done)
@@ -134,7 +135,7 @@ def put(s3: MemoryS3, key: str, data: bytes) -> Upload:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.jobs.formats.registry._CHUNK_BYTES", CHUNK_BYTES)
+    monkeypatch.setattr("sluice.jobs.formats.source._CHUNK_BYTES", CHUNK_BYTES)
     monkeypatch.setattr("sluice.jobs.formats.gzip._CHUNK_BYTES", CHUNK_BYTES)
 
 
@@ -176,7 +177,8 @@ def test_a_pass_that_is_cut_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch)
 def survey_file_once(objects: S3, upload: Upload, may_go_on: Any) -> None:
     effective = merge_settings(JobSettings(table="t"), FolderSettings(), None, shipped_prices())
     rules = LineRules(Defaults(), LIMITS.longest_line, lambda model, max_tokens: None)
-    source = open_upload(objects, upload, effective, rules)
+    dropped = identify(objects, upload)
+    source = dropped.kind.open(dropped.source, effective, rules)
     place = PlanFiles(Outbox(objects, "outbox"), upload.job_id, "0")
     with FileScan(place, upload, source, rules, LIMITS, None, Checkpoint("settings")) as scan:
         scan.run(may_go_on)
@@ -196,6 +198,6 @@ def test_a_long_answer_among_short_ones_makes_no_shard_smaller_than_it_has_to_be
     objects, s3 = memory_objects()
     lines = [good(f"r-{number}", spaced=False, ending=b"", max_tokens=16 if number == 0 else 2) for number in range(3)]
     upload = put(s3, "x.jsonl", b"".join(line.text + b"\n" for line in lines))
-    with patch("sluice.jobs.formats.registry._CHUNK_BYTES", 10_000):
+    with patch("sluice.jobs.formats.source._CHUNK_BYTES", 10_000):
         found = survey_file(objects, upload, [])
     assert [shard.count for shard in found.shards] == [3]

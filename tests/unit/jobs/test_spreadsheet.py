@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.jobs.finish.spreadsheet import as_text
+from sluice.jobs.formats.spreadsheet import as_text
 
 
 @pytest.mark.parametrize(

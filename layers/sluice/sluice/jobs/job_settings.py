@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,7 @@ class EffectiveSettings:
     max_shard_bytes: int
     prices: PriceList
     notes: tuple[str, ...] = ()
+    digest: str = ""  #: Of what the folder's settings say, to tell whether they are other ones; "" without any.
 
     @property
     def betas(self) -> str | None:
@@ -55,7 +57,8 @@ def resolve_settings(s3: S3, settings: JobSettings, upload: Upload) -> Effective
     folder_key, found = _find_folder_settings(s3, upload)
     prices = _find_prices(s3, upload.bucket)
     effective = merge_settings(settings, found.settings, folder_key, prices.prices)
-    return replace(effective, notes=(*prices.notes, *found.notes))
+    digest = hashlib.sha256(msgspec.json.encode(found.settings)).hexdigest() if folder_key else ""
+    return replace(effective, notes=(*prices.notes, *found.notes), digest=digest)
 
 
 def merge_settings(

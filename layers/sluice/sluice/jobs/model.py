@@ -23,7 +23,6 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from sluice.aws.sqs import is_too_long
-from sluice.jobs.formats.kinds import FileFormat, format_of
 from sluice.transitions import Transition
 
 
@@ -123,11 +122,6 @@ class Upload:
         return f"{slug or 'job'}-{digest}"
 
     @property
-    def format(self) -> FileFormat:
-        """What the file is read as. Raises UnreadableInput where nothing can read it."""
-        return format_of(self.key)
-
-    @property
     def folder(self) -> str:
         """The key up to and without the file name and its slash; empty at the top of the bucket."""
         return self.key.rpartition("/")[0]
@@ -139,6 +133,7 @@ class Hold:
 
     kind: str  #: A HoldKind; "incident" has ":" and the kind of the incident behind it.
     reason: str  #: For a person.
+    settings_digest: str = ""  #: Of the folder's settings that could not be used, where they could be read.
 
     @classmethod
     def for_incident(cls, incident: str, reason: str) -> Hold:
@@ -189,7 +184,8 @@ class Tally:
     #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
     incomplete: Mapping[str, int] = field(default_factory=dict)
     misfits: Mapping[str, int] = field(default_factory=dict)  #: How many answers do not fit the schema, by the cause.
-    lost_table: str = ""  #: Why a table came back without its results.csv; empty where it did not.
+    tables: tuple[str, ...] = ()  #: The names of the files with the table, where it came as one; for people first.
+    lost_table: str = ""  #: Why a table came back without its results; empty where it did not.
 
     @property
     def answered(self) -> int:

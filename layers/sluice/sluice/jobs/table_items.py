@@ -74,13 +74,17 @@ def job_from_item(item: Item) -> Job:
         noticed_at=item.get("noticed_at"),
         resent_at=item.get("resent_at"),
         resends=item.get("resends", 0),
-        tally=Tally(**item["tally"]) if "tally" in item else None,
+        tally=_tally(item["tally"]) if "tally" in item else None,
         notices={name: NoticeState(state) for name, state in item.get("notices", {}).items()},
     )
 
 
 def _plan(values: Mapping[str, Any]) -> Plan:
     return Plan(**{**values, "models": tuple(values.get("models", ())), "notes": tuple(values.get("notes", ()))})
+
+
+def _tally(values: Mapping[str, Any]) -> Tally:
+    return Tally(**{**values, "tables": tuple(values.get("tables", ()))})
 
 
 def shard_item(shard: Shard) -> Item:

@@ -16,7 +16,7 @@ from sluice.aws.sqs_batch import StepResult
 from sluice.errors import ConditionFailed
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
-from sluice.jobs.finish.results_csv import write_results_csv
+from sluice.jobs.finish.results_csv import write_result_table
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals, with_misfits
 from sluice.jobs.job_settings import read_settings
@@ -83,13 +83,12 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     place = Place(outbox.bucket)
     files = {name: place.uri(job.job_id, f"{name}.jsonl") for name in names}
     totals = _with_rejections(services, check_totals(plan, shards), manifest)
-    if job.upload.format.is_table:
-        misfits = write_results_csv(services, job, effective, [shard for shard in shards if shard.ref.wave == 0])
-        if misfits is None:
-            totals = replace(totals, tally=replace(totals.tally, lost_table=_LOST_TABLE))
-        else:
-            files["csv"] = place.uri(job.job_id, "results.csv")
-            totals = replace(totals, tally=with_misfits(totals.tally, misfits))
+    table = write_result_table(services, job, effective, [shard for shard in shards if shard.ref.wave == 0])
+    if table is None:
+        totals = replace(totals, tally=replace(totals.tally, lost_table=_LOST_TABLE))
+    else:
+        files |= {name.rpartition(".")[2]: place.uri(job.job_id, name) for name in table.files}
+        totals = replace(totals, tally=with_misfits(replace(totals.tally, tables=table.files), table.misfits))
     account = _account(services, job, totals, manifest, effective.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
     outbox.put_file(job.job_id, "report.html", report, "text/html; charset=utf-8")

@@ -1,25 +1,23 @@
-"""``results.csv`` for people who dropped a table: their own columns and rows, with the answers beside them.
+"""The table for people who dropped one: their own columns and rows, with the answers beside them.
 
 All that is read comes in the order of the input, so that the files run side by side as streams.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from sluice.errors import ObjectNotFound
 from sluice.jobs.collect.retry_policy import error_name
-from sluice.jobs.finish.spreadsheet import as_text
 from sluice.jobs.folder_settings import DEFAULT_ANSWER_COLUMN
-from sluice.jobs.formats.csv import CsvFile, Row
-from sluice.jobs.formats.registry import read_upload
+from sluice.jobs.formats.base import Cell, SourceTable, TableRow, TableWriter
+from sluice.jobs.formats.registry import identify, kind_named
 from sluice.jobs.incomplete import SCHEMA_MISMATCH, row_problem
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Job, Shard
@@ -31,7 +29,6 @@ from sluice.jobs.schema_fit import find_misfit
 from sluice.jobs.services import Services
 from sluice.settings import DEFAULT_MAX_TOKENS
 
-_FLUSH_CHARACTERS = 1 << 20
 _AFTER_ANSWER = ("status", "error", "input_tokens", "output_tokens")
 
 
@@ -66,25 +63,48 @@ class AnswerForm:
         return self.properties or (self.column,)
 
 
-def write_results_csv(
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """What was written: the names of the files, the one for people first; none where the job came as no table.
+
+    ``misfits`` counts the answers that are whole and do not fit the schema, by what is wrong with them.
+    """
+
+    files: tuple[str, ...] = ()
+    misfits: Counter[str] = field(default_factory=Counter)
+
+
+def write_result_table(
     services: Services, job: Job, effective: EffectiveSettings, first_waves: Iterable[Shard]
-) -> Counter[str] | None:
+) -> ResultTable | None:
     """Write the table of a job whose other files are in the Outbox; None where the dropped file is not there any more.
 
-    Returns how many answers do not fit the schema, by what is wrong with them. Raises as ``S3`` does.
+    Raises as ``S3`` does.
     """
-    upload = job.upload
+    upload, outbox = job.upload, services.outbox
     try:
         services.s3.head(upload.bucket, upload.key, upload.version)
     except ObjectNotFound:
-        return None
-    outputs = _outputs(services, job.job_id, first_waves)
-    table, misfits = CsvFile(read_upload(services.s3, upload)), Counter[str]()
-    with services.outbox.file_writer(job.job_id, "results.csv", "text/csv; charset=utf-8") as writer:
-        for text in table_text(table, outputs, AnswerForm.of(effective), misfits):
-            # Bytes that are not of the file's encoding cannot be written in another one.
-            writer.write(text.encode(errors="replace"))
-    return misfits
+        return None if _came_as_table(job) else ResultTable()
+    dropped = identify(services.s3, upload)
+    table = dropped.kind.read_table(dropped.source, effective)
+    if table is None:
+        return ResultTable()
+    form, outputs, misfits = AnswerForm.of(effective), _outputs(services, job.job_id, first_waves), Counter[str]()
+    files = table.files()
+    with ExitStack() as open_files:
+        writers = [
+            each.begin(open_files.enter_context(outbox.file_writer(job.job_id, each.name, each.content_type)))
+            for each in files
+        ]
+        write_rows(table, outputs, form, misfits, writers)
+    return ResultTable(tuple(each.name for each in files), misfits)
+
+
+def _came_as_table(job: Job) -> bool:
+    """Return whether a file that is gone would have come back as a table, as far as its name tells."""
+    kind = kind_named(job.upload.key)
+    return kind is not None and kind.is_table
 
 
 def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> Outputs:
@@ -97,22 +117,21 @@ def _outputs(services: Services, job_id: str, first_waves: Iterable[Shard]) -> O
     )
 
 
-def table_text(table: CsvFile, outputs: Outputs, form: AnswerForm, misfits: Counter[str]) -> Iterator[str]:
-    """Yield the text of the table, from a byte order mark on, by which spreadsheets know UTF-8.
+def write_rows(
+    table: SourceTable, outputs: Outputs, form: AnswerForm, misfits: Counter[str], writers: Sequence[TableWriter]
+) -> None:
+    """Write the table into all of its files, side by side.
 
     ``misfits`` counts, by what is wrong with them, the answers that are whole and do not fit the schema.
     """
-    text = io.StringIO()
-    text.write("\ufeff")
-    writer = csv.writer(text, delimiter=table.delimiter)
-    writer.writerow((*table.columns, *_new_columns(table.columns, form.columns)))
+    new_columns = _new_columns(table.columns, form.columns)
+    for writer in writers:
+        writer.write_header(new_columns)
     for row, cells in _with_answers(table.rows(), outputs, form, misfits):
-        writer.writerow((*row.cells[: len(table.columns)], *cells))
-        if text.tell() > _FLUSH_CHARACTERS:
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue()
+        for writer in writers:
+            writer.write_row(row, cells)
+    for writer in writers:
+        writer.close()
 
 
 def _new_columns(columns: Sequence[str], answers: Sequence[str]) -> list[str]:
@@ -128,16 +147,16 @@ def _new_columns(columns: Sequence[str], answers: Sequence[str]) -> list[str]:
 
 
 def _with_answers(
-    rows: Iterable[Row], outputs: Outputs, form: AnswerForm, misfits: Counter[str]
-) -> Iterator[tuple[Row, list[str]]]:
+    rows: Iterable[TableRow], outputs: Outputs, form: AnswerForm, misfits: Counter[str]
+) -> Iterator[tuple[TableRow, list[Cell]]]:
     """Run the files side by side: what comes next in each belongs to this row or to a later one."""
-    no_answer = [""] * len(form.columns)
+    no_answer: list[Cell] = [None] * len(form.columns)
     answers, errors = map(read_answer_line, outputs.results), map(read_result_line, outputs.errors)
     rejections = map(decode_rejected, outputs.rejected)
     answer, error, rejected = next(answers, None), next(errors, None), next(rejections, None)
     for row in rows:
         if rejected is not None and rejected.line == row.number:
-            yield row, [*no_answer, "rejected", rejected.reason, "", ""]
+            yield row, [*no_answer, "rejected", rejected.reason, None, None]
             rejected = next(rejections, None)
             continue
         custom_id = next(outputs.ids, "")
@@ -148,17 +167,17 @@ def _with_answers(
             yield row, [*no_answer, *_error_cells(error.result)]
             error = next(errors, None)
         else:
-            yield row, [*no_answer, "missing", "There is no result of this row.", "", ""]
+            yield row, [*no_answer, "missing", "There is no result of this row.", None, None]
 
 
-def _answer_cells(answer: AnsweredMessage, form: AnswerForm, misfits: Counter[str]) -> list[str]:
+def _answer_cells(answer: AnsweredMessage, form: AnswerForm, misfits: Counter[str]) -> list[Cell]:
     usage = answer.usage or Usage()
     cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
-    tokens = [str((usage.input_tokens or 0) + cached), str(usage.output_tokens or 0)]
+    tokens: list[Cell] = [(usage.input_tokens or 0) + cached, usage.output_tokens or 0]
     details = answer.stop_details.explanation if answer.stop_details else None
     problem = row_problem(answer.stop_reason, form.max_tokens, details or "")
     if form.schema is None:
-        return [as_text(answer.text), *(problem or ("succeeded", "")), *tokens]
+        return [answer.text, *(problem or ("succeeded", "")), *tokens]
     cells, misfit = _property_cells(answer.text, form.properties, form.schema)
     if misfit and not problem:
         misfits[misfit] += 1
@@ -166,29 +185,29 @@ def _answer_cells(answer: AnsweredMessage, form: AnswerForm, misfits: Counter[st
     return [*cells, *(problem or ("succeeded", "")), *tokens]
 
 
-def _property_cells(text: str, properties: Sequence[str], schema: Mapping[str, Any]) -> tuple[list[str], str]:
+def _property_cells(text: str, properties: Sequence[str], schema: Mapping[str, Any]) -> tuple[list[Cell], str]:
     """Take an answer apart; say what does not fit. What cannot be taken apart is no value of any column."""
-    nothing = [""] * len(properties)
+    nothing: list[Cell] = [None] * len(properties)
     try:
         values = msgspec.json.decode(text)
         misfit = find_misfit(values, schema)
     except msgspec.MsgspecError:
         return nothing, "it is not JSON"
     except RecursionError:
-        return [as_text(text), *nothing[1:]], "it is nested too deep to be taken apart"
+        return [text, *nothing[1:]], "it is nested too deep to be taken apart"
     if not isinstance(values, dict):
         return nothing, misfit
-    return [as_text(_cell(values.get(name))) for name in properties], misfit
+    return [_cell(values.get(name)) for name in properties], misfit
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _cell(value: object) -> Cell:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return msgspec.json.encode(value).decode()
 
 
-def _error_cells(result: Result) -> list[str]:
+def _error_cells(result: Result) -> list[Cell]:
     if result.type in (CANCELED, EXPIRED):
-        return [result.type, "", "", ""]
+        return [result.type, None, None, None]
     message = result.inner_error.message
-    return ["errored", f"{error_name(result)}: {message}" if message else error_name(result), "", ""]
+    return ["errored", f"{error_name(result)}: {message}" if message else error_name(result), None, None]

@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sluice.errors import UnreadableInput
-from sluice.jobs.formats.base import InputBatch, Position, take_together
+from sluice.jobs.formats.base import (
+    FileKind,
+    InputBatch,
+    Position,
+    SourceBytes,
+    TableFile,
+    take_together,
+)
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.decoding import MAX_LINE_CHARACTERS, TextFile, is_too_long
 from sluice.jobs.formats.prompts import PromptWriter, Template, match_fields, settings_problem, template_of, unusable
 from sluice.jobs.formats.request_line import LineProblem
+from sluice.jobs.formats.table_text import text_table
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.wording import list_columns, shorten
 
@@ -59,6 +67,9 @@ class CsvFile:
         line = io.StringIO()
         csv.writer(line, delimiter=self.delimiter, lineterminator="").writerow(cells)
         return line.getvalue()
+
+    def files(self) -> tuple[TableFile, ...]:
+        return (text_table("results.csv", self.columns, self.delimiter),)
 
     def _bounded(self, lines: Iterable[str]) -> Iterator[str]:
         for number, line in enumerate(lines, 1):
@@ -124,6 +135,21 @@ class _Layout:
 
     template: Template
     id_place: int | None
+
+
+class CsvKind(FileKind):
+    """Tables as text."""
+
+    name = "csv"
+    suffixes = (".csv", ".tsv")
+    line_word = "row"
+    is_table = True
+
+    def open(self, source: SourceBytes, effective: EffectiveSettings, rules: LineRules) -> CsvInput:
+        return CsvInput(source.chunks, effective, rules)
+
+    def read_table(self, source: SourceBytes, effective: EffectiveSettings) -> CsvFile:
+        return CsvFile(source.chunks())
 
 
 class CsvInput:

@@ -10,6 +10,8 @@ from sluice.errors import UnreadableInput
 # A few bytes can unpack to a thousand times as many: never more than this at once.
 _CHUNK_BYTES = 1 << 18
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
+# RFC 1952, 2.3.1: the two bytes by which a file is known, and the only method there is.
+GZIP_MARK = b"\x1f\x8b\x08"
 
 
 def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sluice.errors import UnreadableInput
-from sluice.jobs.formats.base import InputBatch, Position
+from sluice.jobs.formats.base import FileKind, InputBatch, Position, SourceBytes
 from sluice.jobs.formats.check import BadLine, LineBlock, LineRules, check_block, check_lines
 from sluice.jobs.formats.request_line import LineProblem
+from sluice.jobs.job_settings import EffectiveSettings
 
 # How much is kept of a line that is too long to be sent.
 KEPT_BYTES = 4_000
@@ -88,6 +89,17 @@ class BlockReader:
         self._offset += line.length + 1
         self._held_bytes, self._long = 0, None
         return line
+
+
+class JsonlKind(FileKind):
+    """Requests as the API takes them."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson")
+    uses_settings = False
+
+    def open(self, source: SourceBytes, effective: EffectiveSettings, rules: LineRules) -> JsonlInput:
+        return JsonlInput(source.chunks, rules, in_place=not source.gzipped)
 
 
 class JsonlInput:

@@ -1,43 +1,51 @@
-"""Open an upload as what its name says that it is."""
+"""The kinds of files that can be dropped, and which of them an upload is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from sluice.aws.s3 import S3
-from sluice.jobs.formats.base import InputFile
-from sluice.jobs.formats.check import LineRules
-from sluice.jobs.formats.csv import CsvInput
-from sluice.jobs.formats.gzip import skip_bytes, unpack
-from sluice.jobs.formats.jsonl import JsonlInput
-from sluice.jobs.formats.kinds import Kind
-from sluice.jobs.formats.txt import TxtInput
-from sluice.jobs.job_settings import EffectiveSettings
+from sluice.errors import UnreadableInput
+from sluice.jobs.formats.base import FileKind, SourceBytes
+from sluice.jobs.formats.csv import CsvKind
+from sluice.jobs.formats.jsonl import JsonlKind
+from sluice.jobs.formats.source import UploadBytes
+from sluice.jobs.formats.txt import TxtKind
 from sluice.jobs.model import Upload
 
-# Small enough to stay in the processor's cache while a block is checked, large enough not to spend its time on calls.
-_CHUNK_BYTES = 1 << 18
+KINDS: tuple[FileKind, ...] = (
+    JsonlKind(),
+    CsvKind(),
+    TxtKind(),
+)
 
 
-def open_upload(s3: S3, upload: Upload, effective: EffectiveSettings, rules: LineRules) -> InputFile:
-    """Open a file to be read as requests. Raises UnreadableInput for a kind that cannot be."""
-    file = upload.format
+@dataclass(frozen=True, slots=True)
+class DroppedFile:
+    """An upload, and the kind that it is read as."""
 
-    def chunks(offset: int = 0) -> Iterator[bytes]:
-        return read_upload(s3, upload, offset)
-
-    match file.kind:
-        case Kind.JSONL:
-            return JsonlInput(chunks, rules, in_place=not file.gzipped)
-        case Kind.TABLE:
-            return CsvInput(chunks, effective, rules)
-        case Kind.TEXT:
-            return TxtInput(chunks, effective, rules)
+    kind: FileKind
+    source: SourceBytes
 
 
-def read_upload(s3: S3, upload: Upload, offset: int = 0) -> Iterator[bytes]:
-    """Yield the bytes of an upload from an offset on, unpacked. Raises UnreadableInput, or as ``S3`` does."""
-    if upload.format.gzipped:
-        packed = s3.stream(upload.bucket, upload.key, upload.version, chunk_bytes=_CHUNK_BYTES)
-        return skip_bytes(unpack(packed), offset)
-    return s3.stream(upload.bucket, upload.key, upload.version, start=offset, chunk_bytes=_CHUNK_BYTES)
+def identify(s3: S3, upload: Upload) -> DroppedFile:
+    """Find the kind of an upload: by its first bytes where they tell, otherwise by its name.
+
+    Raises UnreadableInput where it is of none, which says what can be read.
+    """
+    source = UploadBytes(s3, upload)
+    named = kind_named(upload.key)
+    for kind in KINDS:
+        if kind.is_known_by(source.head):
+            return DroppedFile(kind, source)
+    if named is None:
+        readable = ", ".join(suffix for kind in KINDS for suffix in kind.suffixes)
+        raise UnreadableInput(f"This kind of file cannot be read. What can: {readable}, and each as .gz.")
+    return DroppedFile(named, source)
+
+
+def kind_named(key: str) -> FileKind | None:
+    """Return the kind that the name of a file stands for; None where there is none."""
+    suffix = PurePosixPath(PurePosixPath(key).name.lower().removesuffix(".gz")).suffix
+    return next((kind for kind in KINDS if suffix in kind.suffixes), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from sluice.jobs.formats.base import InputBatch, Position, take_together
+from sluice.jobs.formats.base import FileKind, InputBatch, Position, SourceBytes, take_together
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
 from sluice.jobs.formats.decoding import MAX_LINE_CHARACTERS, TextFile, is_too_long
 from sluice.jobs.formats.prompts import PromptWriter, Template, match_fields, settings_problem, template_of, unusable
@@ -14,6 +14,16 @@ from sluice.jobs.job_settings import EffectiveSettings
 
 LINE_FIELD = "line"
 _LINES = 500
+
+
+class TxtKind(FileKind):
+    """Prompts, a line each."""
+
+    name = "txt"
+    suffixes = (".txt",)
+
+    def open(self, source: SourceBytes, effective: EffectiveSettings, rules: LineRules) -> TxtInput:
+        return TxtInput(source.chunks, effective, rules)
 
 
 class TxtInput:

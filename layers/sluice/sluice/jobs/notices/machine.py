@@ -58,8 +58,8 @@ def _files(job: Job, place: Place) -> dict[str, str]:
     """Map what each file of an ended job is to where it lies."""
     names = ["results.jsonl", "errors.jsonl", "rejected.jsonl", "summary.json", "report.html"]
     files = {name.partition(".")[0]: place.uri(job.job_id, name) for name in names}
-    has_table = job.upload.format.is_table and not (job.tally and job.tally.lost_table)
-    return files | ({"csv": place.uri(job.job_id, "results.csv")} if has_table else {})
+    tables = job.tally.tables if job.tally else ()
+    return files | {name.rpartition(".")[2]: place.uri(job.job_id, name) for name in tables}
 
 
 def write_failure(job: Job) -> bytes:

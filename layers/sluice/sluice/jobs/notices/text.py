@@ -190,8 +190,8 @@ def _cost(tally: Tally) -> str:
 
 def _places(job: Job, tally: Tally, place: Place) -> list[str]:
     rows = []
-    if job.upload.format.is_table:
-        rows.append(f"Table       {tally.lost_table or place.uri(job.job_id, 'results.csv')}")
+    if tally.tables or tally.lost_table:
+        rows.append(f"Table       {tally.lost_table or place.uri(job.job_id, tally.tables[0])}")
     rows.append(f"Results     {place.uri(job.job_id, 'results.jsonl')}")
     if tally.errored:
         rows.append(f"Errors      {place.uri(job.job_id, 'errors.jsonl')}")

@@ -137,12 +137,17 @@ def _held_for_settings(services: Services) -> Iterator[Job]:
 
 
 def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
-    """Return whether a job would be planned with these settings: the nearest to its file are the ones that count."""
+    """Return whether a job would be planned with these settings, and was not before.
+
+    The nearest to its file are the ones that count. What S3 tells of them may come after the job was planned with them,
+    or twice.
+    """
     if job.upload.bucket != changed.bucket:
         return False
     if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
         return False
     try:
-        return resolve_settings(services.s3, services.settings, job.upload).folder_key == changed.key
+        found = resolve_settings(services.s3, services.settings, job.upload)
     except InputError:
         return False
+    return found.folder_key == changed.key and job.hold is not None and found.digest != job.hold.settings_digest

@@ -15,8 +15,7 @@ from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
 from sluice.jobs.formats.check import LineRules
-from sluice.jobs.formats.kinds import format_of
-from sluice.jobs.formats.registry import open_upload
+from sluice.jobs.formats.registry import DroppedFile, identify
 from sluice.jobs.formats.request_line import Defaults
 from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
 from sluice.jobs.messages import QueueMessage, Step, send_later
@@ -73,36 +72,41 @@ class Planner:
         except UnreadableInput as error:
             return self._fail(job, shorten(str(error)))
         except InputError as error:
-            reason = shorten(str(error))
-            if job.cancel_requested:
-                return self._fail(job, f"It was cancelled before it was planned. {reason}")
-            return self._hold(job, reason)
+            return self._hold(job, error)
         except ConditionFailed:
             # Another pass over the same file came to its end first.
             return self.services.jobs.find(job.job_id) or job
 
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
         # A file that nothing can read fails before anything of it is written.
-        format_of(job.upload.key)
+        dropped = identify(self.services.s3, job.upload)
         if checkpoint_key is None:
             resolved = resolve_settings(self.services.s3, self.services.settings, job.upload)
-            if wait := self._wait_for_settings(job, resolved):
+            if wait := self._wait_for_settings(job, dropped, resolved):
                 return self._put_off(job, wait)
             start = self._begin(job, resolved)
         else:
             start = self._resume(checkpoint_key)
         effective = read_settings_at(self.services.outbox, start.settings_key)
+        try:
+            return self._read_all(job, dropped, effective, start)
+        except UnreadableInput:
+            raise
+        except InputError as error:
+            return self._hold(job, error, effective.digest)
+
+    def _read_all(self, job: Job, dropped: DroppedFile, effective: EffectiveSettings, start: Checkpoint) -> Job:
         while True:
-            end, done = self._read(job, effective, start)
+            end, done = self._read(job, dropped, effective, start)
             if not done:
                 return self._hand_over(job, end)
             if end.repeated == start.repeated:
                 return self._conclude(job, effective, end)
             start = end
 
-    def _wait_for_settings(self, job: Job, resolved: EffectiveSettings) -> float:
+    def _wait_for_settings(self, job: Job, dropped: DroppedFile, resolved: EffectiveSettings) -> float:
         """Return for how many seconds more the settings of a file may still arrive, as when a folder is dragged in."""
-        if resolved.folder_key is not None or not job.upload.format.uses_settings:
+        if resolved.folder_key is not None or not dropped.kind.uses_settings:
             return 0.0
         return max(job.received_at + self.services.settings.settings_wait_seconds - self.services.now(), 0.0)
 
@@ -116,7 +120,9 @@ class Planner:
     def _resume(self, checkpoint_key: str) -> Checkpoint:
         return decode_checkpoint(self.services.outbox.get(checkpoint_key))
 
-    def _read(self, job: Job, effective: EffectiveSettings, start: Checkpoint) -> tuple[Checkpoint, bool]:
+    def _read(
+        self, job: Job, dropped: DroppedFile, effective: EffectiveSettings, start: Checkpoint
+    ) -> tuple[Checkpoint, bool]:
         """Read on from a checkpoint; return how far, as ``FileScan.finish`` does, and whether to the end."""
         check = ModelCheck(self.catalogue, self.services.now(), effective, start.counts.demand.models)
         place = PlanFiles(self.services.outbox, job.job_id, self.attempt())
@@ -127,9 +133,9 @@ class Planner:
             Defaults(effective.model, effective.folder.max_tokens),
             limits.longest_line,
             check.problem,
-            _spare_ids(job, frozenset(start.repeated)),
+            _spare_ids(job, dropped.kind.line_word, frozenset(start.repeated)),
         )
-        source = open_upload(self.services.s3, job.upload, effective, rules)
+        source = dropped.kind.open(dropped.source, effective, rules)
         try:
             with FileScan(place, job.upload, source, rules, limits, effective.betas, start) as scan:
                 done = scan.run(lambda: not self.deadline.is_within(_HAND_OVER_SECONDS))
@@ -191,9 +197,11 @@ class Planner:
         announce(self.services, job, notice)
         return job
 
-    def _hold(self, job: Job, reason: str) -> Job:
-        now = self.services.now()
-        hold = Hold(HoldKind.SETTINGS, f"{reason} {_CORRECT}")
+    def _hold(self, job: Job, error: InputError, settings_digest: str = "") -> Job:
+        reason, now = shorten(str(error)), self.services.now()
+        if job.cancel_requested:
+            return self._fail(job, f"It was cancelled before it was planned. {reason}")
+        hold = Hold(HoldKind.SETTINGS, f"{reason} {_CORRECT}", settings_digest)
         try:
             job = self.services.jobs.hold(job, hold, now, hold_notice(hold.kind, now))
         except ConditionFailed:
@@ -202,7 +210,6 @@ class Planner:
         return job
 
 
-def _spare_ids(job: Job, repeated: frozenset[str]) -> Callable[[int], str]:
-    kind = job.upload.format.kind.line_word
+def _spare_ids(job: Job, kind: str, repeated: frozenset[str]) -> Callable[[int], str]:
     tag = job.job_id.rpartition("-")[2]
     return lambda number: spare_name(number, kind, tag, repeated)
