@@ -1,4 +1,4 @@
-"""A soak: clients of all modes, random faults, and in the end three books that have to agree.
+"""A soak: clients of all modes, random faults, and in the end three accounts that have to agree.
 
 ``python -m bench.streaming.soak [--seconds 180] [--clients 12] [--seed 1]``: what the clients saw, what the functions
 logged, and what the table says that the key has used. Prints the counts; 1 if they differ.
@@ -121,7 +121,7 @@ def read_log(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def compare(tally: Tally, log: dict[str, dict[str, Any]], usage: MonthlyUsage) -> list[str]:
-    """Hold the three books against each other."""
+    """Hold the three accounts against each other."""
     wrong = list(tally.lies)
     wrong += [f"logged {len(log)} calls of {len(tally.request_ids)}"] if len(log) != len(tally.request_ids) else []
     for request_id, end in tally.request_ids.items():

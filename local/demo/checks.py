@@ -36,8 +36,8 @@ def check_summary(summary: Mapping[str, Any], expected: Expected) -> None:
     for name, number in wanted.items():
         if summary[name] != number:
             raise FellShort(f"{summary[name]} lines are {name}, and it should have been {number}.")
-    if not summary["books"]["balanced"]:
-        raise FellShort(f"The books do not balance: {summary['books']['equation']}.")
+    if not summary["totals"]["balanced"]:
+        raise FellShort(f"The counts do not add up: {summary['totals']['equation']}.")
     later = sum(wave["succeeded"] for wave in summary["waves"] if wave["wave"] > 0)
     if later != expected.later_wave:
         raise FellShort(f"{later} requests came back in a later wave, and it should have been {expected.later_wave}.")

@@ -21,7 +21,7 @@ def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     tokens, times = summary["tokens"], summary["times"]
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in times["step_seconds"].items())
     return [
-        ("  lines", f"{summary['books']['equation']} (succeeded, errored, rejected)"),
+        ("  lines", f"{summary['totals']['equation']} (succeeded, errored, rejected)"),
         ("  waves", "; ".join(_wave(wave) for wave in summary["waves"])),
         ("  tokens", f"{tokens['input']:,} in, {tokens['output']:,} out"),
         ("  cost", f"${summary['estimated_cost_usd']:.4f}, estimated with the prices of {summary['prices_date']}"),

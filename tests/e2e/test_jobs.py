@@ -115,7 +115,7 @@ def test_a_cancelled_job_keeps_what_had_finished(doors: Doors, simulator: Simula
     notice, summary = doors.end_of(job_id), doors.summary(job_id)
     assert notice.event == "job.cancelled", notice.text
     assert notice.subject.startswith("Cancelled: too-much.jsonl - ")
-    assert summary["books"]["balanced"]
+    assert summary["totals"]["balanced"]
     assert summary["succeeded"] + summary["errored"] == 100
     assert summary["errors"] == {"canceled": summary["errored"]}
     assert len(doors.lines(job_id, "results.jsonl")) == summary["succeeded"]

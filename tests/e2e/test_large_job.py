@@ -73,7 +73,7 @@ def test_the_books_of_a_large_job_balance(finished: Finished) -> None:
     assert summary["status"] == "finished_with_errors"
     assert (summary["succeeded"], summary["errored"], summary["rejected"]) == (succeeded, errored, rejected)
     assert summary["lines"] == succeeded + errored + rejected
-    assert summary["books"] == {
+    assert summary["totals"] == {
         "equation": f"{summary['lines']} = {succeeded} + {errored} + {rejected}",
         "balanced": True,
         "problems": [],

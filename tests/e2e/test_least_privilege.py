@@ -99,7 +99,7 @@ def test_a_job_with_failures_of_all_kinds_comes_to_its_end(enforcing: Doors, cla
     notice = enforcing.end_of(job_id)
     assert notice.event == "job.finished_with_errors"
     assert (notice.body["succeeded"], notice.body["errored"], notice.body["rejected"]) == (20, 1, 1)
-    assert enforcing.summary(job_id)["books"]["balanced"]
+    assert enforcing.summary(job_id)["totals"]["balanced"]
 
 
 def test_a_table_with_settings_is_held_released_and_written(enforcing: Doors) -> None:

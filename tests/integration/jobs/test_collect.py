@@ -132,7 +132,7 @@ def test_answers_that_are_none_are_counted_by_their_stop_reason(world: World) ->
 
     counts = {"refusal": 1, "pause_turn": 1, "model_context_window_exceeded": 1, "max_tokens": 1}
     told = summary(world, job_id)
-    assert (told["incomplete"], told["answered"], told["books"]["equation"]) == (counts, 2, "6 = 6 + 0 + 0")
+    assert (told["incomplete"], told["answered"], told["totals"]["equation"]) == (counts, 2, "6 = 6 + 0 + 0")
     assert world.notices[-1]["incomplete"] == counts
     assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
 
@@ -288,4 +288,4 @@ def test_requests_whose_file_was_deleted_still_end_somewhere(world: World) -> No
 
     assert ids(world, job_id, "results") == ["r-0", "r-2"]
     assert lines(world, job_id, "errors")[0]["params"] is None
-    assert summary(world, job_id)["books"]["balanced"]
+    assert summary(world, job_id)["totals"]["balanced"]

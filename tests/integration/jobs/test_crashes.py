@@ -39,7 +39,7 @@ def changes(outcome: Outcome, step: str) -> list[int]:
 
 
 def check(outcome: Outcome, untroubled: Outcome, told_at_most: int = 1) -> None:
-    """One batch per shard and wave paid for, the books balanced, nothing missing, and told once."""
+    """One batch per shard and wave paid for, the counts add up, nothing missing, and told once."""
     assert outcome.status == "finished_with_errors"
     assert outcome.totals == (5, 3, 1, 1)
     assert outcome.paid == outcome.asked

@@ -25,7 +25,7 @@ def test_a_job_finishes_with_its_results_in_the_order_of_the_input(world: World)
     assert world.read("Outbox", f"{job_id}/errors.jsonl") == b""
     assert world.read("Outbox", f"{job_id}/rejected.jsonl") == b""
     assert world.job(job_id).status is JobStatus.FINISHED
-    assert summary(world, job_id)["books"] == {"equation": "40 = 40 + 0 + 0", "balanced": True, "problems": []}
+    assert summary(world, job_id)["totals"] == {"equation": "40 = 40 + 0 + 0", "balanced": True, "problems": []}
 
 
 def test_shards_are_joined_in_the_order_of_the_input(one_simulator: Simulator) -> None:
@@ -47,8 +47,8 @@ def test_every_line_is_accounted_for_once(world: World) -> None:
     assert ids(world, job_id, "errors") == ["r-3"]
     assert [line["line"] for line in lines(world, job_id, "rejected")] == [11]
     told = summary(world, job_id)
-    assert told["books"]["equation"] == "11 = 9 + 1 + 1"
-    assert told["books"]["balanced"]
+    assert told["totals"]["equation"] == "11 = 9 + 1 + 1"
+    assert told["totals"]["balanced"]
     assert told["errors"] == {"invalid_request_error": 1}
     assert told["status"] == world.job(job_id).status == JobStatus.FINISHED_WITH_ERRORS
 
@@ -109,7 +109,7 @@ def test_a_lost_part_is_not_passed_over(world: World) -> None:
     assert world.job(upload.job_id).status is JobStatus.RUNNING
 
 
-def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_that_do_not_add_up_raise_an_alarm(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     upload = world.upload("rivers.jsonl", requests(3))
     with patch(
         "sluice.jobs.finish.finish.check_totals", lambda plan, shards: check_totals(replace(plan, lines=4), shards)
@@ -117,14 +117,14 @@ def test_books_that_do_not_balance_raise_an_alarm(world: World, capsys: pytest.C
         world.run_until_idle()
 
     assert world.job(upload.job_id).status is JobStatus.FINISHED_WITH_ERRORS
-    assert not summary(world, upload.job_id)["books"]["balanced"]
+    assert not summary(world, upload.job_id)["totals"]["balanced"]
     assert world.notices[0]["balanced"] is False
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "TotalsMismatch" in line]
     assert [metric["TotalsMismatch"] for metric in metrics] == [[1.0]]
     assert metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Sluice"
 
 
-def test_books_that_do_not_balance_raise_an_alarm_although_the_first_notice_fails(
+def test_counts_that_do_not_add_up_raise_an_alarm_although_the_first_notice_fails(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload = world.upload("rivers.jsonl", requests(3))
@@ -219,6 +219,6 @@ def test_rows_whose_answers_are_none_have_a_status_and_count_as_not_answered(wor
     told = summary(world, job_id)
     assert told["incomplete"] == {"max_tokens": 1, "refusal": 1, "schema_mismatch": 1}
     assert told["misfits"] == {'it lacks "mood"': 1}
-    assert (told["answered"], told["books"]["balanced"]) == (1, True)
+    assert (told["answered"], told["totals"]["balanced"]) == (1, True)
     assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert world.notices[-1]["misfits"] == {'it lacks "mood"': 1}

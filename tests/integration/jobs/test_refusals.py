@@ -35,7 +35,7 @@ def test_a_carriage_return_inside_a_request_is_no_end_of_its_line(world: World) 
     job_id = run(world, requests(2).replace(b', "max_tokens"', b',\r"max_tokens"', 1))
 
     assert (ids(world, job_id, "results"), ids(world, job_id, "errors")) == (["r-1"], ["r-0"])
-    assert summary(world, job_id)["books"]["balanced"]
+    assert summary(world, job_id)["totals"]["balanced"]
 
 
 def test_a_file_that_one_request_names_and_is_not_there_stops_nothing(world: World) -> None:
@@ -67,7 +67,7 @@ def test_a_request_that_is_refused_after_each_release_ends_in_its_error(world: W
 
     assert releases == 3
     assert ids(world, job_id, "errors") == ["r-1"]
-    assert summary(world, job_id)["books"]["balanced"]
+    assert summary(world, job_id)["totals"]["balanced"]
 
 
 @pytest.mark.parametrize("cause", INCIDENT_OF_CAUSE)
@@ -146,7 +146,7 @@ def test_what_is_refused_alike_once_more_after_a_release_is_the_requests_own(wor
 
     assert len(list(holds_of(world, job_id))) == 1
     assert len(ids(world, job_id, "errors")) == 5
-    assert summary(world, job_id)["books"]["balanced"]
+    assert summary(world, job_id)["totals"]["balanced"]
 
 
 def test_a_batch_that_claude_does_not_take_in_unknown_words_is_held_before_it_is_given_up(world: World) -> None:

@@ -121,7 +121,7 @@ def test_answers_that_are_not_whole_are_shown_by_kind_with_what_to_do() -> None:
     assert summary["misfits"] == {"it is not JSON": 1}
 
 
-def test_books_that_do_not_balance_are_shown() -> None:
+def test_counts_that_do_not_add_up_are_shown() -> None:
     totals = replace(account().totals, problems=("The file has 21 lines.",))
     assert "The file has 21 lines." in Page(write_report(account(totals=totals))).text
 
@@ -133,9 +133,9 @@ def test_a_job_of_which_nothing_ran_has_a_page(status: JobStatus) -> None:
     assert Page(write_report(empty)).open == []
 
 
-def test_the_summary_has_the_books_and_the_times() -> None:
+def test_the_summary_has_the_totals_and_the_times() -> None:
     told = json.loads(write_summary(account()))
-    assert told["books"] == {"equation": "20 = 15 + 3 + 2", "balanced": True, "problems": []}
+    assert told["totals"] == {"equation": "20 = 15 + 3 + 2", "balanced": True, "problems": []}
     assert told["waves"][1] == {"wave": 1, "batches": 1, "requests": 2, "succeeded": 1, "errored": 1, "retried": 0}
     assert told["tokens"] == {"input": 1000, "output": 500, "cache_write": 20, "cache_read": 30}
     assert told["models"]["claude-haiku-5-5"]["estimated_cost_usd"] == 1.5

@@ -1,4 +1,4 @@
-"""Which requests are sent again: each ends exactly once, and the books balance, whatever comes back."""
+"""Which requests are sent again: each ends exactly once, and the counts add up, whatever comes back."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ kinds = st.sampled_from(sorted(ResultKind))
     policy=st.builds(RetryPolicy, st.integers(1, 4), st.just(1.0), st.sampled_from([None, 100])),
     data=st.data(),
 )
-def test_each_request_ends_once_and_the_books_balance(
+def test_each_request_ends_once_and_the_counts_add_up(
     shards: list[int], policy: RetryPolicy, data: st.DataObject
 ) -> None:
     ended: Counter[tuple[int, int]] = Counter()

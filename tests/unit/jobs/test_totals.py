@@ -1,4 +1,4 @@
-"""The books say of everything that does not add up what it is."""
+"""The totals say of everything that does not add up what it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD = [
 ]
 
 
-def test_books_add_up_over_shards_and_waves() -> None:
+def test_totals_add_up_over_shards_and_waves() -> None:
     totals = check_totals(PLAN, GOOD)
     assert totals.problems == ()
     assert (totals.tally.succeeded, totals.tally.errored, totals.tally.rejected) == (9, 1, 2)

@@ -169,7 +169,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A job's books at its end."""
+    """What became of a job's lines, counted at its end."""
 
     lines: int  #: Succeeded, errored and rejected ones together, where ``balanced``.
     succeeded: int

@@ -1,4 +1,4 @@
-"""Finishing a job: its parts joined, its books balanced, the outcome written down and told.
+"""Finishing a job: its parts joined, its totals checked, the outcome written down and told.
 
 Everything is written under keys that follow from the job, and may be written again; then one conditional write moves
 the job, and its notice is due from that write on.
@@ -62,9 +62,9 @@ def _result(outcome: str, status: JobStatus, problems: tuple[str, ...] = ()) -> 
 
 
 def _known_problems(job: Job) -> tuple[str, ...]:
-    """Return again that the books did not balance: the run that found it may have died before it could report it."""
+    """Return again that the counts did not add up: the run that found it may have died before it could report it."""
     balanced = job.tally is None or job.tally.balanced
-    return () if balanced else ("The books did not balance when the job ended; summary.json says how.",)
+    return () if balanced else ("The counts did not add up when the job ended; summary.json says how.",)
 
 
 def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
@@ -97,7 +97,7 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
 
 
 def _with_rejections(services: Services, totals: Totals, manifest: Manifest) -> Totals:
-    """Put into the books why lines were rejected."""
+    """Add why lines were rejected."""
     if not manifest.rejected_keys:
         return totals
     first = decode_rejected(next(services.outbox.lines(manifest.rejected_keys[0])))

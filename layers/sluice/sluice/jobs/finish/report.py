@@ -49,7 +49,7 @@ def _template() -> Template:
 def _cards(account: JobSummary) -> Iterator[str]:
     yield _outcome(account)
     if account.totals.problems:
-        yield _card("The books do not balance", _list(account.totals.problems), "wide alarm")
+        yield _card("The counts do not add up", _list(account.totals.problems), "wide alarm")
     if steps := list(_next_steps(account)):
         yield _card("What to do next", _list(steps, raw=True), "wide")
     if account.totals.tally.incomplete:

@@ -87,7 +87,7 @@ def write_summary(account: JobSummary) -> bytes:
         "answered": tally.answered,
         "incomplete": dict(tally.incomplete),
         "misfits": dict(tally.misfits),
-        "books": {
+        "totals": {
             "equation": f"{tally.lines} = {tally.succeeded} + {tally.errored} + {tally.rejected}",
             "balanced": tally.balanced,
             "problems": list(account.totals.problems),

@@ -1,4 +1,4 @@
-"""The books of a job: each line of its file is in one of three places, and each shard accounts for its requests.
+"""The totals of a job: each line of its file is in one of three places, and each shard accounts for its requests.
 
 Without I/O. What does not add up is said, never mended.
 """
@@ -29,7 +29,7 @@ class WaveTotals:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """``tokens`` by model; ``waves`` by their number; ``problems`` are sentences, none where the books balance."""
+    """``tokens`` by model; ``waves`` by their number; ``problems`` are sentences, none where the counts add up."""
 
     tally: Tally
     tokens: dict[str, Tokens]
@@ -102,7 +102,7 @@ def check_totals(plan: Plan, shards: Iterable[Shard]) -> Totals:
 
 
 def with_misfits(tally: Tally, misfits: Mapping[str, int]) -> Tally:
-    """Put into the books how many whole answers do not fit the schema, by what is wrong with them."""
+    """Count how many whole answers do not fit the schema, by what is wrong with them."""
     if not misfits:
         return tally
     incomplete = {**tally.incomplete, SCHEMA_MISMATCH: sum(misfits.values())}

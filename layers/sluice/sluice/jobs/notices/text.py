@@ -162,7 +162,7 @@ def _counts(tally: Tally) -> list[str]:
             f"Rejected    {count(tally.rejected)} ({_listed(ranked(tally.reasons)) or 'lines that cannot run'})"
         )
     if not tally.balanced:
-        rows += ["", "The books do not balance: the counts do not add up to the lines of the file. Nothing is deleted,"]
+        rows += ["", "The counts do not add up to the lines of the file. Nothing is deleted,"]
         rows.append("and the difference is in summary.json. Please look into it before you use the results.")
     return rows
 
