@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from unittest.mock import patch
 
 import boto3
@@ -17,6 +17,7 @@ from tests.integration.jobs import world as worlds
 from tests.integration.jobs.outputs import ids, requests, river, summary
 from tests.integration.jobs.world import World, new_world
 from tests.world.aws import STACK, client
+from tests.world.queues import QueueMessage
 from tests.world.releases import KeptMessage, State, dump_items, dump_objects, releases, restore_items, restore_objects
 
 CREATE = Match(operation="batches.create")
@@ -30,7 +31,7 @@ class Scenes:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.kept: list[worlds.QueueMessage] = []
+        self.kept: list[QueueMessage] = []
         self.jobs: dict[str, str] = {}
 
     def play(self, name: str, scene: Callable[[str], str]) -> None:
@@ -163,7 +164,11 @@ def record_jobs(world: World) -> None:
 
 # What is held waits for a person; the rest goes on by itself.
 HELD = {"held_for_cost", "held_for_settings", "held_for_bad_lines", "held_by_an_incident"}
-ENDS = {"failed": JobStatus.FAILED, "to_be_cancelled": JobStatus.CANCELLED, "held_for_bad_lines": "finished_with_errors"}
+ENDS = {
+    "failed": JobStatus.FAILED,
+    "to_be_cancelled": JobStatus.CANCELLED,
+    "held_for_bad_lines": JobStatus.FINISHED_WITH_ERRORS,
+}
 
 
 @pytest.fixture(params=releases())
@@ -185,9 +190,9 @@ def upgraded(left: State, one_simulator: Simulator) -> Iterator[World]:
         yield world
 
 
-def _make_batches_again(world: World, job_ids: object) -> Iterator[tuple[str, str]]:
+def _make_batches_again(world: World, job_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Make the batches that Claude was running; yield their ids, old and new."""
-    for shard in (shard for job_id in job_ids for shard in world.shards(job_id)):  # type: ignore[attr-defined]
+    for shard in (shard for job_id in job_ids for shard in world.shards(job_id)):
         for old in dict.fromkeys((*shard.candidates, *filter(None, [shard.batch_id]))):
             new = _make_batch(world, shard)
             if shard.ended_at:
