@@ -14,7 +14,7 @@ from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import JobStatus, Shard
 from sluice.jobs.requests import batch_body, read_lines
 from tests.integration.jobs import world as worlds
-from tests.integration.jobs.outputs import ids, requests, river, summary
+from tests.integration.jobs.outputs import ids, requests, river
 from tests.integration.jobs.world import World, new_world
 from tests.world.aws import STACK, client
 from tests.world.queues import QueueMessage
@@ -225,7 +225,9 @@ def test_the_jobs_of_a_release_come_to_their_ends(upgraded: World, left: State) 
         name: ENDS.get(name, JobStatus.FINISHED) for name in jobs
     }
     for name in jobs.keys() - {"failed", "to_be_cancelled"}:
-        assert summary(world, jobs[name])["books"]["balanced"], name
+        tally = world.job(jobs[name]).tally
+        assert tally, name
+        assert tally.balanced, name
         assert len(ids(world, jobs[name], "results")) == {"being_planned": 600, "held_for_bad_lines": 2}.get(
             name, 2 if name == "of_a_table" else 4
         ), name
