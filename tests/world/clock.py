@@ -10,9 +10,9 @@ from simulator.client import Simulator
 class Clock:
     """The time here and, in step with it, at Claude. Each look takes a millisecond, so that no two are the same."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, start: float | None = None) -> None:
         self._simulator = simulator
-        self._now = time.time()
+        self._now = time.time() if start is None else start
 
     def now(self) -> float:
         """Return the time, in seconds since 1970."""

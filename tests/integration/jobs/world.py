@@ -211,10 +211,10 @@ _ssl_context = functools.cache(httpx2.create_ssl_context)
 
 
 @contextmanager
-def new_world(simulator: Simulator, **parameters: str) -> Iterator[World]:
-    """An empty AWS and an empty Claude. ``parameters`` are those of the template."""
+def new_world(simulator: Simulator, start: float | None = None, **parameters: str) -> Iterator[World]:
+    """An empty AWS and an empty Claude, at the time ``start``. ``parameters`` are those of the template."""
     simulator.reset()
-    clock = Clock(simulator)
+    clock = Clock(simulator, start)
     from_env = Services.from_env.__func__  # type: ignore[attr-defined]  # the function beneath a class method
 
     def with_clock(cls: type[Services], environ: Mapping[str, str]) -> Services:

@@ -177,6 +177,17 @@ def test_pinned_settings_read_back_as_they_were_written() -> None:
     assert effective.betas == "one,two"
 
 
+def test_pinned_settings_hold_what_was_said_and_read_back_with_more_in_them() -> None:
+    objects, s3 = memory_objects()
+    effective = merge_settings(STACK, FolderSettings(max_tokens=5), KEY, shipped_prices())
+    key = write_settings(Outbox(objects, "outbox"), upload("x.csv"), effective, "0")
+    kept = json.loads(s3.objects["outbox", key])
+    assert kept["folder"] == {"max_tokens": 5}
+    s3.objects["outbox", key] = json.dumps(kept | {"of_tomorrow": 1}).encode()
+    job = Job(upload("x.csv"), JobStatus.RECEIVED, 0.0, 0.0, settings_key=key)
+    assert read_settings(Outbox(objects, "outbox"), job) == effective
+
+
 @pytest.mark.parametrize(
     "folder", [FolderSettings(prompt="\ud800"), FolderSettings(limits=Limits(float("inf")))], ids=["text", "number"]
 )

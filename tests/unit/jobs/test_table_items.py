@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.aws.dynamodb_json import from_item, to_item
-from sluice.jobs.model import JobStatus, Outcome, ShardStatus, Tokens
+from sluice.jobs.model import Hold, JobStatus, Outcome, Plan, ShardStatus, Tally, Tokens
 from sluice.jobs.table_items import is_shard, job_from_item, job_item, shard_from_item, shard_item
 from tests.unit.jobs.samples import NOW, a_job, a_shard
 
@@ -70,3 +71,28 @@ def test_a_time_keeps_its_fraction() -> None:
     shard = a_shard(intent_at=NOW + 0.123456)
 
     assert shard_from_item(from_item(to_item(shard_item(shard)))).intent_at == NOW + 0.123456
+
+
+def test_what_a_newer_version_adds_to_an_item_is_passed_over() -> None:
+    outcome = Outcome(1, 2, 3, {"claude-haiku-5-5": Tokens(5, 6)}, {"api_error": 2})
+    shard = a_shard(ShardStatus.COLLECTED, outcome=outcome)
+    assert shard_from_item(_with_more(from_item(to_item(shard_item(shard))))) == shard
+
+    item = job_item(a_job(JobStatus.RECEIVED)) | {
+        "status": "held",
+        "plan": {**asdict(Plan("work/plan", 25, 20, 5, 2, 1.5)), "models": ["m"], "notes": []},
+        "hold": asdict(Hold.for_incident("billing_error", "no credit")),
+        "tally": asdict(Tally(20, 18, 2, 0, errors={"api_error": 2})),
+    }
+    item = from_item(to_item(item))
+    assert job_from_item(_with_more(item)) == job_from_item(item)
+
+
+def _with_more(value: Any) -> Any:
+    """Add something unknown to each object that describes one thing; maps by model or by type of error are none."""
+    if not isinstance(value, dict):
+        return value
+    counts = ("errors", "notices", "incomplete", "misfits", "reasons")
+    described = {name: value[name] if name in counts else _with_more(value[name]) for name in value}
+    by_model = bool(value) and all(name.startswith("claude-") for name in value)
+    return described if by_model else described | {"of_tomorrow": "x"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from sluice.tasks.answer import Answer
 
 from .samples import answer
@@ -24,3 +26,8 @@ def test_an_answer_that_is_cut_within_a_character_is_counted_all_the_same() -> N
     block = {"type": "text", "text": "half a wave " * 10 + "\ud83c"}
     cut = Answer.of_cut_message({"model": "claude-haiku-5-5", "content": [block], "usage": {"input_tokens": 5}}, None)
     assert cut.spent(succeeded=False).output_tokens > 20
+
+
+def test_what_a_newer_version_keeps_of_an_answer_is_passed_over() -> None:
+    kept = json.loads(answer("x").document()) | {"of_tomorrow": 1}
+    assert Answer.parse(json.dumps(kept).encode()) == answer("x")

@@ -50,7 +50,7 @@ _Beta = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,100}\Z")]
 _Version = Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """US dollars (estimated), percent, rounds. None: as the stack has it."""
 
     max_cost: Annotated[float, Meta(gt=0)] | None = None
@@ -58,8 +58,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_waves: _Count | None = None
 
 
-class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a ``sluice.yaml`` says; see the module. None: it says nothing about it."""
+class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a ``sluice.yaml`` says; see the module. None: it says nothing about it.
+
+    A job keeps what was said and no more, so that an earlier version can read it, too, where it knows these settings.
+    """
 
     model: _Model | None = None
     max_tokens: _Tokens | None = None

@@ -1,10 +1,13 @@
-"""Jobs and shards as items of the table, both ways."""
+"""Jobs and shards as items of the table, both ways.
+
+What stands in an item and is not known here is passed over: a newer version wrote it, and this one was gone back to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from sluice.aws.dynamodb import Item, Key
 from sluice.jobs.model import (
@@ -24,6 +27,7 @@ from sluice.jobs.model import (
 )
 from sluice.table_keys import OPEN_JOBS, SHARD_PREFIX, job_key, open_job, open_shard, shard_key
 
+T = TypeVar("T")
 # How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
 KEEP_SECONDS = 90 * 86_400
 
@@ -64,7 +68,7 @@ def job_from_item(item: Item) -> Job:
         settings_key=item.get("settings_key"),
         plan=_plan(item["plan"]) if "plan" in item else None,
         open_shards=item.get("open_shards", 0),
-        hold=Hold(**item["hold"]) if "hold" in item else None,
+        hold=_known(Hold, item["hold"]) if "hold" in item else None,
         held_at=item.get("held_at"),
         status_before_hold=JobStatus(before) if before else None,
         cancel_requested=item.get("cancel_requested", False),
@@ -80,11 +84,17 @@ def job_from_item(item: Item) -> Job:
 
 
 def _plan(values: Mapping[str, Any]) -> Plan:
-    return Plan(**{**values, "models": tuple(values.get("models", ())), "notes": tuple(values.get("notes", ()))})
+    lists = {"models": tuple(values.get("models", ())), "notes": tuple(values.get("notes", ()))}
+    return _known(Plan, {**values, **lists})
 
 
 def _tally(values: Mapping[str, Any]) -> Tally:
-    return Tally(**{**values, "tables": tuple(values.get("tables", ()))})
+    return _known(Tally, {**values, "tables": tuple(values.get("tables", ()))})
+
+
+def _known(kind: type[T], values: Mapping[str, Any]) -> T:
+    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # each kind here is a dataclass
+    return kind(**{name: value for name, value in values.items() if name in names})
 
 
 def shard_item(shard: Shard) -> Item:
@@ -105,7 +115,7 @@ def shard_from_item(item: Item) -> Shard:
     known = {each.name for each in fields(Shard)} - {"ref", "source", "status", "outcome", "candidates", "ruled_out"}
     return Shard(
         ref=ShardRef.parse(item),
-        source=Source(**{"version": None, **item["source"]}),
+        source=_known(Source, {"version": None, **item["source"]}),
         status=ShardStatus(item["status"]),
         candidates=tuple(item.get("candidates", ())),
         ruled_out=tuple(item.get("ruled_out", ())),
@@ -119,5 +129,5 @@ def outcome_values(outcome: Outcome) -> dict[str, object]:
 
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
-    tokens = {model: Tokens(**each) for model, each in values.get("tokens", {}).items()}
-    return Outcome(**{**values, "tokens": tokens})
+    tokens = {model: _known(Tokens, each) for model, each in values.get("tokens", {}).items()}
+    return _known(Outcome, {**values, "tokens": tokens})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sluice.access.usage import AnswerUsage
@@ -60,4 +60,6 @@ class Answer:
     @classmethod
     def parse(cls, document: bytes) -> Answer:
         """Read what ``document`` wrote."""
-        return cls(**json.loads(document))
+        values = json.loads(document)
+        # What a newer version has written, and this one is gone back to, is passed over.
+        return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
