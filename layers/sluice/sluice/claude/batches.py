@@ -21,10 +21,10 @@ import httpx2
 from sluice.claude.download import open_download
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import VISIBLE, check_key
+from sluice.claude.versions import NEWEST_VERSION
 from sluice.errors import AccountError, ClaudeError, OutcomeUnknown, PermanentError, TransientError
 from sluice.version import USER_AGENT
 
-API_VERSION = "2026-10-21"
 PAGE_LIMIT = 1000
 _CONNECT_SECONDS = 5.0
 # A batch of 256 MB is read, checked and stored before it is answered.
@@ -94,13 +94,16 @@ class ClaudeApi:
         """Close the connections."""
         self._http.close()
 
-    def create_batch(self, body: Iterable[bytes], length: int, betas: str | None = None) -> MessageBatch:
-        """Create a batch from the bytes of its body, ``length`` in all.
+    def create_batch(
+        self, body: Iterable[bytes], length: int, betas: str | None = None, version: str | None = None
+    ) -> MessageBatch:
+        """Create a batch from the bytes of its body, ``length`` in all, under a version of the API.
 
         Raises OutcomeUnknown where the batch may exist all the same: the answer was lost, or was a 5xx. ``betas`` that
         no header can carry are a PermanentError, before anything is sent.
         """
         headers = {"content-length": str(length), "content-type": "application/json"}
+        headers |= {"anthropic-version": version} if version else {}
         if betas:
             if not VISIBLE.fullmatch(betas):
                 raise PermanentError(
@@ -193,7 +196,7 @@ class ClaudeApi:
 
     def _headers(self) -> dict[str, str]:
         key = check_key(self._key())
-        return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
+        return {"authorization": f"Bearer {key}", "anthropic-version": NEWEST_VERSION, "user-agent": USER_AGENT}
 
 
 def _failure(status: int, header: Callable[[str], str | None], content: bytes) -> ClaudeError:

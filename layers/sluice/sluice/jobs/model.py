@@ -309,6 +309,7 @@ class Shard:
     #: numbers); None in the first wave, where the place is the line.
     ordinals_key: str | None = None
     betas: str | None = None  #: The header ``anthropic-beta`` of the create call.
+    version: str | None = None  #: The header ``anthropic-version`` of that call; None: the newest (claude/versions.py).
     transient_waves: int = 0  #: How many waves were spent on transient failures.
     refusals: int = 0  #: How many waves held the job when they ended.
     not_before: float = 0.0  #: It is not sent before then; see ``due_at``.
