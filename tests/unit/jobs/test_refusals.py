@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from simulator.errors import ApiError
+from simulator.params import read_message
+from sluice.claude.versions import version_for
 from sluice.jobs.formats.check import BadLine, GoodLine, LineBlock, LineRules, check_block, check_line
 from sluice.jobs.formats.refusals import takes_prefill
 from sluice.jobs.formats.request_line import Defaults, KnownRefusal
@@ -53,88 +56,90 @@ def with_schema(schema: object) -> bytes:
     return line(output_config={"format": {"type": "json_schema", "schema": schema}})
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        line(),
-        line(system=[{**CACHED, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]),
-        line(thinking={"type": "adaptive"}),
-        line(thinking={"type": "enabled", "budget_tokens": 2000}),
-        with_schema(CLOSED),
-        line(output_config={"effort": "low"}),
-        line(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}]),
-        line(tools=[TOOL], tool_choice={"type": "any"}),
-        line(metadata={"user_id": "u1"}, service_tier="auto", stop_sequences=["x"]),
-        line(mcp_servers=[{"type": "url", "url": "https://mcp.example.com", "name": "m"}]),
-        line(inference_geo="us"),
-        line(temperature=0),
-        line(top_k=5),
-        line(a_param_of_tomorrow=1),
-        user("Be short.", "system"),
-        user([{"type": "a_block_of_tomorrow"}]),
-        user([{"type": "document", "source": {"type": "file", "file_id": "file_011"}}]),
-        line(
-            model="claude-opus-4-5",
-            messages=[*json.loads(line())["params"]["messages"], {"role": "assistant", "content": "{"}],
-        ),
-        line(
-            messages=[
-                {"role": "user", "content": "Hi"},
-                {"role": "assistant", "content": [{"type": "server_tool_use"}]},
-            ]
-        ),
-    ],
-)
+TAKEN = [
+    line(),
+    line(system=[{**CACHED, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]),
+    line(thinking={"type": "adaptive"}),
+    line(thinking={"type": "enabled", "budget_tokens": 2000}),
+    with_schema(CLOSED),
+    line(output_config={"effort": "low"}),
+    line(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}]),
+    line(tools=[TOOL], tool_choice={"type": "any"}),
+    line(metadata={"user_id": "u1"}, service_tier="auto", stop_sequences=["x"]),
+    line(mcp_servers=[{"type": "url", "url": "https://mcp.example.com", "name": "m"}]),
+    line(inference_geo="us"),
+    line(temperature=0),
+    line(top_k=5),
+    user("Be short.", "system"),
+    user([{"type": "document", "source": {"type": "file", "file_id": "file_011"}}]),
+    line(
+        model="claude-opus-4-5",
+        messages=[*json.loads(line())["params"]["messages"], {"role": "assistant", "content": "{"}],
+    ),
+    line(
+        messages=[
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": [{"type": "server_tool_use"}]},
+        ]
+    ),
+]
+OF_TOMORROW = [
+    line(a_param_of_tomorrow=1),
+    user([{"type": "a_block_of_tomorrow"}]),
+]
+
+
+@pytest.mark.parametrize("text", [*TAKEN, *OF_TOMORROW])
 def test_what_the_api_takes_is_not_refused(text: bytes) -> None:
     assert said(text) == ""
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (user("hi", "developer"), 'messages.0 has the role "developer", which is none of Claude\'s: write "system"'),
-        (user("hi", "tool"), 'the role "tool"'),
-        (user("hi", "function"), 'a block {"type": "tool_result"'),
-        (user(""), "messages.0: there is no content."),
-        (user([]), "messages.0: there is no content."),
-        (user(None), '"content" has to be text, or a list of blocks.'),
-        (user([{"type": "text", "text": ""}]), "messages.0.content.0: the text is empty."),
-        (
-            user([{"type": "image_url", "image_url": {"url": "https://a"}}]),
-            'is of the type "image_url"; write {"type": "image"',
-        ),
-        (user([{"type": "image"}]), 'messages.0.content.0 has no "source".'),
-        (
-            line(messages=[{"role": "user", "content": "Hi", "name": "Ann"}]),
-            'messages.0 has "name", which Claude refuses.',
-        ),
-        (
-            line(messages=[{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "?"}]),
-            "has to be the user's",
-        ),
-        (
-            line(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "{"}]),
-            "no prefilled answer",
-        ),
-        (line(thinking={"type": "enabled", "budget_tokens": 1000}), '"budget_tokens" of 1024 or more'),
-        (line(thinking={"type": "enabled", "budget_tokens": 4000}), '"max_tokens" is 4000, and has to be more than'),
-        (line(temperature=1.5), '"temperature" has to be a number from 0 to 1.'),
-        (line(stop_sequences="x"), '"stop_sequences" has to be a list of texts.'),
-        (line(anthropic_version="bedrock-2023-05-31"), "set anthropic_version in the folder's sluice.yaml"),
-        (line(extra_headers={"anthropic-beta": "x"}), '"params" has "extra_headers", which Claude refuses'),
-        (line(response_format={"type": "json_object"}), 'write "output_config"'),
-        (line(fallbacks=[]), "a batch does not take it"),
-        (line(tools=[{"type": "function", "function": {}}]), 'tools.0 is of the type "function"'),
-        (line(tools=[{"name": "f"}]), 'tools.0 has no "input_schema".'),
-        (line(tools=[TOOL, TOOL]), 'Two tools are called "f".'),
-        (line(tools=[TOOL], tool_choice={"type": "tool", "name": "g"}), '"tool_choice" names "g"'),
-        (line(tool_choice={"type": "any"}), 'there are no "tools"'),
-        (with_schema(OPEN), 'an object has to say "additionalProperties": false'),
-        (with_schema({**CLOSED, "properties": LIMITED}), 'schema.properties.a: Claude refuses "minimum"'),
-        (with_schema({**CLOSED, "properties": MANY}), "26 properties are not required"),
-        (line(system=[CACHED] * 5), 'More than 4 blocks have "cache_control"'),
-    ],
-)
+REFUSED = [
+    (user("hi", "developer"), 'messages.0 has the role "developer", which is none of Claude\'s: write "system"'),
+    (user("hi", "tool"), 'the role "tool"'),
+    (user("hi", "function"), 'a block {"type": "tool_result"'),
+    (user(""), "messages.0: there is no content."),
+    (user([]), "messages.0: there is no content."),
+    (user(None), '"content" has to be text, or a list of blocks.'),
+    (user([{"type": "text", "text": ""}]), "messages.0.content.0: the text is empty."),
+    (
+        user([{"type": "image_url", "image_url": {"url": "https://a"}}]),
+        'is of the type "image_url"; write {"type": "image"',
+    ),
+    (user([{"type": "image"}]), 'messages.0.content.0 has no "source".'),
+    (
+        line(messages=[{"role": "user", "content": "Hi", "name": "Ann"}]),
+        'messages.0 has "name", which Claude refuses.',
+    ),
+    (
+        line(messages=[{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "?"}]),
+        "has to be the user's",
+    ),
+    (
+        line(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "{"}]),
+        "no prefilled answer",
+    ),
+    (line(thinking={"type": "enabled", "budget_tokens": 1000}), '"budget_tokens" of 1024 or more'),
+    (line(thinking={"type": "enabled", "budget_tokens": 4000}), '"max_tokens" is 4000, and has to be more than'),
+    (line(temperature=1.5), '"temperature" has to be a number from 0 to 1.'),
+    (line(stop_sequences="x"), '"stop_sequences" has to be a list of texts.'),
+    (line(anthropic_version="bedrock-2023-05-31"), "set anthropic_version in the folder's sluice.yaml"),
+    (line(extra_headers={"anthropic-beta": "x"}), '"params" has "extra_headers", which Claude refuses'),
+    (line(response_format={"type": "json_object"}), 'write "output_config"'),
+    (line(fallbacks=[]), "a batch does not take it"),
+    (line(tools=[{"type": "function", "function": {}}]), 'tools.0 is of the type "function"'),
+    (line(tools=[{"name": "f"}]), 'tools.0 has no "input_schema".'),
+    (line(tools=[TOOL, TOOL]), 'Two tools are called "f".'),
+    (line(tools=[TOOL], tool_choice={"type": "tool", "name": "g"}), '"tool_choice" names "g"'),
+    (line(tool_choice={"type": "any"}), 'there are no "tools"'),
+    (with_schema(OPEN), 'an object has to say "additionalProperties": false'),
+    (with_schema({**CLOSED, "properties": LIMITED}), 'schema.properties.a: Claude refuses "minimum"'),
+    (with_schema({**CLOSED, "properties": MANY}), "26 properties are not required"),
+    (line(system=[CACHED] * 5), 'More than 4 blocks have "cache_control"'),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), REFUSED)
 def test_what_the_api_refuses_is_rejected_with_what_to_write(text: bytes, says: str) -> None:
     assert says in said(text)
 
@@ -171,3 +176,23 @@ def test_sampling_has_its_request_sent_under_the_older_version(params: dict[str,
 )
 def test_which_models_take_a_prefilled_answer(model: str, takes: bool) -> None:
     assert takes_prefill(model) is takes
+
+
+def is_refused_by_the_api(text: bytes) -> bool:
+    """Ask the simulator, under the version that the request would be sent under."""
+    params = json.loads(text)["params"]
+    try:
+        read_message(json.dumps(params).encode(), version_for(params), batched=True)
+    except ApiError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_the_simulator_takes_what_is_not_refused(text: bytes) -> None:
+    assert not is_refused_by_the_api(text)
+
+
+@pytest.mark.parametrize("text", [text for text, _ in REFUSED])
+def test_the_simulator_refuses_what_is_refused_before_it_is_sent(text: bytes) -> None:
+    assert is_refused_by_the_api(text)

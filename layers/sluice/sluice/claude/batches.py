@@ -103,7 +103,6 @@ class ClaudeApi:
         no header can carry are a PermanentError, before anything is sent.
         """
         headers = {"content-length": str(length), "content-type": "application/json"}
-        headers |= {"anthropic-version": version} if version else {}
         if betas:
             if not VISIBLE.fullmatch(betas):
                 raise PermanentError(
@@ -112,7 +111,8 @@ class ClaudeApi:
                 )
             headers["anthropic-beta"] = betas
         try:
-            return _message_batch(self._json("POST", "/v1/messages/batches", content=body, headers=headers))
+            answer = self._json("POST", "/v1/messages/batches", headers, version, content=body)
+            return _message_batch(answer)
         except httpx2.ConnectError as error:
             raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
         except (httpx2.HTTPError, ValueError, KeyError) as error:
@@ -179,8 +179,16 @@ class ClaudeApi:
         except (httpx2.HTTPError, ValueError) as error:
             raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
 
-    def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> dict[str, Any]:
-        answer = self._http.request(method, path, headers=self._headers() | dict(headers or {}), **request)
+    def _json(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        version: str | None = None,
+        **request: Any,
+    ) -> dict[str, Any]:
+        sent = self._headers(version or NEWEST_VERSION) | dict(headers or {})
+        answer = self._http.request(method, path, headers=sent, **request)
         if answer.status_code != 200:
             raise self._refusal(answer.status_code, answer.headers.get, answer.content)
         decoded = answer.json()
@@ -194,9 +202,11 @@ class ClaudeApi:
             return TransientError("The key of Claude's API was changed.", http_status=401, retry_after=0.0)
         return failure
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, version: str = NEWEST_VERSION) -> dict[str, str]:
+        """Return the headers of a call, with the key as the SDKs of that version send it (Claude API: Versioning)."""
         key = check_key(self._key())
-        return {"authorization": f"Bearer {key}", "anthropic-version": NEWEST_VERSION, "user-agent": USER_AGENT}
+        sent = {"authorization": f"Bearer {key}"} if version >= NEWEST_VERSION else {"x-api-key": key}
+        return {**sent, "anthropic-version": version, "user-agent": USER_AGENT}
 
 
 def _failure(status: int, header: Callable[[str], str | None], content: bytes) -> ClaudeError:
