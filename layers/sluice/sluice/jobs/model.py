@@ -179,6 +179,8 @@ class Tally:
     waves: int = 0  #: How often a request was sent at most.
     errors: Mapping[str, int] = field(default_factory=dict)  #: How many of each error type.
     balanced: bool = True  #: Each line is accounted for, once (see ``jobs.finish.totals``).
+    #: What the API said of errors, by their type, and of how many requests it said so; the most frequent sentences.
+    said: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)  #: How many rejected lines, by what is wrong with them.
     first_rejection: str = ""  #: What is wrong with the first rejected line, for a person.
     #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
