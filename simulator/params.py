@@ -9,12 +9,20 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from simulator.errors import ApiError
 from simulator.models import Model, find_model
-from simulator.structured import has_open_object
+from simulator.structured import schema_problem
 
 VERSIONS = ("2023-01-01", "2023-06-01", "2026-10-21")
 _NO_SAMPLING_SINCE = "2026-10-21"
 
 _NOTHING = Raw()
+_MAX_CACHED_BLOCKS = 4
+# Content blocks of a request (Claude API: Messages).
+_BLOCKS = (
+    "text image document search_result thinking redacted_thinking tool_use tool_result server_tool_use "
+    "web_search_tool_result web_fetch_tool_result code_execution_tool_result bash_code_execution_tool_result "
+    "text_editor_code_execution_tool_result tool_search_tool_result advisor_tool_result container_upload "
+    "mcp_tool_use mcp_tool_result compaction fallback mcp_tool_listing"
+).split()
 
 
 class Citations(Struct):
@@ -86,7 +94,7 @@ class OutputFormat(Struct):
 class OutputConfig(Struct):
     """Effort and format of the output."""
 
-    effort: str | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: OutputFormat | None = None
 
 
@@ -141,6 +149,8 @@ def read_message(body: bytes | Raw, version: str, *, batched: bool = False) -> M
     _check_max_tokens(params, model, batched)
     _check_version(params, version)
     _check_messages(params, model)
+    _check_sampling(params)
+    _check_cached_blocks(params)
     _check_thinking(params)
     _check_format(params)
     _check_tools(params)
@@ -206,14 +216,51 @@ def _check_messages(params: TokenParams, model: Model) -> None:
         content = message.content
         if not content:
             raise ApiError(400, f"messages.{number}: all messages must have non-empty content")
-        if isinstance(content, list) and any(block.type == "text" and not block.text for block in content):
-            raise ApiError(400, f"messages.{number}: text content blocks must be non-empty")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
+            _check_block(f"messages.{number}.content.{place}", block)
     if params.messages[0].role == "assistant":
         raise ApiError(400, "messages: first message must use the user role")
-    if params.messages[-1].role == "assistant" and not model.prefill:
+    if _is_prefill(params.messages[-1]) and not model.prefill:
         raise ApiError(
             400,
             "This model does not support assistant message prefill. The conversation must end with a user message.",
+        )
+
+
+def _is_prefill(message: InputMessage) -> bool:
+    """Whether an answer shall begin so. The half turn of a server tool is gone on with instead (`pause_turn`)."""
+    blocks = message.content if isinstance(message.content, list) else []
+    return message.role == "assistant" and all(block.type == "text" for block in blocks)
+
+
+def _check_block(where: str, block: Block) -> None:
+    if block.type not in _BLOCKS:
+        expected = ", ".join(f"'{name}'" for name in _BLOCKS)
+        raise ApiError(
+            400,
+            f"{where}: Input tag '{block.type}' found using 'type' does not match any of the expected tags: {expected}",
+        )
+    if block.type == "text" and not block.text:
+        raise ApiError(400, f"{where.partition('.content')[0]}: text content blocks must be non-empty")
+    if block.type in ("image", "document") and block.source is None:
+        raise ApiError(400, f"{where}.{block.type}.source: Field required")
+
+
+def _check_sampling(params: MessageParams) -> None:
+    for name, value in (("temperature", params.temperature), ("top_p", params.top_p)):
+        if isinstance(value, float | int) and not 0 <= value <= 1:
+            raise ApiError(400, f"{name}: range: 0..1")
+
+
+def _check_cached_blocks(params: TokenParams) -> None:
+    """Check how many blocks are to be cached (Claude API: Prompt caching)."""
+    blocks: list[Block | Tool] = [*params.tools, *(params.system if isinstance(params.system, list) else ())]
+    for message in params.messages:
+        blocks += message.content if isinstance(message.content, list) else ()
+    found = sum(bytes(block.cache_control) not in (b"", b"null") for block in blocks)
+    if found > _MAX_CACHED_BLOCKS:
+        raise ApiError(
+            400, f"A maximum of {_MAX_CACHED_BLOCKS} blocks with cache_control may be provided. Found {found}."
         )
 
 
@@ -229,9 +276,8 @@ def _check_thinking(params: MessageParams) -> None:
 
 def _check_format(params: MessageParams) -> None:
     form = params.output_config.format if params.output_config else None
-    if form is not None and has_open_object(form.schema):
-        text = "For 'object' type, 'additionalProperties' must be explicitly set to false"
-        raise ApiError(400, f"output_config.format.schema: {text}")
+    if form is not None and (problem := schema_problem(form.schema)):
+        raise ApiError(400, f"output_config.format.schema: {problem}")
 
 
 def _check_tools(params: MessageParams) -> None:

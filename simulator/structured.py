@@ -4,6 +4,56 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _MAX_DEPTH = 12
+# Claude API: Structured outputs, limits.
+_MAX_OPTIONAL, _MAX_UNIONS = 24, 16
+_REFUSED = ("minimum", "maximum", "minLength", "maxLength")
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str | None:
+    """Why the API refuses a schema of an answer, in its words; None where it takes it."""
+    if has_open_object(schema):
+        return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    parts = list(_schemas(schema))
+    for part in parts:
+        if refused := next((name for name in _REFUSED if name in part), None):
+            return f"For '{part.get('type')}' type, property '{refused}' is not supported"
+        if part.get("minItems", 0) not in (0, 1):
+            return "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
+    if (
+        sum(name not in part.get("required", ()) for part in parts for name in part.get("properties", {}))
+        > _MAX_OPTIONAL
+    ):
+        return f"Schemas contains too many optional parameters; at most {_MAX_OPTIONAL} are allowed"
+    if sum(isinstance(part.get("type"), list) or "anyOf" in part for part in parts) > _MAX_UNIONS:
+        return f"Schemas contains too many parameters with union types; at most {_MAX_UNIONS} are allowed"
+    return "Circular reference detected in schema definitions" if _is_circular(schema, schema, ()) else None
+
+
+def _schemas(schema: object) -> Iterator[Mapping[str, Any]]:
+    """A schema, and all schemas in it."""
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for child in _children(schema):
+        yield from _schemas(child)
+
+
+def _children(schema: Mapping[str, Any]) -> Iterator[object]:
+    for name in ("properties", "$defs", "definitions"):
+        if isinstance(named := schema.get(name), Mapping):
+            yield from named.values()
+    for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        if isinstance(listed := schema.get(name), list):
+            yield from listed
+    yield schema.get("items")
+
+
+def _is_circular(schema: object, root: Mapping[str, Any], way: tuple[str, ...]) -> bool:
+    if not isinstance(schema, Mapping):
+        return False
+    if isinstance(reference := schema.get("$ref"), str):
+        return reference in way or _is_circular(_resolve(reference, root), root, (*way, reference))
+    return any(_is_circular(child, root, way) for child in _children(schema))
 
 
 def has_open_object(schema: object) -> bool:

@@ -134,7 +134,7 @@ def test_a_refused_key_holds_all_jobs_with_one_notice_and_a_release_lets_them_fi
     assert told.event == "incident.opened"
     assert told.subject == "Stopped: Claude refuses the API key (authentication_error)"
     assert "invalid x-api-key" in told.text
-    assert "POST {ApiUrl}/v1/incidents/authentication_error/release" in told.text
+    assert "POST /v1/incidents/authentication_error/release" in told.text
     [first] = told.body["jobs"]
     assert first["job_id"] in jobs
     assert f"--key {first['job_id']}.release" in told.text

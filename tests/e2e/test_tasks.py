@@ -192,7 +192,7 @@ def test_a_refused_key_pauses_the_tasks_with_one_notice_until_it_is_released(
     assert told.subject == "Stopped: The API key may not use the model claude-opus-5-5 (permission_error)"
     assert told.body["tasks"][0] in ids
     assert "This key may not use that model" in told.text
-    assert f"POST {{ApiUrl}}/v1/incidents/{kind}/release" in told.text
+    assert f"POST /v1/incidents/{kind}/release" in told.text
     [incident] = [each for each in doors.api.get("/v1/incidents").json()["data"] if each["kind"] == kind]
     assert incident["message"] == "This key may not use that model"
     until(doors, make(doors, {"prompt": "Another model goes on."})["id"], "succeeded")

@@ -222,3 +222,17 @@ def test_rows_whose_answers_are_none_have_a_status_and_count_as_not_answered(wor
     assert (told["answered"], told["totals"]["balanced"]) == (1, True)
     assert world.job(job_id).status is JobStatus.FINISHED_WITH_ERRORS
     assert world.notices[-1]["misfits"] == {'it lacks "mood"': 1}
+
+
+def test_each_different_error_is_told_once_in_the_words_of_the_api(world: World) -> None:
+    for number, said in ((1, "One."), (2, "Two."), (3, "Two."), (4, "Four."), (5, "Five."), (6, "Six.")):
+        world.simulator.fail(
+            Result(outcome="errored", error_type="invalid_request_error", message=said), Match(prompt=river(number))
+        )
+    job_id = run(world, requests(8))
+
+    said = {"Two.": 2, "One.": 1, "Four.": 1, "Five.": 1, "Six.": 1}
+    assert summary(world, job_id)["error_messages"] == {"invalid_request_error": said}
+    assert world.notices[-1]["error_messages"] == {"invalid_request_error": said}
+    report = world.read("Outbox", f"{job_id}/report.html").decode()
+    assert all(report.count(f"<td>{sentence}</td>") == 1 for sentence in said)

@@ -416,3 +416,44 @@ def test_a_message_that_means_nothing_is_left_to_the_dead_letter_queue(world: Wo
     while world.queues.messages:
         assert not world.deliver(queue_message)
     assert world.dead == [queue_message]
+
+
+def test_sampling_is_sent_under_the_older_version_and_anything_else_under_the_newest(world: World) -> None:
+    warm = request_line("warm").replace(b'"max_tokens"', b'"temperature": 0, "max_tokens"')
+    files = {"warm.jsonl": warm + request_line("r"), "plain.jsonl": request_line("r")}
+    uploads = [world.upload(key, data) for key, data in files.items()]
+    world.run_until_idle()
+    sent = [call.headers["anthropic-version"] for call in world.simulator.requests("batches.create")]
+    assert sorted(sent) == ["2023-06-01", "2026-10-21"]
+    assert {world.job(upload.job_id).status for upload in uploads} == {JobStatus.FINISHED}
+
+
+def test_the_version_of_the_settings_counts(world: World) -> None:
+    world.upload("v/sluice.yaml", b"anthropic_version: 2023-06-01\nprompt: 'Name {line}.'\nmax_tokens: 300")
+    world.upload("v/x.txt", b"a river\n")
+    world.run_until_idle()
+    assert [call.headers["anthropic-version"] for call in world.simulator.requests("batches.create")] == ["2023-06-01"]
+
+
+def test_params_of_the_settings_that_claude_would_refuse_hold_the_file(world: World) -> None:
+    params = b"params: {temperature: 0}\nanthropic_version: '2026-10-21'\nprompt: '{line}'"
+    world.upload("v/sluice.yaml", params)
+    job = plan(world, "v/x.txt", b"a river\n")
+    assert 'has "temperature", which the API refuses under the version 2026-10-21' in held(world, job)[1]
+
+
+def test_known_refusals_are_rejected_and_do_not_hold_the_file(world: World) -> None:
+    wrong = request_line("role").replace(b'"role": "user"', b'"role": "developer"')
+    foreign = request_line("param").replace(b'"max_tokens"', b'"seed": 1, "max_tokens"')
+    job = plan(world, "x.jsonl", wrong + request_line("good") + foreign)
+    assert job.status is JobStatus.RUNNING
+    assert [each["line"] for each in rejected(world, job)] == [1, 3]
+
+
+def test_a_job_that_no_limit_bounds_says_so(world: World) -> None:
+    tools = b'"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}], "max_tokens"'
+    job = plan(world, "x.jsonl", request_line("a").replace(b'"max_tokens"', tools))
+    assert job.plan is not None
+    assert any("tools that Claude runs" in note for note in job.plan.notes)
+    # 1,000,000 tokens of a long prompt, half price, and three searches.
+    assert job.plan.worst_cost == pytest.approx(0.5 * (1e6 * 0.5 + 250 * 2.5) / 1e6 + 0.03)

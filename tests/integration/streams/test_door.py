@@ -240,3 +240,23 @@ def test_a_slow_beginning_is_waited_for(stack: StreamDoor) -> None:
     stack.simulator.fail(Delay(seconds=0.8))
 
     assert events_of(stack.post(STREAM).content)[-1].name == "message_stop"
+
+
+@pytest.mark.parametrize(
+    ("params", "named", "version"),
+    [
+        ({}, None, "2026-10-21"),
+        ({"temperature": 0}, None, "2023-06-01"),
+        ({"temperature": 0}, "2023-06-01", "2023-06-01"),
+        ({}, "2023-06-01", "2023-06-01"),
+    ],
+)
+def test_a_caller_who_names_no_version_gets_the_newest_that_takes_the_params(
+    stack: StreamDoor, params: dict[str, object], named: str | None, version: str
+) -> None:
+    headers = {"x-api-key": stack.key, **({"anthropic-version": named} if named else {})}
+
+    response = stack.client.post(f"{stack.url}/v1/messages", json={**PARAMS, **params}, headers=headers)
+
+    assert response.status_code == 200
+    assert stack.simulator.requests("messages")[-1].headers["anthropic-version"] == version

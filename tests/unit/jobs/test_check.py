@@ -120,7 +120,9 @@ def test_a_line_that_cannot_run_says_why(text: bytes, kind: str, says: str) -> N
         b" \t" + line() + b"  ",
         params(stream=False),
         params(system="Grüße 🌍"),
-        params(messages=[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "assistant"}]),
+        params(
+            messages=[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "user", "content": "?"}]
+        ),
         json.dumps({"params": PARAMS, "custom_id": "a"}, indent=None, separators=(" , ", " : ")).encode(),
         line().replace(b"Hi", rb"\ud83c\udf0d \u00e9"),
     ],

@@ -20,8 +20,9 @@ def worst(retry_max_tokens: int, *asked: Asked) -> float:
     return estimate_job(demand, PRICES, retry_max_tokens).worst_cost
 
 
-def once(requests: int, output_tokens: int) -> float:
-    return 0.5 * (100 * requests + 10 * output_tokens)
+def once(requests: int, output_tokens: int, tokens_of_a_line: int = 400) -> float:
+    """A line has 400 bytes, each of which may be a token."""
+    return 0.5 * (tokens_of_a_line * requests + 10 * output_tokens)
 
 
 @pytest.mark.parametrize("retry_max_tokens", [0, 9, 50])
@@ -41,4 +42,4 @@ def test_only_lines_beside_a_smaller_one_count_as_asked_again() -> None:
 def test_the_expected_cost_is_that_of_answers_that_end() -> None:
     demand = Demand()
     demand.add({MODEL: Asked(4, 200, 50, 50)}, 1_600, 60)
-    assert estimate_job(demand, PRICES, 60).expected_cost == pytest.approx(once(4, 50))
+    assert estimate_job(demand, PRICES, 60).expected_cost == pytest.approx(once(4, 50, 100))

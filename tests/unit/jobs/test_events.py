@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice.jobs.model import Upload
-from sluice.jobs.plan.events import Command, Continuation, PlanEvent, SettingsChanged, parse_message
+from sluice.jobs.plan.events import Command, Continuation, Leftover, PlanEvent, SettingsChanged, parse_message
 
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 
@@ -39,9 +39,47 @@ def test_keys_are_decoded(encoded: str, key: str) -> None:
     assert upload.key == key
 
 
-@pytest.mark.parametrize("key", ["folder/", "a/.DS_Store", ".hidden"])
-def test_folders_and_what_file_managers_leave_are_no_jobs(key: str) -> None:
-    assert parse(record(key)) == []
+def test_a_folder_of_the_console_is_passed_over() -> None:
+    assert parse(record("folder/")) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a/.DS_Store",
+        ".hidden",
+        "._reviews.csv",
+        "a/~$reviews.xlsx",
+        ".~lock.reviews.ods#",
+        "Thumbs.db",
+        "a/desktop.ini",
+        "reviews.csv.crdownload",
+        "reviews.csv.part",
+        "reviews.csv.filepart",
+        "reviews.csv.PARTIAL",
+        "reviews.csv~",
+        "x.tmp",
+        ".reviews.csv.swp",
+        "__MACOSX/reviews.csv",
+        "project/.git/config",
+        "$RECYCLE.BIN/x.csv",
+    ],
+)
+def test_what_programs_leave_is_no_job(key: str) -> None:
+    assert parse(record(key)) == [Leftover(key)]
+
+
+@pytest.mark.parametrize("key", ["a.part.csv", "party", "downloads/x.csv", "~/x.csv", "tmp/x.jsonl", ".data/x.csv"])
+def test_a_file_that_only_looks_a_little_like_a_leftover_is_a_job(key: str) -> None:
+    assert isinstance(parse(record(key))[0], Upload)
+
+
+def test_a_command_that_an_editor_saved_as_text_is_one() -> None:
+    assert parse(record("a/x-0123456789ab.release.txt"), record("x-0123456789ab.cancel.txt")) == [
+        Command("release", "x-0123456789ab", "a/x-0123456789ab.release.txt"),
+        Command("cancel", "x-0123456789ab", "x-0123456789ab.cancel.txt"),
+    ]
+    assert isinstance(parse(record("notes.release.txt"))[0], Upload)
 
 
 @pytest.mark.parametrize("key", ["sluice.yaml", "a/b/sluice.yaml", "prices.json"])

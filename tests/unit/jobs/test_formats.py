@@ -332,12 +332,12 @@ def test_braces_around_what_is_no_column_are_text() -> None:
 
 
 def test_params_of_the_folder_are_in_each_request() -> None:
-    params = {"thinking": {"type": "enabled"}, "output_config": {"effort": "low"}, "system": [{"type": "text"}]}
+    params = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}, "system": [{"type": "text"}]}
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     found = read(TxtInput, b"Hi\n", params=params, schema=schema)
     assert isinstance(found[0], GoodLine)
     sent = json.loads(found[0].text)["params"]
-    assert sent["thinking"] == {"type": "enabled"}
+    assert sent["thinking"] == {"type": "adaptive"}
     assert sent["system"] == [{"type": "text"}]
     assert sent["output_config"]["effort"] == "low"
     assert sent["output_config"]["format"]["type"] == "json_schema"

@@ -109,7 +109,8 @@ def test_an_estimate_has_an_expected_and_a_worst_cost() -> None:
     haiku, opus = 0.5 * 100 * 1000 * 0.5e-6, 0.5 * 100 * 100 * 25e-6
     inputs = 0.5 * (10_000 * 0.1e-6 + 10_000 * 5e-6)
     assert estimate.input_tokens == 20_000
-    assert estimate.worst_cost == pytest.approx(inputs + haiku + opus)
+    # At worst, each byte is a token.
+    assert estimate.worst_cost == pytest.approx(4 * inputs + haiku + opus)
     assert estimate.expected_cost == pytest.approx(inputs + (haiku + opus) / 4)
     assert estimate.unpriced == ()
 

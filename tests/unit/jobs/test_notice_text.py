@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sluice.jobs.model import Job, JobStatus, Tally, Upload
+from sluice.jobs.model import Hold, Job, JobStatus, Tally, Upload
 from sluice.jobs.notices.machine import Place
 from sluice.jobs.notices.text import compose
 
@@ -93,6 +95,60 @@ def test_answers_that_are_not_whole_are_counted_by_kind_with_what_to_do() -> Non
     assert notice.attributes["incomplete"] == "cut_off,refused,schema_mismatch,unfinished"
     assert notice.detail["incomplete"] == incomplete
     assert (notice.detail["answered"], notice.detail["succeeded"]) == (3, 10)
+
+
+def test_each_different_sentence_of_the_api_is_told() -> None:
+    said = {"invalid_request_error": {"top_k: Extra inputs.": 3, "messages: empty.": 1}}
+    tally = Tally(9, 5, 4, 0, errors={"invalid_request_error": 4}, said=said, waves=1)
+    notice = compose(ended(tally), "job.finished_with_errors", PLACE, 1065.0)
+    assert (
+        "  Claude says (3 requests): top_k: Extra inputs.\n  Claude says (1 request): messages: empty." in notice.text
+    )
+    assert notice.detail["error_messages"] == said
+
+
+@pytest.mark.parametrize(
+    ("name", "mail"),
+    [
+        ("orders.csv", "orders.csv"),
+        ("Bestellungen für März.csv", "Bestellungen fur Marz.csv"),
+        ("Müßiggang – Straße.csv", "Mussiggang - Strasse.csv"),
+        ("отчёт-2026.csv", "...-2026.csv"),
+        ("レビュー.csv", "job-{} (.csv file)"),
+        ("评论", "job-{}"),
+        ("ＡＢＣ１.jsonl", "ABC1.jsonl"),
+    ],
+)
+def test_the_subject_of_a_mail_says_what_ascii_can_say_and_machines_get_the_name(name: str, mail: str) -> None:
+    job = ended(Tally(3, 3, 0, 0, waves=1), f"folder/{name}")
+    notice = compose(job, "job.finished", PLACE, 1065.0)
+    expected = mail.format(job.job_id.rpartition("-")[2])
+    assert notice.mail_subject == f"Finished: {expected} - 3 of 3 lines answered"
+    assert notice.mail_subject.isascii()
+    assert notice.subject == f"Finished: {name} - 3 of 3 lines answered"
+    assert notice.text.startswith(f"{name} has finished")
+
+
+def test_links_are_those_of_the_console_of_the_partition() -> None:
+    job = ended(Tally(3, 3, 0, 0, waves=1))
+    text = compose(job, "job.finished", PLACE, 1065.0).text
+    host = "https://eu-west-1.console.aws.amazon.com/s3"
+    assert f"{host}/object/outbox?region=eu-west-1&prefix={job.job_id}/report.html\n" in text
+    assert f"{host}/buckets/outbox?region=eu-west-1&prefix={job.job_id}/\n" in text
+    china = compose(job, "job.finished", Place("outbox", "cn-north-1", "aws-cn"), 1065.0).text
+    assert "https://cn-north-1.console.amazonaws.cn/s3/" in china
+    assert "https:" not in compose(job, "job.finished", Place("outbox"), 1065.0).text
+
+
+def test_how_to_cancel_is_said_where_a_job_can_be_cancelled() -> None:
+    job = Job(Upload("inbox", "a.jsonl", "v1", "e", 9), JobStatus.HELD, 1.0, 2.0, hold=Hold("cost", "It is dear."))
+    running = replace(job, status=JobStatus.RUNNING, hold=None)
+    for each, event in ((job, "job.held"), (running, "job.late"), (running, "job.stuck")):
+        text = compose(each, event, PLACE, 3.0).text
+        assert f"aws s3api put-object --bucket inbox --key {job.job_id}.cancel" in text
+        assert "{" not in text
+    done = compose(ended(Tally(3, 3, 0, 0)), "job.finished", PLACE, 1065.0).text
+    assert ".cancel" not in done
 
 
 def test_whole_answers_have_no_attribute_to_filter_on() -> None:

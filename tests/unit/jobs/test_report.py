@@ -143,10 +143,24 @@ def test_the_summary_has_the_totals_and_the_times() -> None:
     assert told["times"]["received_at"].endswith("Z")
 
 
-def test_examples_of_all_waves_are_few() -> None:
-    stats = WaveStats(
-        LengthHistograms({1: 1}, {2: 1}), {"api_error": [Example(str(number), "x") for number in range(2)]}
+def test_each_sentence_of_the_api_is_there_once_with_how_often_it_came() -> None:
+    first = WaveStats(LengthHistograms({1: 1}, {2: 1}), {"api_error": [Example("a", "x", 2), Example("b", "y")]})
+    second = WaveStats(LengthHistograms({1: 1}, {2: 1}), {"api_error": [Example("c", "y", 4)]})
+    lengths, examples = add_up([first, second])
+    assert lengths == LengthHistograms({1: 2}, {2: 2})
+    assert examples == {"api_error": [Example("b", "y", 5), Example("a", "x", 2)]}
+    summary = json.loads(write_summary(account(examples=examples)))
+    assert summary["error_messages"] == {"api_error": {"y": 5, "x": 2}}
+    text = Page(write_report(account(examples=examples))).text
+    assert "by5ax2" in text
+
+
+def test_of_very_many_sentences_the_most_frequent_are_kept() -> None:
+    many = [Example(str(number), f"said {number}", number) for number in range(1, 60)]
+    _, examples = add_up(
+        [
+            WaveStats(LengthHistograms(), {"api_error": many[:30]}),
+            WaveStats(LengthHistograms(), {"api_error": many[30:]}),
+        ]
     )
-    lengths, examples = add_up([stats] * 3)
-    assert lengths == LengthHistograms({1: 3}, {2: 3})
-    assert len(examples["api_error"]) == 3
+    assert [each.count for each in examples["api_error"]] == list(range(59, 39, -1))

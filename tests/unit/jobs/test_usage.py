@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.claude.prices import parse_prices
+from sluice.claude.prices import Fees, parse_prices
 from sluice.jobs.collect.retry_policy import ResultKind
 from sluice.jobs.collect.usage import LengthHistograms, UsageMeter
 from sluice.jobs.model import Tokens
-from sluice.jobs.results import CacheCreation, Message, Result, ResultLine, Usage
+from sluice.jobs.results import CacheCreation, Message, Result, ResultLine, ServerToolUse, Usage
 
 PRICES = parse_prices(
     b'{"date": "2026-01-01", "batch_discount": 0.5, "models": {"n": {"input": 1, "output": 1}, "m": {"input": 2,'
@@ -49,6 +49,24 @@ def test_a_long_prompt_has_its_own_price() -> None:
     tokens = usage_meter.tokens()["m"]
     expected = (101 * 4 + 20) + (100 * 2 + 10) + (1 * 4 + 20 + 100 * 0.4)
     assert astuple(tokens) == pytest.approx((202, 3, 0, 100, expected / 1e6 / 2))
+
+
+def test_searches_a_place_a_container_and_iterations_are_paid_for() -> None:
+    prices = replace(PRICES, fees=Fees(us_inference=1.5, web_search=0.01, container_hour=0.6, container_hours=0.1))
+    advisor = {"type": "advisor_message", "model": "n", "input_tokens": 100, "output_tokens": 10}
+    messages = [
+        Message("m", "end_turn", Usage(10, 5, server_tool_use=ServerToolUse(3))),
+        Message("m", "end_turn", Usage(10, 5, inference_geo="us")),
+        Message("m", "end_turn", Usage(10, 5, inference_geo="not_available")),
+        Message("m", "end_turn", Usage(10, 5), container={"id": "c"}),
+        Message("m", "end_turn", Usage(10, 5, iterations=[advisor])),
+    ]
+    meter = UsageMeter(prices)
+    meter.add([ResultLine("id", Result("succeeded", each)) for each in messages], range(5), bytearray(5))
+    tokens, one = meter.tokens()["m"], (10 * 2 + 5 * 10) / 1e6 / 2
+    assert (tokens.input, tokens.output) == (50, 25)
+    assert tokens.cost == pytest.approx(5.5 * one + 3 * 0.01 + 0.06 + 110 / 1e6 / 2)
+    assert meter.lengths == LengthHistograms({4: 5}, {3: 5})
 
 
 def test_a_model_without_a_price_costs_nothing_that_is_known() -> None:

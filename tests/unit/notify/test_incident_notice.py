@@ -44,7 +44,7 @@ def test_a_notice_says_what_is_wrong_and_what_to_do(kind: str, subject: str, rem
     assert notice.text.startswith(f"{problem}. ")
     assert f"- {error_type}: What Claude answered." in notice.text
     assert remedy in notice.text
-    assert f"POST {{ApiUrl}}/v1/incidents/{kind}/release" in notice.text
+    assert f"POST /v1/incidents/{kind}/release" in notice.text
 
 
 def test_what_concerns_one_model_is_not_said_to_stop_the_others() -> None:

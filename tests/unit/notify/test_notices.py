@@ -49,7 +49,7 @@ def test_machines_get_json_and_attributes_to_filter_on(inbox: tuple[SnsChannel, 
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
     heard = json.loads(message["Body"])
     assert NOTICE.detail.items() <= json.loads(heard["Message"]).items()
-    assert heard["Subject"] == "Finished: fl?sse.csv 2 of 2"
+    assert heard["Subject"] == "Finished: flusse.csv 2 of 2"
     assert heard["MessageAttributes"] == {"event": {"Type": "String", "Value": "job.finished"}}
 
 
@@ -110,14 +110,14 @@ def test_each_protocol_gets_its_copy_and_letters_are_no_escapes() -> None:
     copies = json.loads(notice.message())
 
     assert copies["default"] == copies["email"] == notice.text
-    machine = {"file": "реки.csv", "subject": "Finished: fl?sse.csv 2 of 2", "text": notice.text}
+    machine = {"file": "реки.csv", "subject": "Finished: flüsse.csv 2 of 2", "text": notice.text}
     for protocol in ("email-json", "sqs", "lambda", "http", "https", "firehose"):
         assert json.loads(copies[protocol]) == machine
     assert "\\u" not in notice.message()
 
 
 def test_half_a_letter_is_an_escape() -> None:
-    notice = replace(NOTICE, detail={"answer": "\ud83d \uffff"})
+    notice = replace(NOTICE, subject="Finished", detail={"answer": "\ud83d \uffff"})
 
     assert notice.message().isascii()
     assert json.loads(json.loads(notice.message())["sqs"])["answer"] == "\ud83d \uffff"
@@ -152,6 +152,19 @@ def test_what_sns_will_never_take_is_not_worth_another_try() -> None:
         SnsChannel(services, "arn").send(NOTICE)
 
     assert not refused.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Grüße, Łódź – naïve", "Grusse, Lodz - naive"),
+        ("Готово: a.csv", "...: a.csv"),
+        ("done 🌊", "done ..."),
+        ("a\n b", "a b"),
+    ],
+)
+def test_a_subject_says_what_ascii_can_say(text: str, said: str) -> None:
+    assert subject_line(text) == said
 
 
 @given(st.text(max_size=300))

@@ -10,6 +10,7 @@ OLD, NEW = "2023-06-01", "2026-10-21"
 TURN = {"role": "user", "content": "Hello"}
 CLOSED = {"type": "object", "properties": {"type": {"type": "string"}}, "additionalProperties": False}
 OPEN = {**CLOSED, "properties": {"parts": {"type": "array", "items": {"type": "object"}}}}
+CACHED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 GOOD: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [TURN]}
 
 
@@ -46,6 +47,16 @@ def test_good_parameters_are_read() -> None:
             "messages.0: text content blocks must be non-empty",
         ),
         ({"messages": [{"role": "assistant", "content": "x"}, TURN]}, "messages: first message must use the user role"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "messages.0.content.0: Input tag 'image_url' found",
+        ),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages.0.content.0.image.source: Field"),
+        ({"messages": [{"role": "tool", "content": "x"}, TURN]}, "messages.0.role: Invalid enum value"),
+        ({"messages": [{**TURN, "name": "Ann"}]}, "messages.0.name: Extra inputs"),
+        ({"system": [CACHED] * 5}, "A maximum of 4 blocks with cache_control may be provided. Found 5."),
+        ({"output_config": {"effort": "enormous"}}, "output_config.effort: Invalid enum value"),
+        ({"anthropic_version": "2023-06-01"}, "anthropic_version: Extra inputs are not permitted"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"thinking": {"type": "enabled", "budget_tokens": 10}}, "thinking.enabled.budget_tokens: Input should be"),
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "`max_tokens` must be greater than"),
@@ -83,6 +94,16 @@ def test_sampling_parameters_are_refused_on_the_new_version_only(name: str, valu
     status, message = refusal(body(**{name: value}))
     assert (status, message.partition(":")[0]) == (400, name)
     assert read_message(body(**{name: value}), OLD)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_sampling_has_a_range(value: float) -> None:
+    assert refusal(body(temperature=value), OLD) == (400, "temperature: range: 0..1")
+
+
+def test_the_half_turn_of_a_server_tool_is_no_prefill() -> None:
+    half = {"role": "assistant", "content": [{"type": "server_tool_use"}]}
+    assert read_message(body(messages=[TURN, half], model="claude-opus-4-6"), NEW)
 
 
 def test_prefill_is_refused_by_current_models_only() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.structured import value_for
+from simulator.structured import schema_problem, value_for
 
 WORDS = ("the", "sea", "is", "wide")
 TYPES: dict[str, type] = {"string": str, "integer": int, "number": int, "boolean": bool, "null": type(None)}
@@ -99,3 +99,37 @@ SCHEMAS = st.recursive(
 @given(SCHEMAS)
 def test_any_nested_schema_is_met(schema: dict[str, Any]) -> None:
     check(value_for(schema, WORDS), schema)
+
+
+def closed(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+TEXT = {"type": "string"}
+UNION = {"type": ["string", "null"]}
+NODE = closed({"next": {"$ref": "#/$defs/node"}})
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        (closed({"minimum": TEXT, "minLength": TEXT}), None),
+        (closed({f"p{number}": TEXT for number in range(24)}), None),
+        (closed({f"p{number}": TEXT for number in range(30)}, required=[f"p{number}" for number in range(30)]), None),
+        (closed({"a": {"$ref": "#/$defs/b"}, "c": {"$ref": "#/$defs/b"}}, **{"$defs": {"b": TEXT}}), None),
+        ({"type": "object", "properties": {}}, "additionalProperties"),
+        (closed({"a": {"type": "integer", "minimum": 1}}), "property 'minimum' is not supported"),
+        (closed({"a": {"type": "array", "items": {**TEXT, "maxLength": 3}}}), "property 'maxLength' is not supported"),
+        (closed({"a": {"type": "array", "items": TEXT, "minItems": 2}}), "minItems"),
+        (closed({f"p{number}": TEXT for number in range(25)}), "too many optional"),
+        (
+            closed({f"p{n}": UNION for n in range(17)}, required=[f"p{n}" for n in range(17)]),
+            "union",
+        ),
+        (closed({"a": {"$ref": "#/$defs/node"}}, **{"$defs": {"node": NODE}}), "Circular"),
+    ],
+)
+def test_schemas_that_the_api_refuses_are_known(schema: dict[str, Any], says: str | None) -> None:
+    problem = schema_problem(schema)
+    assert (problem is None) == (says is None)
+    assert (says or "") in (problem or "")

@@ -21,10 +21,10 @@ import httpx2
 from sluice.claude.download import open_download
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import VISIBLE, check_key
+from sluice.claude.versions import NEWEST_VERSION
 from sluice.errors import AccountError, ClaudeError, OutcomeUnknown, PermanentError, TransientError
 from sluice.version import USER_AGENT
 
-API_VERSION = "2026-10-21"
 PAGE_LIMIT = 1000
 _CONNECT_SECONDS = 5.0
 # A batch of 256 MB is read, checked and stored before it is answered.
@@ -94,8 +94,10 @@ class ClaudeApi:
         """Close the connections."""
         self._http.close()
 
-    def create_batch(self, body: Iterable[bytes], length: int, betas: str | None = None) -> MessageBatch:
-        """Create a batch from the bytes of its body, ``length`` in all.
+    def create_batch(
+        self, body: Iterable[bytes], length: int, betas: str | None = None, version: str | None = None
+    ) -> MessageBatch:
+        """Create a batch from the bytes of its body, ``length`` in all, under a version of the API.
 
         Raises OutcomeUnknown where the batch may exist all the same: the answer was lost, or was a 5xx. ``betas`` that
         no header can carry are a PermanentError, before anything is sent.
@@ -109,7 +111,8 @@ class ClaudeApi:
                 )
             headers["anthropic-beta"] = betas
         try:
-            return _message_batch(self._json("POST", "/v1/messages/batches", content=body, headers=headers))
+            answer = self._json("POST", "/v1/messages/batches", headers, version, content=body)
+            return _message_batch(answer)
         except httpx2.ConnectError as error:
             raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
         except (httpx2.HTTPError, ValueError, KeyError) as error:
@@ -176,8 +179,16 @@ class ClaudeApi:
         except (httpx2.HTTPError, ValueError) as error:
             raise TransientError(f"Claude could not be reached ({type(error).__name__}).") from error
 
-    def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> dict[str, Any]:
-        answer = self._http.request(method, path, headers=self._headers() | dict(headers or {}), **request)
+    def _json(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        version: str | None = None,
+        **request: Any,
+    ) -> dict[str, Any]:
+        sent = self._headers(version or NEWEST_VERSION) | dict(headers or {})
+        answer = self._http.request(method, path, headers=sent, **request)
         if answer.status_code != 200:
             raise self._refusal(answer.status_code, answer.headers.get, answer.content)
         decoded = answer.json()
@@ -191,9 +202,11 @@ class ClaudeApi:
             return TransientError("The key of Claude's API was changed.", http_status=401, retry_after=0.0)
         return failure
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, version: str = NEWEST_VERSION) -> dict[str, str]:
+        """Return the headers of a call, with the key as the SDKs of that version send it (Claude API: Versioning)."""
         key = check_key(self._key())
-        return {"authorization": f"Bearer {key}", "anthropic-version": API_VERSION, "user-agent": USER_AGENT}
+        sent = {"authorization": f"Bearer {key}"} if version >= NEWEST_VERSION else {"x-api-key": key}
+        return {**sent, "anthropic-version": version, "user-agent": USER_AGENT}
 
 
 def _failure(status: int, header: Callable[[str], str | None], content: bytes) -> ClaudeError:

@@ -39,7 +39,8 @@ class RequestBound:
     """Bounds of one request. ``unknown`` names what makes its prompt as long as the window can be; empty: nothing does.
 
     ``media_bytes`` of the request are base64 that counts as ``media_tokens``. ``cache_factor`` is what a token of the
-    prompt costs at most, in prices of input; ``passes`` is how often the prompt may be read.
+    prompt costs at most, in prices of input; ``passes`` is how often the prompt may be read; ``models`` are all that
+    it names.
     """
 
     media_bytes: int = 0
@@ -49,6 +50,9 @@ class RequestBound:
     passes: int = 1
     searches: int = 0
     containers: int = 0
+    models: frozenset[str] = frozenset()
+    inference_geo: object = None
+    fast: bool = False
 
     def prompt_tokens(self, request_bytes: int, window: int | None) -> int:
         """Return how many tokens the prompt has at most, of a request with so many bytes."""
@@ -73,24 +77,33 @@ def bound_request(params: Mapping[str, Any]) -> RequestBound:
         2 if params.get("compaction") or "compact" in str(params.get("context_management")) else 1,
         finder.searches,
         finder.containers,
+        frozenset(_models(params)),
+        params.get("inference_geo"),
+        params.get("speed") == "fast",
     )
 
 
 def worst_cost(params: Mapping[str, Any], request_bytes: int, prices: PriceList) -> float | None:
     """Return what one call may cost at most, of all models that it names, in US dollars; None without a price."""
-    bound = bound_request(params)
+    return most_cost(bound_request(params), request_bytes, _most_tokens(params), prices)
+
+
+def most_cost(
+    bound: RequestBound, request_bytes: int, max_tokens: int, prices: PriceList, *, batch: bool = False
+) -> float | None:
+    """Return what a request with that bound may cost at most, in US dollars; None without a price of each model."""
     fees = bound.searches * prices.fees.web_search + bound.containers * prices.fees.container_hour
     total = 0.0
-    for model in models_in(params):
+    for model in bound.models:
         found = prices.find(model)
         if found is None:
             return None
         prompt = bound.prompt_tokens(request_bytes, found.context_tokens) * bound.passes
         price = found.of_prompt(prompt)
-        tokens = prompt * price.input * bound.cache_factor + _most_tokens(params) * price.output
-        fast = (found.fast or prices.fees.unknown_fast) if params.get("speed") == "fast" else 1.0
-        total += tokens / 1e6 * fast * prices.geo_factor(params.get("inference_geo"))
-    return total + fees
+        tokens = prompt * price.input * bound.cache_factor + max_tokens * price.output
+        fast = (found.fast or prices.fees.unknown_fast) if bound.fast else 1.0
+        total += tokens / 1e6 * fast * prices.geo_factor(bound.inference_geo)
+    return total * (1 - prices.batch_discount if batch else 1.0) + fees
 
 
 def models_in(params: Mapping[str, Any]) -> set[str]:

@@ -179,6 +179,8 @@ class Tally:
     waves: int = 0  #: How often a request was sent at most.
     errors: Mapping[str, int] = field(default_factory=dict)  #: How many of each error type.
     balanced: bool = True  #: Each line is accounted for, once (see ``jobs.finish.totals``).
+    #: What the API said of errors, by their type, and of how many requests it said so; the most frequent sentences.
+    said: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)  #: How many rejected lines, by what is wrong with them.
     first_rejection: str = ""  #: What is wrong with the first rejected line, for a person.
     #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
@@ -309,6 +311,7 @@ class Shard:
     #: numbers); None in the first wave, where the place is the line.
     ordinals_key: str | None = None
     betas: str | None = None  #: The header ``anthropic-beta`` of the create call.
+    version: str | None = None  #: The header ``anthropic-version`` of that call; None: the newest (claude/versions.py).
     transient_waves: int = 0  #: How many waves were spent on transient failures.
     refusals: int = 0  #: How many waves held the job when they ended.
     not_before: float = 0.0  #: It is not sent before then; see ``due_at``.

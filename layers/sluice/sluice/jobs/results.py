@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -59,20 +59,28 @@ class CacheCreation(msgspec.Struct, gc=False):
     ephemeral_1h_input_tokens: int | None = None
 
 
+class ServerToolUse(msgspec.Struct, gc=False):
+    web_search_requests: int | None = None
+
+
 class Usage(msgspec.Struct, gc=False):
-    """Tokens as the API counts them; a count that is null is none."""
+    """Tokens as the API counts them; a count that is null is none. ``iterations`` are as ``claude/usage.py`` reads."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
+    server_tool_use: ServerToolUse | None = None
+    inference_geo: str | None = None
+    iterations: list[Any] | None = None
 
 
 class Message(msgspec.Struct, gc=False):
     model: str = ""
     stop_reason: str | None = None
     usage: Usage | None = None
+    container: Any = None  #: What code ran in.
 
 
 class Details(msgspec.Struct, gc=False):

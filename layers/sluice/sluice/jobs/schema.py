@@ -35,6 +35,8 @@ _NOT_ENFORCED = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems"}
     | {"uniqueItems", "contains", "minProperties", "maxProperties", "patternProperties", "propertyNames"}
 )
+# Those of them that Claude is known to refuse.
+_REFUSED_LIMITS = frozenset({"minimum", "maximum", "minLength", "maxLength"})
 # Claude API: Structured outputs, complexity limits of a request.
 MAX_OPTIONAL = 24
 MAX_UNIONS = 16
@@ -198,6 +200,40 @@ def _references(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> It
         yield str(name)
     for _, _, child in _children(schema, ""):
         yield from _references(child, definitions)
+
+
+def find_schema_refusal(schema: Mapping[str, Any]) -> str:
+    """Return why Claude refuses a schema as it stands, with the place; empty where it is not known to."""
+    try:
+        found = _Found()
+        _check_as_it_is(schema, "schema", found)
+        _refuse_recursion(schema)
+    except ValueError as error:
+        return str(error)
+    if found.optional > MAX_OPTIONAL:
+        return f"{found.optional} properties are not required, and Claude takes {MAX_OPTIONAL} at most"
+    if found.unions > MAX_UNIONS:
+        return f"{found.unions} values may be of several types, and Claude takes {MAX_UNIONS} at most"
+    return ""
+
+
+def _check_as_it_is(schema: object, where: str, found: _Found) -> None:
+    if not isinstance(schema, Mapping):
+        raise ValueError(f"{where}: has to be a JSON Schema, such as {{type: string}}")
+    if _is_object(schema) and schema.get(_CLOSED) is not False:
+        raise ValueError(f'{where}: an object has to say "{_CLOSED}": false')
+    limits = [name for name in schema if name in _REFUSED_LIMITS]
+    if schema.get("minItems", 0) not in (0, 1):
+        limits.append("minItems")
+    if limits:
+        raise ValueError(f'{where}: Claude refuses "{limits[0]}"; say it in the "description" instead')
+    if isinstance(schema.get("type"), list) or "anyOf" in schema:
+        found.unions += 1
+    if isinstance(properties := schema.get("properties"), Mapping):
+        required = schema.get("required") or ()
+        found.optional += sum(name not in required for name in properties)
+    for _, place, child in _children(schema, where):
+        _check_as_it_is(child, place, found)
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:

@@ -51,7 +51,7 @@ class SnsChannel:
         try:
             self.sns.publish(
                 TopicArn=self.topic_arn,
-                Subject=subject_line(notice.subject),
+                Subject=subject_line(notice.mail_subject or notice.subject),
                 MessageStructure="json",
                 Message=notice.message(),
                 MessageAttributes=notice.message_attributes(),

@@ -119,7 +119,7 @@ def _release_steps(kind: str, affected: Affected) -> list[str]:
     """Return how to let everything go on; a job that is released ends the incident for all."""
     steps = [
         "- Then let everything go on at once: call the API, at the stack's output ApiUrl,",
-        f"  POST {{ApiUrl}}/v1/incidents/{kind}/release",
+        f"  POST /v1/incidents/{kind}/release",
     ]
     if affected.jobs:
         first = affected.jobs[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,13 @@ MAX_SUBJECT = 99
 # SNS: Message size. The message in all its copies, and the attributes: names, types and values.
 MAX_MESSAGE_BYTES = 256 * 1024
 # What JSON may hold and a queue, as XML, may not (SQS: SendMessage): written as an escape.
+_UNSAYABLE = re.compile(r"[^\x20-\x7e\s]+")
+# What has no ASCII letter below its marks.
+_LATIN = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ħ": "h", "Ħ": "H"}
+    | {"–": "-", "—": "-", "‐": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "\xa0": " "}
+)
 _NOT_FOR_QUEUES = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
@@ -20,7 +28,8 @@ _NOT_FOR_QUEUES = re.compile("[\ud800-\udfff\ufffe\uffff]")
 class Notice:
     """What happened: ``text`` for a person's mail, ``detail`` for machines, ``attributes`` to filter on.
 
-    ``detail_type`` is the EventBridge name, such as "Sluice Job Finished".
+    ``detail_type`` is the EventBridge name, such as "Sluice Job Finished". ``mail_subject`` is what ``subject`` says in
+    ASCII; empty: as ``subject_line`` writes it.
     """
 
     subject: str
@@ -28,11 +37,12 @@ class Notice:
     detail: Mapping[str, Any]
     detail_type: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    mail_subject: str = ""
 
     def message(self) -> str:
         """Write the message in a copy for each protocol (SNS: Publish, MessageStructure)."""
         # The text travels with the machine's copy too: a bot that passes notices on needs no words of its own.
-        machine = _encode({**self.detail, "subject": subject_line(self.subject), "text": self.text})
+        machine = _encode({**self.detail, "subject": " ".join(self.subject.split()), "text": self.text})
         copies = {"default": self.text, "email": self.text, "email-json": machine}
         return _encode(copies | dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine))
 
@@ -45,6 +55,17 @@ class Notice:
         return len(self.message().encode()) + len(named.encode()) <= MAX_MESSAGE_BYTES
 
 
+def sayable(text: str) -> str:
+    """Write Latin letters in ASCII; letters of other alphabets stay as they are."""
+    pieces = (_without_marks(character) for character in text.translate(_LATIN))
+    return "".join(pieces)
+
+
+def _without_marks(character: str) -> str:
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or ("" if unicodedata.combining(character) else character)
+
+
 def _encode(value: Mapping[str, Any]) -> str:
     """Write JSON in the letters of its text: an escape takes six bytes for the two of most alphabets, in each copy."""
     text = json.dumps(value, ensure_ascii=False)
@@ -52,6 +73,9 @@ def _encode(value: Mapping[str, Any]) -> str:
 
 
 def subject_line(text: str) -> str:
-    """Fit a subject to what SNS takes: ASCII, one line, fewer than 100 characters."""
-    plain = " ".join(text.encode("ascii", "replace").decode().split())
+    """Fit a subject to what SNS takes: ASCII, one line, fewer than 100 characters.
+
+    Latin letters lose their marks; what ASCII has nothing like is left out, with dots in its place.
+    """
+    plain = " ".join(_UNSAYABLE.sub("...", sayable(text)).split())
     return plain if len(plain) <= MAX_SUBJECT else plain[: MAX_SUBJECT - 3] + "..."

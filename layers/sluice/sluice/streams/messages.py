@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice.access.guard import Caller, Guard
+from sluice.claude.versions import version_for
 from sluice.deadline import Deadline
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Payer
@@ -17,7 +18,7 @@ from sluice.streams.errors import StreamCut
 from sluice.streams.headers import headers_to_client
 from sluice.streams.reading import error_of, read_whole
 from sluice.streams.relay import OpenStream, Relay, open_stream
-from sluice.streams.request import DEFAULT_VERSION, Request, Route, complete_prompt, parse_params
+from sluice.streams.request import Request, Route, complete_prompt, parse_params
 from sluice.streams.response import Body, Response
 from sluice.streams.resumable.service import ResumableStreams, check_nothing_asked, read_keep_options
 from sluice.streams.timeouts import Timeouts
@@ -126,6 +127,7 @@ class Messages:
             upstream_call = replace(
                 upstream_call, headers=_text_headers(request.headers), body=json.dumps(params).encode()
             )
+        upstream_call = replace(upstream_call, headers=_with_version(upstream_call.headers, params))
         call.report.model = str(params.get("model") or "")
         self._guard.admit(call.caller, call.report.model)
         self._guard.check_known(call.caller, params, request.headers)
@@ -170,5 +172,9 @@ def _whole_body(whole: WholeAnswer, call: MessageCall) -> Generator[bytes, None,
 
 def _text_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Complete the headers of a person, who sends none of the API's own."""
-    own = {"anthropic-version": DEFAULT_VERSION, **headers}
-    return own | {"content-type": "application/json", "accept": _EVENT_STREAM}
+    return {**headers, "content-type": "application/json", "accept": _EVENT_STREAM}
+
+
+def _with_version(headers: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:
+    """Complete the headers of a caller who names no version of the API."""
+    return {**headers, "anthropic-version": version_for(params, headers.get("anthropic-version"))}

@@ -16,8 +16,6 @@ from sluice.settings import DEFAULT_MAX_TOKENS
 # Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
 # itself, in words of its own.
 MAX_BODY_BYTES = 6_000_000
-# For {"prompt": …}; the API has no default of its own.
-DEFAULT_VERSION = "2023-06-01"
 
 # What a URL may have stays as it came; anything else, such as the letters of other alphabets, is percent-encoded.
 _URL_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"

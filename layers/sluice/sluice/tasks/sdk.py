@@ -20,6 +20,7 @@ import httpx2
 from sluice.claude.connection import end_read
 from sluice.claude.errors import error_from_response, parse_retry_after
 from sluice.claude.key import ClaudeKey
+from sluice.claude.versions import version_for
 from sluice.errors import ClaudeError, PermanentError, TransientError
 from sluice.tasks.answer import Answer
 from sluice.version import USER_AGENT
@@ -146,7 +147,7 @@ class ClaudeSdk:
                 max_tokens=params["max_tokens"],
                 messages=params["messages"],
                 extra_body=dict(params),
-                extra_headers=dict(headers),
+                extra_headers={**headers, "anthropic-version": version_for(params, headers.get("anthropic-version"))},
             ) as stream:
                 return _read_events(stream, timeouts)
         except Exception as error:

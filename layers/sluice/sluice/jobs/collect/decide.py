@@ -37,15 +37,17 @@ from sluice.jobs.requests import (
 from sluice.jobs.results import read_result, write_error_line
 from sluice.jobs.services import Services
 
-_EXAMPLES = 3
+# So many different sentences are kept of each type of error.
+MOST_SENTENCES = 20
 _MESSAGE_LENGTH = 300
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One request that ended in an error, and what the API said."""
+    """One request that ended in an error, what the API said, and of how many it said the same."""
 
     custom_id: str
     message: str
+    count: int = 1
 
 
 class ErrorLines:
@@ -77,14 +79,14 @@ class Refusal:
 class Decisions:
     """``by_place`` has a byte for each request, a Decision, at its place in the shard.
 
-    ``counts`` and ``examples`` are by the type of error. ``refusal`` is what waits for a person, and ``next_wave`` the
-    shard of what is retried; None where there is none.
+    ``counts`` are by the type of error, ``examples`` by it and by what the API said. ``refusal`` is what waits for a
+    person, and ``next_wave`` the shard of what is retried; None where there is none.
     """
 
     by_place: bytearray
     error_lines: ErrorLines
     counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[Example]] = field(default_factory=dict)
+    examples: dict[str, dict[str, Example]] = field(default_factory=dict)
     refusal: Refusal | None = None
     next_wave: Shard | None = None
 
@@ -105,9 +107,11 @@ class Decisions:
         result = read_result(raw_result)
         name = error_name(result)
         self.counts[name] += 1
-        examples = self.examples.setdefault(name, [])
-        if len(examples) < _EXAMPLES:
-            examples.append(Example(request.custom_id, result.inner_error.message[:_MESSAGE_LENGTH]))
+        examples, said = self.examples.setdefault(name, {}), result.inner_error.message[:_MESSAGE_LENGTH]
+        if known := examples.get(said):
+            examples[said] = Example(known.custom_id, said, known.count + 1)
+        elif len(examples) < MOST_SENTENCES:
+            examples[said] = Example(request.custom_id, said)
         self.error_lines.add(ordinal, write_error_line(request, raw_result))
 
 

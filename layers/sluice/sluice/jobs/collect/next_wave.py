@@ -69,6 +69,7 @@ class NextWave:
             moved_at=now,
             ordinals_key=ordinals_key(before.ref, NEXT),
             betas=before.betas,
+            version=before.version,
             transient_waves=delay.transient_waves,
             refusals=before.refusals + (ResultKind.REFUSED in self._kinds),
             not_before=now + delay.seconds if delay.seconds else 0.0,

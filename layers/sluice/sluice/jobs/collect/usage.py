@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 
 import msgspec
 
 from sluice.claude.prices import PriceList
 from sluice.jobs.collect.retry_policy import KIND_OF_STOP_REASON, result_kind
 from sluice.jobs.model import Tokens
-from sluice.jobs.results import ERRORED, SUCCEEDED, ResultLine, Usage
+from sluice.jobs.results import ERRORED, SUCCEEDED, Message, ResultLine, Usage
 
 _NO_LIMIT = 1 << 62
+_TOOL_USE, _ITERATIONS, _GEO = map(attrgetter, ("server_tool_use", "iterations", "inference_geo"))
+_CONTAINER = attrgetter("container")
+# Values of "inference_geo" that cost nothing (Claude API: Data residency).
+_ANYWHERE = frozenset({None, "", "global", "not_available"})
 
 
 class LengthHistograms(msgspec.Struct):
@@ -46,6 +52,16 @@ class _Used:
         self.cache_write += max(write - hour, 0)
 
 
+def _are_plain(messages: Sequence[Message], usages: Sequence[Usage]) -> bool:
+    """Return whether only tokens at their usual price are paid for: no search, no container, no place, no iteration."""
+    return not (
+        any(map(_TOOL_USE, usages))
+        or any(map(_ITERATIONS, usages))
+        or any(map(_CONTAINER, messages))
+        or not _ANYWHERE.issuperset(map(_GEO, usages))
+    )
+
+
 class UsageMeter:
     """Adds up what answers used. ``prices`` estimate what it costs; a model without a price costs nothing there."""
 
@@ -53,6 +69,7 @@ class UsageMeter:
         self._prices = prices
         self._used: dict[str, _Used] = {}
         self._long: dict[str, _Used] = {}
+        self._apart: dict[str, Tokens] = {}
         self._inputs: Counter[int] = Counter()
         self._outputs: Counter[int] = Counter()
         self._errors: set[tuple[str, str]] = set()
@@ -74,9 +91,27 @@ class UsageMeter:
                 if result.type == ERRORED and len(self._errors) < 2:
                     self._errors.add((result.inner_error.type, result.inner_error.message))
         for model in {message.model for message in messages}:
-            usages = [message.usage for message in messages if message.model == model and message.usage is not None]
-            if usages:
+            own = [message for message in messages if message.model == model and message.usage is not None]
+            usages = [message.usage for message in own if message.usage is not None]
+            if usages and _are_plain(own, usages):
                 self._add_usages(model, usages)
+            else:
+                for message, usage in zip(own, usages, strict=True):
+                    self._add_one(model, message, usage)
+
+    def _add_one(self, model: str, message: Message, usage: Usage) -> None:
+        """Note the use of a request apart, where not only tokens at their usual price are paid for."""
+        if _are_plain([message], [usage]):
+            return self._add_usages(model, [usage])
+        alone = UsageMeter(self._prices)
+        alone._add_usages(model, [usage])
+        self._inputs.update(alone._inputs)
+        self._outputs.update(alone._outputs)
+        values, container = msgspec.to_builtins(usage), message.container is not None
+        cost = self._prices.estimate_usage(model, values, batch=True, container=container)
+        tokens = replace(alone.tokens()[model], cost=cost or 0.0)
+        self._apart[model] = self._apart.get(model, Tokens()) + tokens
+        return None
 
     def _add_usages(self, model: str, usages: Sequence[Usage]) -> None:
         used = self._used.get(model) or self._open(model)
@@ -114,7 +149,7 @@ class UsageMeter:
 
     def tokens(self) -> dict[str, Tokens]:
         """Return the tokens by model, with their estimated cost at the batch price."""
-        totals: dict[str, Tokens] = {}
+        totals = dict(self._apart)
         for used_by_model, is_long in ((self._used, False), (self._long, True)):
             for model, used in used_by_model.items():
                 totals[model] = totals.get(model, Tokens()) + self._priced(model, used, is_long=is_long)

@@ -33,7 +33,8 @@ def write(services: Services, results: BatchResults, decisions: Decisions, ordin
         _write_wave(services, results, decisions, ordinals)
     else:
         _write_parts(services, results, decisions, ordinals)
-    stats = WaveStats(results.usage_meter.lengths, decisions.examples)
+    examples = {name: list(said.values()) for name, said in decisions.examples.items()}
+    stats = WaveStats(results.usage_meter.lengths, examples)
     services.outbox.put_stats(results.shard.ref, msgspec.json.encode(stats))
 
 

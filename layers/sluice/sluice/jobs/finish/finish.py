@@ -18,7 +18,7 @@ from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_result_table
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
-from sluice.jobs.finish.totals import Totals, check_totals, with_misfits
+from sluice.jobs.finish.totals import Totals, check_totals, with_misfits, with_sentences
 from sluice.jobs.job_settings import read_settings
 from sluice.jobs.model import Job, JobStatus, Plan, Shard
 from sluice.jobs.notices.announce import announce, announce_pending
@@ -115,6 +115,7 @@ def _account(
     files: Mapping[str, str],
 ) -> JobSummary:
     lengths, examples = add_up(_read_stats(services, shards))
+    totals = replace(totals, tally=with_sentences(totals.tally, examples))
     place = Place(services.outbox.bucket)
     own = {"summary": place.uri(job.job_id, "summary.json"), "report": place.uri(job.job_id, "report.html")}
     return JobSummary(

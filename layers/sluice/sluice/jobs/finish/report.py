@@ -140,10 +140,11 @@ def _errors(account: JobSummary) -> Iterator[str]:
         yield f"<p>{escape(advice_for(name))}</p>"
         if examples := account.examples.get(name):
             rows = "".join(
-                f"<tr><td><code>{escape(each.custom_id)}</code></td><td>{escape(each.message) or '-'}</td></tr>"
+                f"<tr><td><code>{escape(each.custom_id)}</code></td><td>{escape(each.message) or '-'}</td>"
+                f'<td class="number">{count(each.count)}</td></tr>'
                 for each in examples
             )
-            head = "<tr><th>Example</th><th>Claude says</th></tr>"
+            head = '<tr><th>Example</th><th>Claude says</th><th class="number">Requests</th></tr>'
             yield f'<div class="scroll"><table class="examples">{head}{rows}</table></div>'
 
 

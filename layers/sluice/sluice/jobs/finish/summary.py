@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sluice.jobs.collect.decide import Example
+from sluice.jobs.collect.decide import MOST_SENTENCES, Example
 from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.totals import Totals
@@ -15,7 +15,6 @@ from sluice.jobs.model import Job, JobStatus, Tokens
 from sluice.jobs.outbox import Manifest
 from sluice.timestamps import rfc3339
 
-_EXAMPLES = 3
 _KINDS = ("input", "output", "cache_write", "cache_read")
 
 
@@ -63,14 +62,20 @@ class JobSummary:
 
 
 def add_up(stats: Iterable[WaveStats]) -> tuple[LengthHistograms, dict[str, list[Example]]]:
-    """Add up the histograms of all waves, and keep some examples of each error."""
-    lengths, examples = LengthHistograms(), dict[str, list[Example]]()
+    """Add up the histograms of all waves, and the examples of errors: one of each sentence, most frequent first."""
+    lengths, said = LengthHistograms(), dict[str, dict[str, Example]]()
     for each in stats:
         lengths += each.lengths
         for name, some in each.examples.items():
-            kept = examples.setdefault(name, [])
-            kept += some[: _EXAMPLES - len(kept)]
-    return lengths, examples
+            kept = said.setdefault(name, {})
+            for example in some:
+                known = kept.get(example.message, Example(example.custom_id, example.message, 0))
+                kept[example.message] = Example(known.custom_id, known.message, known.count + example.count)
+    return lengths, {name: _most_frequent(kept.values()) for name, kept in said.items()}
+
+
+def _most_frequent(examples: Iterable[Example]) -> list[Example]:
+    return sorted(examples, key=lambda each: -each.count)[:MOST_SENTENCES]
 
 
 def write_summary(account: JobSummary) -> bytes:
@@ -93,6 +98,9 @@ def write_summary(account: JobSummary) -> bytes:
             "problems": list(account.totals.problems),
         },
         "errors": dict(tally.errors),
+        "error_messages": {
+            name: {each.message: each.count for each in some} for name, some in account.examples.items()
+        },
         "rejected_reasons": dict(account.manifest.reasons),
         "notes": list(account.notes),
         "waves": [{"wave": number, **asdict(wave)} for number, wave in sorted(account.totals.waves.items())],

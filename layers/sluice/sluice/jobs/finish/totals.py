@@ -6,14 +6,17 @@ Without I/O. What does not add up is said, never mended.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sluice.jobs.collect.decide import Example
 from sluice.jobs.incomplete import SCHEMA_MISMATCH
 from sluice.jobs.model import Outcome, Plan, Shard, Tally, Tokens
 
 # Told of, the most frequent ones; they are kept with the job.
 _MISFITS = 10
+# Of errors, in a notice: types, and sentences of each.
+_TYPES, _SENTENCES = 5, 5
 
 
 @dataclass(slots=True)
@@ -107,6 +110,15 @@ def with_misfits(tally: Tally, misfits: Mapping[str, int]) -> Tally:
         return tally
     incomplete = {**tally.incomplete, SCHEMA_MISMATCH: sum(misfits.values())}
     return replace(tally, incomplete=incomplete, misfits=dict(Counter(misfits).most_common(_MISFITS)))
+
+
+def with_sentences(tally: Tally, examples: Mapping[str, Sequence[Example]]) -> Tally:
+    """Put into the books what the API said of errors, of each type the most frequent sentences."""
+    said = {
+        name: {each.message: each.count for each in examples.get(name, ())[:_SENTENCES] if each.message}
+        for name, _ in Counter(tally.errors).most_common(_TYPES)
+    }
+    return replace(tally, said={name: some for name, some in said.items() if some})
 
 
 def _problems(plan: Plan, sums: _Sums, succeeded: int, errored: int) -> Iterable[str]:

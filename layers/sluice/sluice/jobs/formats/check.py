@@ -1,21 +1,28 @@
 """Lines of a JSONL upload, told apart: those that can run, and those that cannot, with the reason.
 
 Most blocks are good as they are: ``check_block`` takes one whole, and is fast because only what is checked is built.
-Where it declines, ``check_lines`` goes line by line, repairs what can be repaired, and says what is wrong with the
-rest. What the fast way takes is a part of what the slow one takes, and means the same.
+Where a block asks for more than text it looks at each request, but leaves the block whole. Where it declines,
+``check_lines`` goes line by line, repairs what can be repaired, and says what is wrong with the rest. What the fast way
+takes is a part of what the slow one takes, and means the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, Raw
 
+from sluice.claude.prices import shipped_prices
 from sluice.jobs.edits import Edit, edit_between
-from sluice.jobs.formats.request_line import MAX_TOKENS, Defaults, LineProblem, complete_request
+from sluice.jobs.formats.appraise import Appraisal, Appraiser
+from sluice.jobs.formats.plain import PlainParams, decode_block, read_plain
+from sluice.jobs.formats.refusals import check_params
+from sluice.jobs.formats.request_line import MAX_TOKENS, NOT_JSON, Defaults, LineProblem, RequestLine, complete_request
+
+T = TypeVar("T")
 
 # Says what is wrong with a model, or with so large a max_tokens for it; None where nothing is.
 ModelProblem = Callable[[str, int], str | None]
@@ -28,13 +35,16 @@ _MAX_ID = 64
 class LineRules:
     """What lines are checked against. ``max_bytes`` is the length of the longest line that can be sent.
 
-    ``spare_id`` names the line of a number that does not name itself.
+    ``appraiser`` prices what is more than text; ``spare_id`` names the line of a number that does not name itself;
+    ``version`` is the one of the API that the settings name.
     """
 
     defaults: Defaults
     max_bytes: int
     model_problem: ModelProblem
     spare_id: Callable[[int], str] = "line-{}".format
+    version: str | None = None
+    appraiser: Appraiser = field(default_factory=lambda: Appraiser(shipped_prices(), shipped_prices()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +68,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A block that runs as it is. ``asked`` says for each of its models what is asked of it."""
+    """A block that runs as it is. ``asked`` says for each of its models what is asked of it.
+
+    ``appraisal`` is what all of it costs, None where it is plain text.
+    """
 
     block: LineBlock
     ids: list[str]
     asked: Mapping[str, Asked]
+    appraisal: Appraisal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GoodLine:
     """One request; ``text`` as it is sent, without a newline; ``edit`` makes it of what is in the object.
 
-    ``offset`` and ``length`` (without the newline) are its place in the object.
+    ``offset`` and ``length`` (without the newline) are its place in the object; ``appraisal`` is as in ``Run``.
     """
 
     number: int
@@ -80,6 +94,7 @@ class GoodLine:
     model: str
     max_tokens: int
     edit: Edit | None = None
+    appraisal: Appraisal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +111,18 @@ class BadLine:
     problem: LineProblem
 
 
-# A request once more, beside those of ``jobs/requests.py``: here a whole block is decoded and checked in one call, down
-# to its messages, while there ``params`` stay as they are. How fast planning is depends on it.
-class _Message(msgspec.Struct, gc=False):
-    role: str
-
-
-class _Params(msgspec.Struct, gc=False):
+class _AnyParams(msgspec.Struct, gc=False):
     model: Annotated[str, Meta(min_length=1)]
     max_tokens: Annotated[int, Meta(ge=1, le=MAX_TOKENS)]
-    messages: Annotated[list[_Message], Meta(min_length=1)]
-    # Fields that have to be absent are left to the slow way.
-    stream: UnsetType = UNSET
-    speed: UnsetType = UNSET
-    betas: UnsetType = UNSET
 
 
-class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _AnyLine(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     custom_id: str
-    params: _Params
+    params: Raw
 
 
-_DECODER = msgspec.json.Decoder(_Line)
+_ANY_DECODER = msgspec.json.Decoder(_AnyLine)
+_ANY_PARAMS = msgspec.json.Decoder(_AnyParams)
 
 
 def check_block(block: LineBlock, rules: LineRules) -> Run | None:
@@ -125,38 +130,46 @@ def check_block(block: LineBlock, rules: LineRules) -> Run | None:
     data = block.data
     if len(data) > rules.max_bytes or not _is_utf8(data):
         return None
-    try:
-        lines = _decode_block(data)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    ids = [line.custom_id for line in lines]
-    asked = _sum_up([line.params for line in lines])
+    lines = read_plain(data)
+    if lines is None or _has_longer_line(data, rules.appraiser.plain_bytes):
+        return _check_closely(block, rules)
+    return _run(block, [line.custom_id for line in lines], _sum_up([line.params for line in lines]), None, rules)
+
+
+def _run(
+    block: LineBlock, ids: list[str], asked: dict[str, Asked], appraisal: Appraisal | None, rules: LineRules
+) -> Run | None:
     if not _are_ids(ids) or any(rules.model_problem(model, of_model.highest) for model, of_model in asked.items()):
         return None
-    return Run(block, ids, asked)
+    return Run(block, ids, asked, appraisal)
 
 
-def _decode_block(data: bytes) -> list[_Line]:
-    """Decode whole lines, a request each. Raises msgspec.DecodeError and RecursionError."""
-    if count := _count_objects(data):
-        lines = _DECODER.decode_lines(data)
-        if len(lines) == count:
-            return lines
-    return list(map(_DECODER.decode, data.split(b"\n")[:-1]))
+def _has_longer_line(data: bytes, most: int | None) -> bool:
+    """Return whether a line, with its newline, has more bytes than ``most``."""
+    if most is None:
+        return False
+    start, find = 0, data.rfind
+    while len(data) - start > most:
+        end = find(b"\n", start, start + most)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
-def _count_objects(data: bytes) -> int:
-    """Count the lines where each newline but the last is between two braces, as it is within no object; otherwise 0.
-
-    Without that, ``decode_lines`` takes two values in a line for two lines, and one value over two lines for one.
-    """
-    find, end, count = data.find, data.find(b"\n") + 1, 1
-    while end < len(data):
-        if data[end - 2 : end + 1] != b"}\n{":
-            return 0
-        end = find(b"\n", end) + 1
-        count += 1
-    return count
+def _check_closely(block: LineBlock, rules: LineRules) -> Run | None:
+    """Look at each request of a block; None where any cannot run as it is."""
+    try:
+        lines = decode_block(block.data, _ANY_DECODER)
+        params = [_ANY_PARAMS.decode(line.params) for line in lines]
+        appraisal = Appraisal()
+        for line, each in zip(lines, params, strict=True):
+            check_params(decoded := msgspec.json.decode(line.params), rules.version)
+            length = memoryview(line.params).nbytes
+            appraisal += rules.appraiser.appraise(decoded, length, each.model, each.max_tokens)
+    except (msgspec.DecodeError, RecursionError, LineProblem):
+        return None
+    return _run(block, [line.custom_id for line in lines], _sum_up(params), appraisal, rules)
 
 
 def check_lines(block: LineBlock, rules: LineRules) -> Iterator[GoodLine | BadLine]:
@@ -175,6 +188,7 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
             raise LineProblem("too long", f"The request has {len(request.text)} bytes, more than {rules.max_bytes}.")
         if problem := rules.model_problem(request.model, request.max_tokens):
             raise LineProblem("model", problem)
+        appraisal = _appraise_line(request, rules)
     except LineProblem as problem:
         return BadLine(number, offset, len(line), line, problem)
     return GoodLine(
@@ -186,10 +200,27 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
         request.model,
         request.max_tokens,
         edit_between(offset, line, request.text),
+        appraisal,
     )
 
 
-def _sum_up(requests: list[_Params]) -> dict[str, Asked]:
+def _appraise_line(request: RequestLine, rules: LineRules) -> Appraisal | None:
+    """Check the params of a request, and price it where it is more than text. Raises LineProblem."""
+    most = rules.appraiser.plain_bytes
+    if (most is None or len(request.text) < most) and read_plain(request.text + b"\n"):
+        return None
+    raw = _ANY_DECODER.decode(request.text).params
+    try:
+        decoded = msgspec.json.decode(raw)
+    except RecursionError:
+        raise LineProblem("nesting", "The line is nested too deeply.") from None
+    except msgspec.DecodeError as error:
+        raise LineProblem(NOT_JSON, f"The line is not JSON: {error}.") from None
+    check_params(decoded, rules.version)
+    return rules.appraiser.appraise(decoded, memoryview(raw).nbytes, request.model, request.max_tokens)
+
+
+def _sum_up(requests: Sequence[PlainParams | _AnyParams]) -> dict[str, Asked]:
     models = {params.model for params in requests}
     if len(models) == 1:
         return {models.pop(): _sum_up_tokens([params.max_tokens for params in requests])}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from sluice.claude.versions import needs_older
+from sluice.claude.worst_case import RequestBound, bound_request
 from sluice.errors import InputError
 from sluice.jobs.folder_settings import FILE_NAME, FolderSettings
+from sluice.jobs.formats.appraise import Appraisal
 from sluice.jobs.formats.check import BadLine, GoodLine, LineRules
+from sluice.jobs.formats.refusals import check_params
 from sluice.jobs.formats.request_line import LineProblem, check_custom_id
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.requests import write_request
@@ -124,14 +128,32 @@ class PromptWriter:
         if problem := rules.model_problem(self._model, self._max_tokens):
             raise settings_problem(effective, problem.rstrip("."))
         self._params = _common_params(folder, self._model, self._max_tokens)
+        try:
+            check_params({**self._params, "messages": [{"role": "user", "content": "."}]}, rules.version)
+        except LineProblem as refused:
+            raise settings_problem(effective, refused.reason.rstrip(".")) from None
+        self._appraiser = rules.appraiser
+        self._bound = bound_request(self._params)
+        self._older = needs_older(self._params)
 
     def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
         """Make a request of a prompt; ``given`` is the line or row of the file, to be shown where it cannot run."""
         try:
             check_custom_id(custom_id)
-            return GoodLine(number, 0, 0, self._encode(custom_id, prompt), custom_id, self._model, self._max_tokens)
+            text = self._encode(custom_id, prompt)
+            appraisal = self._appraise(len(text))
+            return GoodLine(number, 0, 0, text, custom_id, self._model, self._max_tokens, appraisal=appraisal)
         except LineProblem as problem:
             return unusable(number, given, problem)
+
+    def _appraise(self, length: int) -> Appraisal | None:
+        """Price a request by its length; None where it is plain text."""
+        most = self._appraiser.plain_bytes
+        is_text = self._bound == RequestBound(models=frozenset((self._model,))) and not self._older
+        if is_text and (most is None or length < most):
+            return None
+        appraisal = self._appraiser.price(self._bound, length, self._model, self._max_tokens)
+        return replace(appraisal, older=self._older)
 
     def _encode(self, custom_id: str, prompt: str) -> bytes:
         if not prompt.strip():

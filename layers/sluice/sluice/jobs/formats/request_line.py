@@ -33,6 +33,10 @@ class LineProblem(Exception):
         super().__init__(self.reason)
 
 
+class KnownRefusal(LineProblem):
+    """A request that can be read, and that the API would refuse for certain."""
+
+
 EMPTY, NOT_JSON = "empty", "not JSON"
 
 

@@ -60,8 +60,11 @@ def announce_pending(services: Services, job: Job) -> int:
 
 
 def _place(services: Services) -> Place:
-    region = services.settings.topic_arn.split(":")[3] if services.settings.topic_arn.count(":") >= 5 else ""
-    return Place(services.settings.outbox, region)
+    # AWS: ARNs. arn:partition:service:region:account:resource.
+    parts = services.settings.topic_arn.split(":")
+    if len(parts) < 6:
+        return Place(services.settings.outbox)
+    return Place(services.settings.outbox, parts[3], parts[1])
 
 
 def incident_of(job: Job) -> str | None:

@@ -10,20 +10,31 @@ from urllib.parse import quote
 from sluice.jobs.model import Job
 from sluice.timestamps import rfc3339
 
+# Of each partition of AWS.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job's files lie. ``region`` is that of the console's links; empty: no link."""
+    """Where a job's files lie. ``region`` and ``partition`` of AWS make the console's links; no region: no link."""
 
     outbox: str
     region: str = ""
+    partition: str = "aws"
 
     def uri(self, job_id: str, name: str = "") -> str:
         return f"s3://{self.outbox}/{job_id}/{name}"
 
-    def console(self, job_id: str) -> str:
-        folder = quote(f"{job_id}/", safe="")
-        return f"https://{self.region}.console.aws.amazon.com/s3/buckets/{self.outbox}?prefix={folder}"
+    def console(self, job_id: str, name: str = "") -> str:
+        """Return a link that shows a job's folder in the console, or one file of it."""
+        kind = "object" if name else "buckets"
+        where = quote(f"{job_id}/{name}", safe="/")
+        host = f"{self.region}.{_CONSOLES.get(self.partition, _CONSOLES['aws'])}"
+        return f"https://{host}/s3/{kind}/{self.outbox}?region={self.region}&prefix={where}"
 
 
 def machine_detail(job: Job, event: str, notification_id: str, place: Place) -> dict[str, Any]:
@@ -46,6 +57,7 @@ def machine_detail(job: Job, event: str, notification_id: str, place: Place) -> 
         detail |= {"waves": tally.waves, "estimated_cost_usd": round(tally.cost, 6)}
         detail |= {"seconds": round((job.finished_at or job.moved_at) - job.received_at, 3)}
         detail |= {"answered": tally.answered, "incomplete": dict(tally.incomplete), "misfits": dict(tally.misfits)}
+        detail |= {"error_messages": {name: dict(some) for name, some in tally.said.items()}}
         detail |= {"rejected_reasons": dict(tally.reasons), "files": _files(job, place)}
     if job.hold:
         detail["hold"] = {"kind": job.hold.kind, "reason": job.hold.reason}

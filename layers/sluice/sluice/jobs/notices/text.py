@@ -7,13 +7,14 @@ job can have several, the event, "#", the kind of the hold, "@" and the second i
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 from sluice.jobs.incomplete import describe, incomplete_by_status, ranked_incomplete
 from sluice.jobs.model import HoldKind, Job, JobStatus, Tally
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
-from sluice.notify.notice import MAX_SUBJECT, Notice
+from sluice.notify.notice import MAX_SUBJECT, Notice, sayable
 
 _ADVICE = {
     "invalid_request_error": "The API refuses these as they stand. Their messages say why; correct the requests first.",
@@ -68,6 +69,11 @@ _ENDS = {
     JobStatus.CANCELLED: ("Cancelled", "was cancelled. What had finished by then is kept."),
 }
 _NAME_LENGTH = 40
+# Of a name of which some letters cannot be said: fewer say nothing.
+_LEAST_LETTERS = 3
+_UNSAYABLE = re.compile(r"[^\x20-\x7e]+")
+# What became of a job, and the figures or the reason.
+_Headline = tuple[str, str]
 _SHOWN = 3
 
 
@@ -105,9 +111,10 @@ def notification_id(job: Job, notice: str) -> str:
 def compose(job: Job, notice: str, place: Place, now: float) -> Notice:
     """Write a notice of a job. Raises KeyError for an event that jobs do not have."""
     event = event_of(notice)
-    subject, body = _words(job, event, place, now)
+    (outcome, rest), body = _words(job, event, place, now)
     return Notice(
-        subject=subject,
+        subject=_subject(outcome, _name(job), rest),
+        mail_subject=_subject(outcome, _mail_name(job), rest),
         text="\n".join((*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{job.upload.key}", "")),
         detail=machine_detail(job, event, notification_id(job, notice), place),
         detail_type=_DETAIL_TYPES[event],
@@ -127,7 +134,7 @@ def _incomplete_attribute(job: Job) -> dict[str, str]:
     return {"incomplete": ",".join(statuses)} if statuses else {}
 
 
-def _words(job: Job, event: str, place: Place, now: float) -> tuple[str, list[str]]:
+def _words(job: Job, event: str, place: Place, now: float) -> tuple[_Headline, list[str]]:
     if event == HELD:
         return _held(job)
     if event in (LATE, STUCK):
@@ -137,7 +144,7 @@ def _words(job: Job, event: str, place: Place, now: float) -> tuple[str, list[st
     return _ended(job, job.tally, place)
 
 
-def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
+def _ended(job: Job, tally: Tally, place: Place) -> tuple[_Headline, list[str]]:
     outcome, sentence = _ENDS[job.status]
     counts = [f"{count(tally.answered)} of {count(tally.lines, 'line')} answered"]
     by_status = incomplete_by_status(tally.incomplete)
@@ -147,7 +154,7 @@ def _ended(job: Job, tally: Tally, place: Place) -> tuple[str, list[str]]:
     if tally.rejected == tally.lines:
         sentence = "has nothing in it that could be sent: all of its lines were rejected."
     body = [f"{_name(job)} {sentence}", "", *_counts(tally), "", *_effort(job, tally), "", *_places(job, tally, place)]
-    return _subject(outcome, job, ", ".join(counts)), body + _next_steps(tally) + _notes(job)
+    return (outcome, ", ".join(counts)), body + _next_steps(tally) + _notes(job)
 
 
 def _counts(tally: Tally) -> list[str]:
@@ -199,14 +206,20 @@ def _places(job: Job, tally: Tally, place: Place) -> list[str]:
         rows.append(f"Rejected    {place.uri(job.job_id, 'rejected.jsonl')}")
     rows.append(f"Report      {place.uri(job.job_id, 'report.html')}")
     if place.region:
-        rows.append(f"Console     {place.console(job.job_id)}")
+        rows.append(f"Open        {place.console(job.job_id, 'report.html')}")
+        rows.append(f"All files   {place.console(job.job_id)}")
     return rows
 
 
 def _next_steps(tally: Tally) -> list[str]:
     steps = [f"- {each.status}: {each.advice}" for each, _ in ranked_incomplete(tally.incomplete)]
     steps += [f"  {count(number, 'answer')}: {misfit}" for misfit, number in ranked(tally.misfits)[:_SHOWN]]
-    steps += [f"- {name}: {advice_for(name)}" for name, _ in ranked(tally.errors)]
+    for name, _ in ranked(tally.errors):
+        steps.append(f"- {name}: {advice_for(name)}")
+        steps += [
+            f"  Claude says ({count(number, 'request')}): {sentence}"
+            for sentence, number in ranked(tally.said.get(name, {}))
+        ]
     if hint := retry_hint(tally.errors):
         steps.append(f"- To run them again: {hint}")
     if tally.rejected:
@@ -215,14 +228,14 @@ def _next_steps(tally: Tally) -> list[str]:
     return ["", "What to do", *steps] if steps else []
 
 
-def _held(job: Job) -> tuple[str, list[str]]:
+def _held(job: Job) -> tuple[_Headline, list[str]]:
     kind = job.hold.kind if job.hold else "unknown"
     reason = job.hold.reason if job.hold else "No reason was kept."
     body = [f"{_name(job)} waits for you. Nothing is lost, and nothing more is sent until you decide.", "", reason]
     if job.plan:
         body += ["", f"Requests    {count(job.plan.requests)}", f"Rejected    {count(job.plan.rejected)}"]
         body.append(f"Cost        {about_dollars(job.plan.estimated_cost)} (an estimate)")
-    return _subject("Held", job, _KIND_WORDS.get(kind, kind)), [*body, *_notes(job), *release_steps(job)]
+    return ("Held", _KIND_WORDS.get(kind, kind)), [*body, *_notes(job), *release_steps(job)]
 
 
 def _notes(job: Job) -> list[str]:
@@ -238,23 +251,33 @@ def release_steps(job: Job) -> list[str]:
         "To let it go on, either",
         f"- drop an empty object named {job.job_id}.release in the Inbox:",
         f"  aws s3api put-object --bucket {bucket} --key {job.job_id}.release",
-        f"- or call the API: POST {{ApiUrl}}/v1/jobs/{job.job_id}/release",
-        "To end it instead",
-        f"- call the API: POST {{ApiUrl}}/v1/jobs/{job.job_id}/cancel",
+        f"- or call the API, at the stack's output ApiUrl: POST /v1/jobs/{job.job_id}/release",
+        "To end it instead, either",
+        *_cancel_steps(job),
     ]
 
 
-def _delayed(job: Job, event: str, now: float) -> tuple[str, list[str]]:
+def _cancel_steps(job: Job) -> list[str]:
+    return [
+        f"- drop an empty object named {job.job_id}.cancel in the Inbox:",
+        f"  aws s3api put-object --bucket {job.upload.bucket} --key {job.job_id}.cancel",
+        f"- or call the API, at the stack's output ApiUrl: POST /v1/jobs/{job.job_id}/cancel",
+    ]
+
+
+def _delayed(job: Job, event: str, now: float) -> tuple[_Headline, list[str]]:
     age, still = duration(now - job.received_at), duration(now - job.moved_at)
     if event == LATE:
         what = (
             f"{_name(job)} was dropped {age} ago and is not done yet. "
             "No action needed; you'll get an email when it finishes."
         )
-        return _subject("Late", job, f"not done after {age}"), [what, "", *_progress(job)]
+        steps = ["", "To end it instead, either", *_cancel_steps(job)]
+        return ("Late", f"not done after {age}"), [what, "", *_progress(job), *steps]
     what = f"{_name(job)} has not moved for {still}. Its unfinished steps were restarted."
     steps = ["", "What to do", "- If this comes again, look at the dead-letter queues and the logs of the stack."]
-    return _subject("Stuck", job, f"has not moved for {still}"), [what, "", *_progress(job), *steps]
+    steps += ["To end it instead, either", *_cancel_steps(job)]
+    return ("Stuck", f"has not moved for {still}"), [what, "", *_progress(job), *steps]
 
 
 def _progress(job: Job) -> list[str]:
@@ -265,18 +288,29 @@ def _progress(job: Job) -> list[str]:
     return rows
 
 
-def _failed(job: Job) -> tuple[str, list[str]]:
+def _failed(job: Job) -> tuple[_Headline, list[str]]:
     reason = job.failure or "The file could not be run."
     steps = ["", "What to do", "- Correct the file and drop it again. Nothing was sent to Claude, nothing was spent."]
-    return _subject("Failed", job, reason), [f"{_name(job)} cannot be run.", "", reason, *steps]
+    return ("Failed", reason), [f"{_name(job)} cannot be run.", "", reason, *steps]
 
 
 def _name(job: Job) -> str:
     return job.upload.key.rpartition("/")[2] or job.upload.key
 
 
-def _subject(outcome: str, job: Job, rest: str) -> str:
+def _mail_name(job: Job) -> str:
+    """Name the file in ASCII, as the subject of a mail has to (SNS: Publish): its job, where too little can be said."""
+    name = sayable(_name(job))
+    if name.isascii():
+        return name
+    said = _UNSAYABLE.sub("...", name)
+    stem, _, ending = said.partition(".") if not said.startswith("...") else said.rpartition(".")
+    if sum(map(str.isalnum, stem)) >= _LEAST_LETTERS:
+        return said
+    return f"{job.job_id} (.{ending} file)" if ending.isalnum() else job.job_id
+
+
+def _subject(outcome: str, name: str, rest: str) -> str:
     """Fit a subject, shortening the file's name before the counts."""
-    name = _name(job)
     room = max(min(MAX_SUBJECT - len(outcome) - len(rest) - 6, _NAME_LENGTH), 12)
     return f"{outcome}: {name if len(name) <= room else name[: room - 3] + '...'} - {rest}"

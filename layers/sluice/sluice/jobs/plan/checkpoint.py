@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from sluice.jobs.formats.appraise import Appraisal
 from sluice.jobs.formats.base import Position
 from sluice.jobs.formats.check import Asked, BadLine
-from sluice.jobs.formats.request_line import EMPTY, NOT_JSON
+from sluice.jobs.formats.request_line import EMPTY, NOT_JSON, KnownRefusal
 from sluice.jobs.model import Shard
 from sluice.jobs.plan.estimate import Demand
 
 
 @dataclass(slots=True)
 class Counts:
-    """The lines read so far: requests + rejected = lines. ``reasons`` counts rejected ones by what is wrong."""
+    """The lines read so far: requests + rejected = lines. ``reasons`` counts rejected ones by what is wrong.
+
+    ``known_refusals`` counts those of them that are requests, and that the API would refuse.
+    """
 
     lines: int = 0
     requests: int = 0
+    known_refusals: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     demand: Demand = field(default_factory=Demand)
 
@@ -29,8 +34,8 @@ class Counts:
 
     @property
     def bad(self) -> int:
-        """Rejected lines that had something in them."""
-        return self.rejected - self.reasons.get(EMPTY, 0)
+        """Rejected lines that had something in them, and are no requests that can be read."""
+        return self.rejected - self.reasons.get(EMPTY, 0) - self.known_refusals
 
     @property
     def filled(self) -> int:
@@ -44,14 +49,21 @@ class Counts:
 
     def reject(self, line: BadLine) -> None:
         self.lines += 1
+        self.known_refusals += isinstance(line.problem, KnownRefusal)
         self.reasons[line.problem.kind] = self.reasons.get(line.problem.kind, 0) + 1
 
-    def accept(self, asked: Mapping[str, Asked], line_bytes: int, retry_max_tokens: int = 0) -> None:
-        """Count requests, given by model; ``retry_max_tokens`` as the settings have it."""
+    def accept(
+        self,
+        asked: Mapping[str, Asked],
+        line_bytes: int,
+        retry_max_tokens: int = 0,
+        appraisal: Appraisal | None = None,
+    ) -> None:
+        """Count requests, given by model; ``retry_max_tokens`` as the settings have it, ``appraisal`` as in ``Run``."""
         count = sum(each.requests for each in asked.values())
         self.lines += count
         self.requests += count
-        self.demand.add(asked, line_bytes, retry_max_tokens)
+        self.demand.add(asked, line_bytes, retry_max_tokens, appraisal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from sluice.jobs.control import cancel_job, release_job, resume_job
 from sluice.jobs.folder_settings import is_settings_name
 from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, resolve_settings
 from sluice.jobs.model import HoldKind, Job, JobStatus, Upload
+from sluice.jobs.plan.leftovers import is_leftover
 from sluice.jobs.plan.plan import Planner
 from sluice.jobs.services import Services
 from sluice.jobs.wording import shorten
@@ -44,7 +46,17 @@ class SettingsChanged:
     key: str
 
 
-PlanEvent = Upload | Command | Continuation | SettingsChanged
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a program left, or has not finished; it is no job."""
+
+    key: str
+
+
+PlanEvent = Upload | Command | Continuation | SettingsChanged | Leftover
+
+# A job's id behind which a person wrote a command; editors add the last ending by themselves.
+_COMMAND_TEXT = re.compile(r"([a-z0-9-]+-[0-9a-f]{12})\.(release|cancel)\.txt")
 
 
 def parse_message(message: Mapping[str, Any]) -> list[PlanEvent]:
@@ -70,11 +82,15 @@ def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
     found = record["s3"]["object"]
     bucket, key = str(record["s3"]["bucket"]["name"]), unquote_plus(found["key"])
     name = PurePosixPath(key).name
-    if key.endswith("/") or name.startswith("."):
-        # Folders as the console makes them, and what file managers leave behind (.DS_Store).
+    if key.endswith("/"):
+        # Folders as the console makes them.
         return
+    if command := _COMMAND_TEXT.fullmatch(name):
+        name = f"{command[1]}.{command[2]}"
     stem, _, ending = name.rpartition(".")
-    if is_settings_name(name) or key == PRICES_KEY:
+    if is_leftover(key):
+        yield Leftover(key)
+    elif is_settings_name(name) or key == PRICES_KEY:
         yield SettingsChanged(bucket, key)
     elif ending == "release":
         yield Command("release", stem, key)
@@ -101,6 +117,8 @@ def receive(planner: Planner, arrival: PlanEvent) -> str:
             return f"job {job_id} is {known.status}" if known else f"there is no job {job_id}"
         case Command():
             return _run_command(planner, arrival)
+        case Leftover(key):
+            return f"passed over: {shorten(key)}"
         case SettingsChanged():
             return _take_settings(planner.services, arrival)
 

@@ -60,6 +60,16 @@ def _cost(estimate: Estimate, max_cost: float) -> Hold | None:
     )
 
 
+def unbounded_note(estimate: Estimate) -> str:
+    """Return what a person should know of a limit of cost that is no bound of all that is asked; empty where it is."""
+    if not estimate.unbounded:
+        return ""
+    return (
+        f"What {', '.join(estimate.unbounded)} bring into a prompt is not known beforehand: the limit of cost counts "
+        "it as long as the model's context window, once for each request."
+    )
+
+
 def _ranked(reasons: Mapping[str, int]) -> str:
     ranked = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))[:_SHOWN_REASONS]
     return ", ".join(f"{kind} ({count})" for kind, count in ranked)

@@ -14,6 +14,7 @@ from sluice.claude.prices import at_least, shipped_prices
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
+from sluice.jobs.formats.appraise import Appraiser
 from sluice.jobs.formats.check import LineRules
 from sluice.jobs.formats.registry import DroppedFile, identify
 from sluice.jobs.formats.request_line import Defaults
@@ -25,7 +26,7 @@ from sluice.jobs.notices.text import hold_notice, status_notice
 from sluice.jobs.outbox import JSON, Manifest
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.estimate import estimate_job
-from sluice.jobs.plan.hold_rules import failure_of, hold_of
+from sluice.jobs.plan.hold_rules import failure_of, hold_of, unbounded_note
 from sluice.jobs.plan.model_check import ModelCatalogue, ModelCheck
 from sluice.jobs.plan.scan import FileScan, PlanFiles
 from sluice.jobs.plan.shard_writer import ShardLimits
@@ -134,6 +135,8 @@ class Planner:
             limits.longest_line,
             check.problem,
             _spare_ids(job, dropped.kind.line_word, frozenset(start.repeated)),
+            effective.folder.anthropic_version,
+            Appraiser(effective.prices, at_least(effective.prices, shipped_prices()), limits.retry_max_tokens),
         )
         source = dropped.kind.open(dropped.source, effective, rules)
         try:
@@ -158,8 +161,13 @@ class Planner:
         estimate = estimate_job(end.counts.demand, effective.prices, effective.folder.retry_max_tokens or 0)
         # Whoever may drop a file may also drop a price list: it can make an estimate truer, but no limit wider.
         bound = estimate_job(
-            end.counts.demand, at_least(effective.prices, shipped_prices()), effective.folder.retry_max_tokens or 0
+            end.counts.demand,
+            at_least(effective.prices, shipped_prices()),
+            effective.folder.retry_max_tokens or 0,
+            of_limit=True,
         )
+        if effective.max_cost and (note := unbounded_note(bound)):
+            end = replace(end, notes=(*end.notes, note))
         hold = None if job.cancel_requested else hold_of(end.counts, bound, effective)
         plan = Plan(
             manifest_key=self._write_manifest(job, end),

@@ -138,11 +138,13 @@ class FileScan:
                 for line in check_lines(item.block, self._rules):
                     self._take(line)
             case Run():
-                self._counts.accept(item.asked, len(item.block.data), self._limits.retry_max_tokens)
+                self._counts.accept(item.asked, len(item.block.data), self._limits.retry_max_tokens, item.appraisal)
                 self._take_run(item)
             case GoodLine() if self._first_uses.take(item.custom_id):
                 asked = Asked(1, item.max_tokens, item.max_tokens, item.max_tokens)
-                self._counts.accept({item.model: asked}, len(item.text) + 1, self._limits.retry_max_tokens)
+                self._counts.accept(
+                    {item.model: asked}, len(item.text) + 1, self._limits.retry_max_tokens, item.appraisal
+                )
                 self._take_line(item)
             case GoodLine():
                 problem = LineProblem("repeated", f'An earlier line has the "custom_id" "{item.custom_id}".')
@@ -162,7 +164,8 @@ class FileScan:
                 each = max(of_model.highest for of_model in run.asked.values())
                 count, length = fitting_lines(data, len(ids), *shard_writer.room(each))
             if count:
-                shard_writer.take(LineRun(offset, length - 1, data[:length]), ids[:count], each)
+                piece = LineRun(offset, length - 1, data[:length])
+                shard_writer.take(piece, ids[:count], each, older=_needs_older(run))
                 offset, data, ids = offset + length, data[length:], ids[count:]
             if data:
                 self._close_shard()
@@ -173,7 +176,7 @@ class FileScan:
         if requests < 1 or length <= len(line.text):
             self._close_shard()
         piece = LineRun(line.offset, line.length, line.text + b"\n", line.edit)
-        self._open_writer().take(piece, (line.custom_id,), line.max_tokens)
+        self._open_writer().take(piece, (line.custom_id,), line.max_tokens, older=_needs_older(line))
 
     def _reject(self, line: BadLine) -> None:
         if self._rejected is None:
@@ -186,7 +189,9 @@ class FileScan:
             number = len(self._shards)
             ref = ShardRef(self._place.job_id, number, 0)
             bucket = self._upload.bucket
-            self._writer = ShardWriter(ref, bucket, self._limits, self._lines_of(number), self._betas)
+            self._writer = ShardWriter(
+                ref, bucket, self._limits, self._lines_of(number), self._betas, self._rules.version
+            )
         return self._writer
 
     def _lines_of(self, number: int) -> ShardLines:
@@ -203,6 +208,10 @@ class FileScan:
         self._place.outbox.put(key, bytes(self._writer.ids), "text/plain")
         self._shards.append(self._writer.close(key))
         self._writer = None
+
+
+def _needs_older(taken: Run | GoodLine) -> bool:
+    return taken.appraisal is not None and taken.appraisal.older
 
 
 def _average_tokens(run: Run, retry_max_tokens: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sluice.aws.s3 import Writer
+from sluice.claude.versions import OLDER_VERSION
 from sluice.jobs.edits import Edit, encode_edit
 from sluice.jobs.model import Shard, ShardRef, Source, Upload, nonce_of
 from sluice.jobs.outbox import Outbox
@@ -148,9 +149,21 @@ class LineCopy:
 
 
 class ShardWriter:
-    """A shard being filled. ``bucket`` makes the nonce this stack's own."""
+    """A shard being filled. ``bucket`` makes the nonce this stack's own.
 
-    def __init__(self, ref: ShardRef, bucket: str, limits: ShardLimits, lines: ShardLines, betas: str | None) -> None:
+    ``betas`` and ``version`` are those of the settings. Without a version, one of its requests that needs the older
+    version of the API takes the others with it.
+    """
+
+    def __init__(
+        self,
+        ref: ShardRef,
+        bucket: str,
+        limits: ShardLimits,
+        lines: ShardLines,
+        betas: str | None,
+        version: str | None = None,
+    ) -> None:
         self.ref = ref
         self.count = 0
         self.ids = bytearray()
@@ -158,6 +171,7 @@ class ShardWriter:
         self._limits = limits
         self._lines = lines
         self._betas = betas
+        self._version = version
         self._length = 0
         self._tokens = 0
         self._first_line = b""
@@ -166,8 +180,13 @@ class ShardWriter:
         """Return the room for requests of ``max_tokens`` each, and for bytes of lines with their newlines."""
         return self._limits.room(self.count, self._length, self._tokens, self._limits.tokens_of(max_tokens))
 
-    def take(self, piece: LineRun, ids: Sequence[str], max_tokens: int) -> None:
-        """Take lines, the ``custom_id`` of each, and a ``max_tokens`` that they do not exceed on the average."""
+    def take(self, piece: LineRun, ids: Sequence[str], max_tokens: int, *, older: bool = False) -> None:
+        """Take lines, the ``custom_id`` of each, and a ``max_tokens`` that they do not exceed on the average.
+
+        ``older``: one of them needs the older version of the API.
+        """
+        if older and self._version is None:
+            self._version = OLDER_VERSION
         if not self.count:
             self._first_line = piece.text.partition(b"\n")[0]
         self._lines.take(piece)
@@ -180,7 +199,9 @@ class ShardWriter:
         """Finish the objects with the lines; the ids are the caller's to put."""
         length = body_length(self._length, self._first_line, self._nonce)
         source = self._lines.close()
-        return Shard(self.ref, source, self.count, length, ids_key, self._nonce, betas=self._betas)
+        return Shard(
+            self.ref, source, self.count, length, ids_key, self._nonce, betas=self._betas, version=self._version
+        )
 
     def abandon(self) -> None:
         """Let none of its objects appear."""

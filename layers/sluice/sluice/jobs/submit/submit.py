@@ -108,7 +108,7 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
     lines = read_lines(services.outbox, shard.source)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
-        batch = services.claude.create_batch(body, shard.length, shard.betas)
+        batch = services.claude.create_batch(body, shard.length, shard.betas, shard.version)
     except SluiceError as error:
         return _after_failure(services, job, shard, attempt, error, _no_batch_after(error, body))
     return _record(services, shard, batch)
