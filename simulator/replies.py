@@ -91,7 +91,7 @@ def compose(
 def _say(
     params: MessageParams, reply: Reply, asked: str, words: Sequence[str], budget: int
 ) -> tuple[list[TextBlock], str, str | None]:
-    text = _wanted_text(params, reply, asked, words)
+    text = _wanted_text(params, reply, asked, words, budget)
     stop_reason, stop_sequence = "end_turn", None
     for sequence in params.stop_sequences:
         if sequence and (found := text.find(sequence)) >= 0:
@@ -104,23 +104,29 @@ def _say(
     return [TextBlock(text, _citations(cited) or UNSET)], stop_reason, stop_sequence
 
 
-def _wanted_text(params: MessageParams, reply: Reply, asked: str, words: Sequence[str]) -> str:
+def _wanted_text(params: MessageParams, reply: Reply, asked: str, words: Sequence[str], budget: int) -> str:
     if reply.text is not None:
         return reply.text
     if reply.words is not None:
         return " ".join(islice(cycle(words), reply.words))
     if (format_ := _output_format(params)) is not None:
         return msgspec.json.encode(value_for(format_.schema, words)).decode()
-    return _summary(asked, words)
+    return _summary(asked, words, budget)
 
 
-def _summary(asked: str, words: Sequence[str]) -> str:
-    """A few sentences that quote the prompt; how many, and from where, follows from the whole of it."""
+def _summary(asked: str, words: Sequence[str], budget: int) -> str:
+    """A few sentences that quote the prompt; how many, and from where, follows from the whole of it.
+
+    As Claude does, it comes to an end before `budget` tokens where it can; the first sentence is there in any case.
+    """
     seed = zlib.crc32(asked.encode())
     parts = [f'You wrote {len(asked)} characters, beginning with "{" ".join(words[:8])}".']
     for number in range(1 + seed % 6):
         start = (seed >> number) % len(words)
-        parts.append(f'From word {start + 1} on, you say: "{" ".join(words[start : start + 12])}".')
+        sentence = f'From word {start + 1} on, you say: "{" ".join(words[start : start + 12])}".'
+        if count_tokens(" ".join((*parts, sentence))) > budget:
+            break
+        parts.append(sentence)
     return " ".join(parts)
 
 

@@ -13,7 +13,7 @@ from simulator.client import Match, Reply, Result, Simulator
 from sluice.errors import AwsUnavailable
 from sluice.jobs.finish.totals import check_totals
 from sluice.jobs.model import JobStatus
-from tests.integration.jobs.job_maker import MODEL, make_job
+from tests.integration.jobs.job_maker import MODEL, make_job, request_line
 from tests.integration.jobs.outputs import ids, lines, requests, river, run, summary, table
 from tests.integration.jobs.world import World, new_world
 
@@ -231,8 +231,26 @@ def test_each_different_error_is_told_once_in_the_words_of_the_api(world: World)
         )
     job_id = run(world, requests(8))
 
-    said = {"Two.": 2, "One.": 1, "Four.": 1, "Five.": 1, "Six.": 1}
-    assert summary(world, job_id)["error_messages"] == {"invalid_request_error": said}
-    assert world.notices[-1]["error_messages"] == {"invalid_request_error": said}
+    sentences = {"Two.": 2, "One.": 1, "Four.": 1, "Five.": 1, "Six.": 1}
+    assert summary(world, job_id)["error_messages"] == {"invalid_request_error": sentences}
+    assert world.notices[-1]["error_messages"] == {"invalid_request_error": sentences}
     report = world.read("Outbox", f"{job_id}/report.html").decode()
-    assert all(report.count(f"<td>{sentence}</td>") == 1 for sentence in said)
+    assert all(report.count(f"<td>{sentence}</td>") == 1 for sentence in sentences)
+
+
+def test_each_different_reason_of_rejected_lines_is_told_with_a_line_of_it(world: World) -> None:
+    good = requests(8)
+    wrong = [
+        b"this is no request\n",
+        request_line("a").replace(b'"role": "user"', b'"role": "tool"'),
+        request_line("b").replace(b'"role": "user"', b'"role": "tool"'),
+        request_line("c").replace(b'"max_tokens"', b'"seed": 1, "max_tokens"'),
+    ]
+    job_id = run(world, b"".join([good, *wrong]))
+
+    tally = world.job(job_id).tally
+    assert tally is not None
+    told = [tally.first_rejection, *tally.other_rejections]
+    assert [each.partition(":")[0] for each in told] == ["line 9", "line 10", "line 12"]
+    assert all(each[len("line 9") :] in world.notices[-1]["text"] for each in told)
+    assert "none of Claude&#x27;s" in world.read("Outbox", f"{job_id}/report.html").decode()

@@ -426,6 +426,8 @@ def test_sampling_is_sent_under_the_older_version_and_anything_else_under_the_ne
     sent = [call.headers["anthropic-version"] for call in world.simulator.requests("batches.create")]
     assert sorted(sent) == ["2023-06-01", "2026-10-21"]
     assert {world.job(upload.job_id).status for upload in uploads} == {JobStatus.FINISHED}
+    plans = [world.job(upload.job_id).plan for upload in uploads]
+    assert ["2023-06-01" in "".join(plan.notes) for plan in plans if plan] == [True, False]
 
 
 def test_the_version_of_the_settings_counts(world: World) -> None:

@@ -129,6 +129,11 @@ def test_a_cache_write_costs_more_than_input() -> None:
     assert estimate(system(ttl="1h")).worst_cost > 1.5 * estimate(system()).worst_cost
 
 
+def test_a_model_without_a_price_that_a_tool_runs_is_named() -> None:
+    advisor = {"type": "advisor_20260101", "name": "advisor", "model": "unheard-of"}
+    assert estimate(line(tools=[advisor])).unpriced == ("unheard-of",)
+
+
 def test_a_limit_is_held_against_its_own_prices() -> None:
     dear = PriceList("d", 0.0, PRICES.models, FEES)
     rules = LineRules(Defaults(), 10_000, lambda model, max_tokens: None, appraiser=Appraiser(PRICES, dear))
@@ -139,7 +144,7 @@ def test_a_limit_is_held_against_its_own_prices() -> None:
 
 
 def test_appraisals_add_up() -> None:
-    one = Appraisal(1, 2.0, 3.0, 4.0, frozenset({"a"}), older=True)
+    one = Appraisal(1, 2.0, 3.0, 4.0, frozenset({"a"}), frozenset({"m"}), older=True)
     assert one + Appraisal(10, 20.0, 30.0, 40.0, frozenset({"b"})) == Appraisal(
-        11, 22.0, 33.0, 44.0, frozenset({"a", "b"}), older=True
+        11, 22.0, 33.0, 44.0, frozenset({"a", "b"}), frozenset({"m"}), older=True
     )

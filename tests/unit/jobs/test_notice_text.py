@@ -34,6 +34,13 @@ def test_a_mail_says_why_lines_were_rejected() -> None:
     )
 
 
+def test_a_mail_has_a_line_of_each_different_reason() -> None:
+    others = ("line 7: messages.0 has no content.", "line 9: There is no model 'x'.")
+    tally = Tally(10, 6, 0, 4, waves=1, cost=1.0, first_rejection="line 2: It is not JSON.", other_rejections=others)
+    text = text_of(tally)
+    assert "The first is line 2: It is not JSON.\n  Line 7: messages.0 has no content.\n  Line 9: There is no" in text
+
+
 def test_a_file_of_which_nothing_ran_is_not_said_to_have_finished() -> None:
     text = text_of(Tally(2, 0, 0, 2, reasons={"model": 2}, first_rejection="line 1: There is no model 'x'."))
     assert text.startswith("orders.jsonl has nothing in it that could be sent: all of its lines were rejected.")

@@ -92,7 +92,7 @@ def _with_more(value: Any) -> Any:
     """Add something unknown to each object that describes one thing; maps by model or by type of error are none."""
     if not isinstance(value, dict):
         return value
-    counts = ("errors", "notices", "incomplete", "misfits", "reasons")
+    counts = ("errors", "notices", "incomplete", "misfits", "reasons", "said")
     described = {name: value[name] if name in counts else _with_more(value[name]) for name in value}
     by_model = bool(value) and all(name.startswith("claude-") for name in value)
     return described if by_model else described | {"of_tomorrow": "x"}

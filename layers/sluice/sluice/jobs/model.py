@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -183,6 +183,7 @@ class Tally:
     said: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)  #: How many rejected lines, by what is wrong with them.
     first_rejection: str = ""  #: What is wrong with the first rejected line, for a person.
+    other_rejections: Sequence[str] = ()  #: The same of further lines in which something else is wrong.
     #: Answers that succeeded and are not whole, by stop reason; "schema_mismatch" for those of another form than asked.
     incomplete: Mapping[str, int] = field(default_factory=dict)
     misfits: Mapping[str, int] = field(default_factory=dict)  #: How many answers do not fit the schema, by the cause.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import msgspec
 
 from sluice.jobs.formats.check import BadLine
@@ -26,6 +29,8 @@ class RejectedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     cut: Cut | None = None
 
 
+# So many are told of.
+_DIFFERENT = 6
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(RejectedLine)
 
@@ -41,3 +46,19 @@ def encode_rejected(line: BadLine) -> bytes:
 def decode_rejected(line: bytes) -> RejectedLine:
     """Read what ``encode_rejected`` wrote."""
     return _DECODER.decode(line)
+
+
+_NUMBERS = re.compile(r"\d+")
+
+
+def different_rejections(rejected: Iterable[RejectedLine]) -> list[str]:
+    """Say of the first lines in which something different is wrong which they are and what; numbers make no difference.
+
+    There is at least one line.
+    """
+    first: dict[str, str] = {}
+    for each in rejected:
+        first.setdefault(_NUMBERS.sub("", each.reason), f"line {each.line}: {each.reason}")
+        if len(first) == _DIFFERENT:
+            break
+    return list(first.values())

@@ -89,7 +89,8 @@ def _plan(values: Mapping[str, Any]) -> Plan:
 
 
 def _tally(values: Mapping[str, Any]) -> Tally:
-    return _known(Tally, {**values, "tables": tuple(values.get("tables", ()))})
+    lists = {name: tuple(values.get(name, ())) for name in ("tables", "other_rejections")}
+    return _known(Tally, {**values, **lists})
 
 
 def _known(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 
 import msgspec
 
@@ -25,12 +26,14 @@ from sluice.jobs.notices.announce import announce, announce_pending
 from sluice.jobs.notices.machine import Place
 from sluice.jobs.notices.text import status_notice
 from sluice.jobs.outbox import ERRORS, JSON, REJECTED, RESULTS, Manifest, part_key
-from sluice.jobs.rejected import decode_rejected
+from sluice.jobs.rejected import decode_rejected, different_rejections
 from sluice.jobs.results import CANCELED
 from sluice.jobs.services import Services
 
 _STATS = msgspec.json.Decoder(WaveStats)
 _PARALLEL = 8
+# So many rejected lines are looked through for reasons that differ.
+_READ_REJECTIONS = 2_000
 _LOST_TABLE = "There is no results.csv: the dropped file, whose columns it repeats, was deleted in the meantime."
 
 
@@ -100,8 +103,9 @@ def _with_rejections(services: Services, totals: Totals, manifest: Manifest) -> 
     """Add why lines were rejected."""
     if not manifest.rejected_keys:
         return totals
-    first = decode_rejected(next(services.outbox.lines(manifest.rejected_keys[0])))
-    tally = replace(totals.tally, reasons=dict(manifest.reasons), first_rejection=f"line {first.line}: {first.reason}")
+    lines = services.outbox.lines(manifest.rejected_keys[0])
+    first, *others = different_rejections(map(decode_rejected, islice(lines, _READ_REJECTIONS)))
+    tally = replace(totals.tally, reasons=dict(manifest.reasons), first_rejection=first, other_rejections=others)
     return replace(totals, tally=tally)
 
 

@@ -151,7 +151,9 @@ def _errors(account: JobSummary) -> Iterator[str]:
 def _reasons(account: JobSummary) -> str:
     reasons = sorted(account.manifest.reasons.items(), key=lambda each: (-each[1], each[0]))[:_REASONS]
     bars = [Bar(reason, number, count(number), "rejected") for reason, number in reasons]
-    return f'<div class="plot">{row_bars(bars, "Rejected lines by reason")}</div>'
+    tally = account.totals.tally
+    said = _list(each for each in (tally.first_rejection, *tally.other_rejections) if each)
+    return f'<div class="plot">{row_bars(bars, "Rejected lines by reason")}</div><div class="after">{said}</div>'
 
 
 def _plots(account: JobSummary) -> Iterator[str]:

@@ -24,8 +24,8 @@ EXPECTED_SHARE = 0.25
 class Appraisal:
     """What requests cost, in US dollars at the price of a batch. ``unbounded`` names what no limit can be held against.
 
-    ``limit_cost`` is the worst cost by the prices that a limit is held against. Requests without a price are in none.
-    ``older``: among them are such as only the older version of the API takes.
+    ``limit_cost`` is the worst cost by the prices that a limit is held against. Requests that name ``unpriced`` models
+    are in none. ``older``: among them are such as only the older version of the API takes.
     """
 
     input_tokens: int = 0
@@ -33,6 +33,7 @@ class Appraisal:
     worst_cost: float = 0.0
     limit_cost: float = 0.0
     unbounded: frozenset[str] = frozenset()
+    unpriced: frozenset[str] = frozenset()
     older: bool = False
 
     def __add__(self, other: Appraisal) -> Appraisal:
@@ -42,6 +43,7 @@ class Appraisal:
             self.worst_cost + other.worst_cost,
             self.limit_cost + other.limit_cost,
             self.unbounded | other.unbounded,
+            self.unpriced | other.unpriced,
             self.older or other.older,
         )
 
@@ -80,6 +82,7 @@ class Appraiser:
             self._worst(bound, request_bytes, max_tokens, self.prices),
             self._worst(bound, request_bytes, max_tokens, self.limit_prices),
             bound.unknown,
+            frozenset(each for each in bound.models if self.limit_prices.find(each) is None),
         )
 
     def _expected(self, bound: RequestBound, tokens: int, model: str, max_tokens: int) -> float:

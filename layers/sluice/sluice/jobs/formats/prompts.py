@@ -135,6 +135,7 @@ class PromptWriter:
         self._appraiser = rules.appraiser
         self._bound = bound_request(self._params)
         self._older = needs_older(self._params)
+        self._is_text = self._bound == RequestBound(models=frozenset((self._model,))) and not self._older
 
     def write(self, number: int, custom_id: str, prompt: str, given: str) -> GoodLine | BadLine:
         """Make a request of a prompt; ``given`` is the line or row of the file, to be shown where it cannot run."""
@@ -149,8 +150,7 @@ class PromptWriter:
     def _appraise(self, length: int) -> Appraisal | None:
         """Price a request by its length; None where it is plain text."""
         most = self._appraiser.plain_bytes
-        is_text = self._bound == RequestBound(models=frozenset((self._model,))) and not self._older
-        if is_text and (most is None or length < most):
+        if self._is_text and (most is None or length < most):
             return None
         appraisal = self._appraiser.price(self._bound, length, self._model, self._max_tokens)
         return replace(appraisal, older=self._older)

@@ -225,6 +225,7 @@ def _next_steps(tally: Tally) -> list[str]:
     if tally.rejected:
         first = f" The first is {tally.first_rejection}" if tally.first_rejection else ""
         steps.append(f"- Rejected lines: rejected.jsonl says for each its number, the reason and its text.{first}")
+        steps += [f"  {other[:1].upper()}{other[1:]}" for other in tally.other_rejections]
     return ["", "What to do", *steps] if steps else []
 
 

@@ -85,16 +85,16 @@ def estimate_job(demand: Demand, prices: PriceList, retry_max_tokens: int = 0, *
     appraised = demand.appraised
     tokens, expected = appraised.input_tokens, appraised.expected_cost
     worst = appraised.limit_cost if of_limit else appraised.worst_cost
-    unpriced: list[str] = []
+    unpriced = set(appraised.unpriced)
     for model, asked in sorted(demand.models.items()):
         tokens += asked.line_bytes // BYTES_PER_TOKEN
         costs = _costs(model, asked, prices, retry_max_tokens)
         if costs is None:
-            unpriced.append(model)
+            unpriced.add(model)
             continue
         expected += costs[0]
         worst += costs[1]
-    return Estimate(tokens, expected, worst, tuple(unpriced), tuple(sorted(appraised.unbounded)))
+    return Estimate(tokens, expected, worst, tuple(sorted(unpriced)), tuple(sorted(appraised.unbounded)))
 
 
 def _costs(model: str, asked: ModelDemand, prices: PriceList, retry_max_tokens: int) -> tuple[float, float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sluice.jobs.job_settings import EffectiveSettings
 from sluice.jobs.model import Hold, HoldKind
@@ -65,9 +65,13 @@ def unbounded_note(estimate: Estimate) -> str:
     if not estimate.unbounded:
         return ""
     return (
-        f"What {', '.join(estimate.unbounded)} bring into a prompt is not known beforehand: the limit of cost counts "
+        f"What {_and(estimate.unbounded)} bring into a prompt is not known beforehand: the limit of cost counts "
         "it as long as the model's context window, once for each request."
     )
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _ranked(reasons: Mapping[str, int]) -> str:

@@ -7,10 +7,11 @@ an end one is recorded. A pass that runs out of time leaves a checkpoint and a m
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sluice.claude.prices import at_least, shipped_prices
+from sluice.claude.versions import OLDER_VERSION, SAMPLING
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
 from sluice.jobs.control import activate
@@ -25,7 +26,7 @@ from sluice.jobs.notices.announce import announce, announce_hold
 from sluice.jobs.notices.text import hold_notice, status_notice
 from sluice.jobs.outbox import JSON, Manifest
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
-from sluice.jobs.plan.estimate import estimate_job
+from sluice.jobs.plan.estimate import Estimate, estimate_job
 from sluice.jobs.plan.hold_rules import failure_of, hold_of, unbounded_note
 from sluice.jobs.plan.model_check import ModelCatalogue, ModelCheck
 from sluice.jobs.plan.scan import FileScan, PlanFiles
@@ -37,6 +38,10 @@ from sluice.jobs.wording import shorten
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
 _HAND_OVER_SECONDS = 60.0
 _CORRECT = "Once the corrected settings are in the Inbox, the job goes on by itself."
+_OLDER = (
+    f"Requests with {', '.join(SAMPLING[:-1])} or {SAMPLING[-1]} are sent under the version {OLDER_VERSION} of the "
+    "API, since the newer one refuses these."
+)
 # So many notes of planning are told in the notices of a job; summary.json has all.
 _KEPT_NOTES = 10
 
@@ -166,8 +171,7 @@ class Planner:
             effective.folder.retry_max_tokens or 0,
             of_limit=True,
         )
-        if effective.max_cost and (note := unbounded_note(bound)):
-            end = replace(end, notes=(*end.notes, note))
+        end = replace(end, notes=(*end.notes, *_notes_of_demand(end, bound, effective)))
         hold = None if job.cancel_requested else hold_of(end.counts, bound, effective)
         plan = Plan(
             manifest_key=self._write_manifest(job, end),
@@ -216,6 +220,14 @@ class Planner:
             return self.services.jobs.find(job.job_id) or job
         announce_hold(self.services, job)
         return job
+
+
+def _notes_of_demand(end: Checkpoint, bound: Estimate, effective: EffectiveSettings) -> Iterator[str]:
+    """Yield what a person should know of what all requests come to."""
+    if effective.max_cost and (note := unbounded_note(bound)):
+        yield note
+    if end.counts.demand.appraised.older and effective.folder.anthropic_version is None:
+        yield _OLDER
 
 
 def _spare_ids(job: Job, kind: str, repeated: frozenset[str]) -> Callable[[int], str]:
