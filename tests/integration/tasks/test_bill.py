@@ -9,7 +9,8 @@ import pytest
 
 from bench.streaming.soak import dollars
 from simulator.client import Break, Match, Reply
-from sluice.access.store import KeyStore, KeyTerms, KeyText
+from sluice.access.keys import KeyText
+from sluice.access.store import KeyStore, KeyTerms
 from sluice.access.usage import MonthlyUsage, month_of, read_usage
 
 from .door import TaskDoor
