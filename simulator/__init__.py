@@ -14,7 +14,8 @@ Control API (JSON)
     POST   /_simulator/replies                  as faults, but a rule has a `reply` in place of an `action`
     GET, DELETE /_simulator/replies[/{id}]
     GET    /_simulator/requests                 every API call: `record.Exchange`; ?operation=… &path=… &after=<number>;
-                                                also when a client left (`disconnected_at`), and calls still open
+                                                also when a client left (`disconnected_at`), and calls still open;
+                                                `usage` is what it is charged for, read or not
     GET    /_simulator/batches                  every batch made, that is, paid for: `record.BatchRecord`
     POST   /_simulator/batches/{id}/end         the batch ends now, as if its time had come
     GET    /_simulator/summary                  calls by operation and status, open calls, batches, requests, tokens

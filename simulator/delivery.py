@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from msgspec import structs
+
 from simulator.answers import Answer, Cut, EventBody, FileBody, Stall, Step, broken, dribbled, error_answer, grouped
 from simulator.connection import Call
 from simulator.errors import CAUSES, MESSAGE_OF_TYPE, TYPE_OF_STATUS, ApiError, error_body
 from simulator.faults import Break, CallFaults, Delay, Lose, Pace, Refuse
-from simulator.stream import PING
+from simulator.stream import PING, written_tokens
 
 _FILE_PIECE = 256 * 1024
 _NO_PACE = Pace()
@@ -123,8 +125,11 @@ async def _send_steps(call: Call, answer: Answer, breach: Break | None, pace: Pa
     if breach is not None:
         steps = broken(units, breach, call.record.request_id, of_events=of_events)
     event_seconds = pace.event_seconds or (body.event_seconds if isinstance(body, EventBody) else 0.0)
+    sent: list[bytes] = []
     for step in steps:
         if isinstance(step, Cut):
+            if of_events and call.record.usage is not None:
+                call.record.usage = structs.replace(call.record.usage, output_tokens=written_tokens(sent))
             if step.how != "end":
                 await call.cut(reset=step.how == "reset")
                 return
@@ -133,6 +138,7 @@ async def _send_steps(call: Call, answer: Answer, breach: Break | None, pace: Pa
             await _stall(call, step)
             continue
         await _write_slowly(call, step, pace)
+        sent.append(step)
         call.record.events += 1
         if event_seconds:
             await call.sleep(event_seconds)

@@ -33,6 +33,7 @@ async def create_message(state: State, call: Call, body: bytes, faults: CallFaul
     call.record.model, call.record.stream = params.model, params.stream
     reply = reply_to(state.replies.entries, subject_of_call(call, body)) if state.replies.entries else PLAIN
     message = compose(params, reply, state.prompt_cache, message_id=identifier("msg", call.record.request_id))
+    call.record.usage = message.usage
     if not params.stream:
         return Answer(200, msgspec.json.encode(message))
     rate = reply.events_per_second if reply.events_per_second is not None else state.settings.events_per_second

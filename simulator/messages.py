@@ -53,8 +53,15 @@ class OutputDetails(Struct):
     thinking_tokens: int
 
 
+class ServerToolUse(Struct, frozen=True):
+    """Calls of tools that run at Claude; each search is charged for (Claude API: Web search tool)."""
+
+    web_fetch_requests: int = 0
+    web_search_requests: int = 0
+
+
 class Usage(Struct):
-    """Tokens of a message."""
+    """Tokens of a message, and what else it is charged for."""
 
     input_tokens: int
     output_tokens: int
@@ -64,6 +71,8 @@ class Usage(Struct):
     output_tokens_details: OutputDetails | UnsetType = UNSET
     service_tier: str = "standard"
     inference_geo: str = "not_available"
+    server_tool_use: ServerToolUse | UnsetType = UNSET
+    speed: str | UnsetType = UNSET
 
 
 class StopDetails(Struct, frozen=True, kw_only=True, tag_field="type", tag="refusal"):

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from simulator.messages import Usage
+
 _KEPT_CALLS = 100_000
 _KEPT_BODY_BYTES = 64 * 1024
 _KEPT_BODIES = 2_000
@@ -16,6 +18,7 @@ _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie"})
 class Exchange(Struct, kw_only=True):
     """One call. Times are seconds since the epoch, real ones; `monotonic` is `time.monotonic()` at the start.
 
+    `usage` is what an answer is charged for, read or not: all of it or, where it was broken off, what was written.
     `disconnected_at` is set when the client left before the end of the answer; `body` is kept of small
     requests only, and not of batches.
     """
@@ -41,6 +44,7 @@ class Exchange(Struct, kw_only=True):
     events: int = 0
     faults: list[str] = []
     batch_id: str | None = None
+    usage: Usage | None = None
     ended_at: float | None = None
     disconnected_at: float | None = None
 

@@ -15,6 +15,7 @@ from simulator.messages import (
     ContentBlock,
     Message,
     OutputDetails,
+    ServerToolUse,
     StopDetails,
     TextBlock,
     ThinkingBlock,
@@ -81,6 +82,10 @@ def compose(
         stop_reason = "tool_use"
     usage = Usage(input_tokens(params), _output_tokens(content, params.max_tokens), service_tier=tier)
     usage = cache.apply(params, usage)
+    usage.inference_geo = params.inference_geo or usage.inference_geo
+    usage.speed = params.speed if isinstance(params.speed, str) else UNSET
+    if searches := sum(tool.type.startswith("web_search") for tool in params.tools):
+        usage.server_tool_use = ServerToolUse(web_search_requests=searches)
     if thought:
         usage.output_tokens_details = OutputDetails(min(thought_tokens, usage.output_tokens))
     stop_reason = reply.stop_reason or stop_reason

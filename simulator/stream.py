@@ -2,12 +2,14 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from simulator.messages import CharLocation, ContentBlock, Message, TextBlock, ThinkingBlock, ToolUseBlock
+from simulator.prompt import count_tokens
 from simulator.replies import Reply
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -28,6 +30,26 @@ def events(message: Message, reply: Reply) -> Iterator[bytes]:
     yield _event("message_stop")
 
 
+class _Delta(Struct, frozen=True):
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+
+
+class _Written(Struct, frozen=True):
+    delta: _Delta = _Delta()
+
+
+_decode_written = msgspec.json.Decoder(_Written).decode
+
+
+def written_tokens(sent: Iterable[bytes]) -> int:
+    """The output tokens of the events that were sent, which is what an answer costs that is broken off."""
+    deltas = [event.partition(b"data: ")[2] for event in sent if event.startswith(b"event: content_block_delta\n")]
+    written = [_decode_written(delta).delta for delta in deltas]
+    return max(count_tokens("".join(each.text + each.thinking + each.partial_json for each in written)), 1)
+
+
 def error_event(body: bytes) -> bytes:
     """An error in the middle of a stream; `body` is the JSON of the error."""
     return b"event: error\ndata: " + body + b"\n\n"
@@ -46,12 +68,14 @@ def _unanswered(message: Message) -> Message:
 
 def _delta_of_message(message: Message) -> bytes:
     usage = message.usage
-    counts = {
+    counts: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_creation_input_tokens,
         "cache_read_input_tokens": usage.cache_read_input_tokens,
         "output_tokens": usage.output_tokens,
     }
+    if usage.server_tool_use is not UNSET:
+        counts["server_tool_use"] = usage.server_tool_use
     delta = {"stop_reason": message.stop_reason, "stop_sequence": message.stop_sequence}
     return b'"delta":' + _encode(delta) + b',"usage":' + _encode(counts)
 

@@ -5,7 +5,7 @@ import httpx2
 import pytest
 from anthropic.types import MessageParam, ToolParam
 
-from simulator.client import Match, Refuse, Reply, Simulator
+from simulator.client import Break, Match, Refuse, Reply, Simulator
 
 MODEL = "claude-sonnet-5"
 ASKED: list[MessageParam] = [{"role": "user", "content": "Tell me of the sea and the sky"}]
@@ -225,3 +225,28 @@ def test_a_reset_forgets_scripts_and_records(simulator: Simulator, http: httpx2.
     assert (simulator.requests(), simulator.faults()) == ([], [])
     assert simulator.set().events_per_second == 0
     assert http.post("/v1/messages", json=BODY).status_code == 200
+
+
+def test_what_a_call_is_charged_for_is_on_record(claude: anthropic.Anthropic, simulator: Simulator) -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    body = {"tools": [search], "speed": "fast", "inference_geo": "us"}
+    message = claude.messages.create(model=MODEL, max_tokens=300, messages=ASKED, extra_body=body)
+    (call,) = simulator.requests("messages")
+    assert call.usage
+    assert call.usage.output_tokens == message.usage.output_tokens
+    assert (call.usage.speed, call.usage.inference_geo) == ("fast", "us")
+    assert call.usage.server_tool_use
+    assert call.usage.server_tool_use.web_search_requests == 1
+
+
+def test_an_answer_that_is_broken_off_is_charged_for_as_far_as_it_was_written(
+    claude: anthropic.Anthropic, simulator: Simulator
+) -> None:
+    simulator.answer(Reply(words=100))
+    simulator.fail(Break(how="end", after_events=13))
+    with claude.messages.stream(model=MODEL, max_tokens=300, messages=ASKED) as stream:
+        text = "".join(stream.text_stream)
+    (call,) = simulator.requests("messages")
+    assert call.usage
+    assert call.usage.output_tokens == -(-len(text) // 4)
+    assert 0 < call.usage.output_tokens < 100

@@ -181,7 +181,9 @@ def test_messages_and_outcomes_are_counted_where_they_are_asked_to_be(
 
 
 def test_what_a_result_counts_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    bench = Bench(lambda _message, _deadline: StepResult("done", metrics={"RequestsErrored": 4}))
+    bench = Bench(
+        lambda _message, _deadline: StepResult("done", metrics={"RequestsErrored": 4, "RequestsSentAgain": 0})
+    )
     bench.failed(message(job_id="one"))
     assert counted(capsys.readouterr().out) == {"RequestsErrored": [4]}
 

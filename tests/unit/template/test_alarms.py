@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from local.template import Template, load_template
+from local.template import ROOT, Template, load_template
 
 
 @pytest.mark.parametrize("name", load_template().of_type("AWS::CloudWatch::Alarm"))
@@ -28,3 +30,22 @@ def test_what_functions_count_themselves_is_an_alarm(template: Template, metric:
 def test_mail_is_sent_only_to_an_address_that_was_given(template: Template) -> None:
     assert template.parameters["NotificationEmail"]["Default"] == ""
     assert template.resources["MailSubscription"]["Condition"] == "HasNotificationEmail"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "dollars"),
+    [("alarms", "AWS::CloudWatch::Alarm", 0.1), ("a key", "AWS::KMS::Key", 1.0)],
+)
+def test_what_an_idle_stack_costs_is_said_as_it_is(template: Template, words: str, kind: str, dollars: float) -> None:
+    (said,) = re.findall(rf"\b{words} \$(\d+(?:\.\d+)?)", (ROOT / "docs/costs.md").read_text())
+    assert float(said) == pytest.approx(len(template.of_type(kind)) * dollars)
+
+
+def test_the_secrets_and_queues_of_an_idle_stack_cost_what_is_said(template: Template) -> None:
+    text = (ROOT / "docs/costs.md").read_text()
+    assert len(template.of_type("AWS::SecretsManager::Secret")) == 2
+    assert "two secrets $0.80" in text
+    # Lambda polls each queue of a mapping with five long polls of 20 s, SQS takes $0.40 a million calls but the first.
+    calls = 5 * (30 * 24 * 3600 / 20) * len(template.of_type("AWS::Lambda::EventSourceMapping"))
+    (said,) = re.findall(r"looks into empty queues \$(\d+\.\d+)", text)
+    assert float(said) == pytest.approx(calls * 0.4e-6, rel=0.05)

@@ -125,7 +125,9 @@ class QueueStep:
         if self.metric:
             self.metrics.add_metric(f"{self.metric}{result.outcome.capitalize()}", MetricUnit.Count, 1)
         for name, number in result.metrics.items():
-            self.metrics.add_metric(name, MetricUnit.Count, number)
+            # Only what there is: a metric costs by the hour in which it was sent (CloudWatch: Pricing).
+            if number:
+                self.metrics.add_metric(name, MetricUnit.Count, number)
 
     def _flush(self) -> None:
         if self.metrics.metric_set:
