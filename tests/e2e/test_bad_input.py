@@ -45,7 +45,7 @@ BAD_FILES = (
     BadFile("wide.jsonl", GOOD.decode().encode("utf-16"), "job.failed", ("UTF-16", "UTF-8")),
     BadFile("report.pdf", b"%PDF-1.7 ...", "job.failed", ("This kind of file cannot be read", ".jsonl, .ndjson, .csv")),
     BadFile("no-ending", GOOD, "job.failed", ("This kind of file cannot be read",)),
-    BadFile("fake.jsonl.gz", GOOD, "job.failed", ("cannot be unpacked", "no .gz file")),
+    BadFile("torn.jsonl.gz", gzip.compress(GOOD)[:12] + b"\xff" * 40, "job.failed", ("cannot be unpacked", "damaged")),
     BadFile("cut.jsonl.gz", gzip.compress(GOOD)[:-9], "job.failed", ("ends in the middle",)),
     BadFile("empty.csv", b"", "job.failed", ("The file is empty.",)),
     BadFile("quote.csv", b'prompt\n"never closed\n', "job.failed", ("A quote in the row at line 2 is never closed",)),
