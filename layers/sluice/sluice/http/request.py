@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sluice.errors import InvalidRequest
+
+_DIRECTIONS = tuple(
+    (re.compile(rf"/v1/(?:{paths})(?:/|$)"), sentence)
+    for paths, sentence in (
+        (
+            "messages/batches",
+            "Batches are made by dropping a file in the Inbox (docs/jobs.md): the answers cost the same half.",
+        ),
+        ("messages|models|streams", "It is at the stream URL (the stack's output StreamUrl)."),
+        ("tasks|jobs|incidents", "It is at the API URL (the stack's output ApiUrl)."),
+        ("files", "Files are not kept here; name them by their URL in the request, or send their content with it."),
+        (
+            "skills|agents|sessions|environments",
+            "Sluice does not offer it: what it is has to be sent with each request.",
+        ),
+        ("complete", "Text completions are not offered; ask POST /v1/messages."),
+        ("organizations", "The account is managed at Claude itself, not here."),
+    )
+)
+_WITHOUT_VERSION = re.compile(r"/(?:messages|models|streams|tasks|jobs|incidents)(?:/|$)")
 
 
 def read_body(event: Mapping[str, Any]) -> bytes:
@@ -18,6 +39,21 @@ def read_body(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except ValueError:
         raise InvalidRequest("The body could not be decoded.") from None
+
+
+def clean_path(path: str) -> str:
+    """Return the path that a caller can only have meant: base URLs are written with ``/v1`` and without, and joined
+    with a slash too many or too few. Clients that got a 404 for it would tell people that the model does not exist.
+    """
+    cleaned = re.sub(r"/{2,}", "/", path)
+    cleaned = cleaned.rstrip("/") or "/"
+    cleaned = re.sub(r"^(?:/v1)+(?=/|$)", "/v1", cleaned)
+    return f"/v1{cleaned}" if _WITHOUT_VERSION.match(cleaned) else cleaned
+
+
+def direction(path: str) -> str | None:
+    """Return where to turn with a call that the API, or the other door, has and this one has not; None for others."""
+    return next((sentence for beginning, sentence in _DIRECTIONS if beginning.match(path)), None)
 
 
 def base_url(event: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ _KEPT_BACK = _HOP_BY_HOP | {
     "authorization",
     "cookie",
     "forwarded",
+    "last-event-id",
     "origin",
     "priority",
     "referer",
