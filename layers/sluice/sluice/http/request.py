@@ -5,24 +5,20 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sluice.errors import InvalidRequest
 
+_AT_STREAM_URL = "It is at the stream URL (the stack's output StreamUrl)."
+_AT_API_URL = "It is at the API URL (the stack's output ApiUrl)."
 _DIRECTIONS = tuple(
     (re.compile(rf"/v1/(?:{paths})(?:/|$)"), sentence)
     for paths, sentence in (
-        (
-            "messages/batches",
-            "Batches are made by dropping a file in the Inbox (docs/jobs.md): the answers cost the same half.",
-        ),
-        ("messages|models|streams", "It is at the stream URL (the stack's output StreamUrl)."),
-        ("tasks|jobs|incidents", "It is at the API URL (the stack's output ApiUrl)."),
+        ("messages/batches", "Batches are made by dropping a file in the Inbox (docs/jobs.md), at the same price."),
+        ("messages|models|streams", _AT_STREAM_URL),
+        ("tasks|jobs|incidents", _AT_API_URL),
         ("files", "Files are not kept here; name them by their URL in the request, or send their content with it."),
-        (
-            "skills|agents|sessions|environments",
-            "Sluice does not offer it: what it is has to be sent with each request.",
-        ),
+        ("skills|agents|sessions|environments", "Sluice does not offer it; send what it would hold with each request."),
         ("complete", "Text completions are not offered; ask POST /v1/messages."),
         ("organizations", "The account is managed at Claude itself, not here."),
     )
@@ -51,9 +47,10 @@ def clean_path(path: str) -> str:
     return f"/v1{cleaned}" if _WITHOUT_VERSION.match(cleaned) else cleaned
 
 
-def direction(path: str) -> str | None:
-    """Return where to turn with a call that the API, or the other door, has and this one has not; None for others."""
-    return next((sentence for beginning, sentence in _DIRECTIONS if beginning.match(path)), None)
+def direct_elsewhere(path: str, door: Literal["stream", "api"]) -> str | None:
+    """Return where to turn with a call that Claude's API, or the other door, has and this one has not; or None."""
+    own = _AT_STREAM_URL if door == "stream" else _AT_API_URL
+    return next((each for beginning, each in _DIRECTIONS if beginning.match(path) and each != own), None)
 
 
 def base_url(event: Mapping[str, Any]) -> str:

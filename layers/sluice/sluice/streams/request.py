@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
-from sluice.http.request import clean_path, read_body
+from sluice.http.request import clean_path, direct_elsewhere, read_body
 from sluice.settings import DEFAULT_MAX_TOKENS
 
 # Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
@@ -32,8 +32,8 @@ _ROUTES: tuple[tuple[re.Pattern[str], tuple[str, ...], RouteName], ...] = (
     (re.compile(r"/v1/streams/(?P<id>[\w-]+)/lease"), ("POST",), "lease"),
 )
 _KNOWN = (
-    "POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
-    "GET or DELETE /v1/streams/{id}, POST /v1/streams/{id}/lease"
+    "This door has POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
+    "GET or DELETE /v1/streams/{id}, POST /v1/streams/{id}/lease."
 )
 
 
@@ -100,8 +100,8 @@ def find_route(request: Request) -> Route:
     """Find what is asked for. Raises NotFound, MethodNotAllowed, RequestTooLarge."""
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestTooLarge(
-            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. Name large images and documents by "
-            "their URL instead of sending them along, or drop a file in the Inbox."
+            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. Name large images and documents "
+            "by their URL instead of sending them along, or drop a file in the Inbox."
         )
     for pattern, methods, name in _ROUTES:
         if match := pattern.fullmatch(request.path):
@@ -109,7 +109,7 @@ def find_route(request: Request) -> Route:
                 allow = ", ".join(methods)
                 raise MethodNotAllowed(f"{request.path} takes {allow}, not {request.method}.", allow)
             return Route(name, match.groupdict().get("id") or "")
-    raise NotFound(f"There is nothing at {request.path}. {direction(request.path) or f'This door has {_KNOWN}.'}")
+    raise NotFound(f"There is nothing at {request.path}. {direct_elsewhere(request.path, 'stream') or _KNOWN}")
 
 
 def parse_params(body: bytes, *, refuse_repeats: bool = False) -> dict[str, Any]:
