@@ -97,11 +97,9 @@ class Connector:
                 if isinstance(failure, CallRefused) and failure.status == 401 and self._key.renew():
                     continue
                 wait = _wait_before_retry(failure, tries)
-                if (
-                    wait is None
-                    or (isinstance(failure, CallRefused) and upstream_call.is_repeated)
-                    or upstream_call.deadline.clock() + wait > min(give_up_at, upstream_call.deadline.at)
-                ):
+                if wait is None or (upstream_call.is_repeated and isinstance(failure, CallRefused)):
+                    raise
+                if upstream_call.deadline.clock() + wait > min(give_up_at, upstream_call.deadline.at):
                     raise
                 if self._note is not None:
                     self._note(failure, tries, wait)

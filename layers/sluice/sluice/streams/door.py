@@ -15,11 +15,11 @@ from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, Conflict, SluiceError
+from sluice.http.cors import cors_headers, preflight_headers
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.errors import StreamCut
-from sluice.streams.headers import cors_headers, preflight_headers
 from sluice.streams.messages import MessageCall, Messages
 from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
@@ -113,8 +113,8 @@ class Door:
         stream_id = call.request.headers.get("sluice-stream-id", "")
         if not stream_id:
             raise Conflict(
-                "This call has a Last-Event-ID: it would ask for the same answer again, and pay for it. The stream goes on "
-                "at GET /v1/streams/{id}, or here with the header sluice-stream-id, as its answer had it."
+                "With a Last-Event-ID, this call would ask for the same answer again, and pay for it. The stream goes on at "
+                "GET /v1/streams/{id}, or here with the header sluice-stream-id, as its answer had it."
             )
         return self._resumable.follow(call.caller, stream_id, call.request.headers, call.deadline, call.report)
 

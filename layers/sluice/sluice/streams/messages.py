@@ -69,6 +69,7 @@ class Messages:
     def answer(self, call: MessageCall) -> Response:
         """Answer a call. Raises RequestError where the caller erred, CallRefused or TransientError where Claude did."""
         upstream_call = self._prepare(call)
+        call.report.mode = call.report.mode or "whole"
         terms = read_keep_options(call.request.headers, self._settings) if call.report.mode == "stream" else None
         if terms is None:
             return self._respond(call, self._open(call, upstream_call))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
+from sluice.http.cors import is_preflight
 from sluice.http.request import clean_path, direct_elsewhere, read_body
 from sluice.settings import DEFAULT_MAX_TOKENS
 
@@ -28,8 +29,8 @@ _ROUTES: tuple[tuple[re.Pattern[str], tuple[str, ...], RouteName], ...] = (
     (re.compile(r"/v1/messages"), ("POST",), "messages"),
     (re.compile(r"/v1/messages/count_tokens"), ("POST",), "count_tokens"),
     (re.compile(r"/v1/models(?:/[A-Za-z0-9][\w.:@-]*)?"), ("GET",), "models"),
-    (re.compile(r"/v1/streams/(?P<id>[\w-]+)"), ("GET", "DELETE"), "stream"),
-    (re.compile(r"/v1/streams/(?P<id>[\w-]+)/lease"), ("POST",), "lease"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]{1,100})"), ("GET", "DELETE"), "stream"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]{1,100})/lease"), ("POST",), "lease"),
 )
 _KNOWN = (
     "This door has POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
@@ -72,7 +73,7 @@ class Request:
 
     @property
     def is_preflight(self) -> bool:
-        return self.method == "OPTIONS" and "access-control-request-method" in self.headers
+        return is_preflight(self.method, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def find_route(request: Request) -> Route:
     """Find what is asked for. Raises NotFound, MethodNotAllowed, RequestTooLarge."""
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestTooLarge(
-            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. Name large images and documents "
+            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. Name images and documents "
             "by their URL instead of sending them along, or drop a file in the Inbox."
         )
     for pattern, methods, name in _ROUTES:
