@@ -215,7 +215,16 @@ def test_no_other_error_has_a_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "error_class", [InvalidRequest, Unauthenticated, BudgetSpent, Forbidden, NotFound, Conflict, RequestTooLarge]
+    "error_class",
+    [
+        errors.InvalidRequest,
+        errors.Unauthenticated,
+        errors.BudgetSpent,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.Conflict,
+        errors.RequestTooLarge,
+    ],
 )
 def test_a_refusal_that_will_not_change_says_that_trying_again_is_of_no_use(error_class: type[SluiceError]) -> None:
     assert answer_for(error_class("why"), "req_1").headers["x-should-retry"] == "false"

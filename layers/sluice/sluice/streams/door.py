@@ -113,8 +113,8 @@ class Door:
         stream_id = call.request.headers.get("sluice-stream-id", "")
         if not stream_id:
             raise Conflict(
-                "With a Last-Event-ID, this call would ask for the same answer again, and pay for it. The stream goes on "
-                "at GET /v1/streams/{id}, or here with the header sluice-stream-id, as its answer had it."
+                "With a Last-Event-ID, this call would ask for the same answer again, and pay for it. The stream goes "
+                "on at GET /v1/streams/{id}, or here with the header sluice-stream-id, as its answer had it."
             )
         return self._resumable.follow(call.caller, stream_id, call.request.headers, call.deadline, call.report)
 
