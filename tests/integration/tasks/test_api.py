@@ -267,7 +267,9 @@ class TestWithKeys:
         preflight = keys.invoke_api(sample("serve_api_preflight"))
         assert preflight.status == 204
         assert preflight.headers["access-control-allow-origin"] == "https://app.example.com"
-        assert "Idempotency-Key" in preflight.headers["access-control-allow-headers"]
+        assert preflight.headers["access-control-allow-headers"] == "content-type,idempotency-key,traceparent"
+        allowed = keys.call("GET", "/v1/tasks", headers={"origin": "https://app.example.com"})
+        assert allowed.headers["access-control-allow-origin"] == "https://app.example.com"
         answer = keys.call("GET", "/v1/tasks", headers={"origin": "https://evil.example.com"})
         assert "access-control-allow-origin" not in answer.headers
 

@@ -134,7 +134,7 @@ def test_what_a_slow_writer_adds_just_before_a_takeover_is_not_lost(
 
     assert len(calls) == 2
     assert ids_of(events)[:11] == list(range(1, 12))
-    assert events[11].decode()["after"] == 11
+    assert mark_of(events[11])["after"] == 11
 
 
 def test_a_place_that_cannot_be_taken_is_told(door: ScriptedDoor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ class Messages:
             request.method, request.target, request.headers, request.body, call.deadline, call.deadline.left()
         )
         if call.route.name == "models":
-            self._guard.admit(call.caller)
+            self._guard.admit(call.caller, request.path.removeprefix("/v1/models").strip("/") or None)
             return upstream_call
         terms = call.caller.terms
         params = parse_params(request.body, refuse_repeats=bool(terms and terms.bind_params))
@@ -166,7 +166,16 @@ def _whole_body(whole: WholeAnswer, call: MessageCall) -> Generator[bytes, None,
         report.take_answer(whole.values)
     whole.answer.close()
     report.outcome = "succeeded"
-    yield whole.body
+    yield _allowed_models(whole, call.caller) if call.route.name == "models" else whole.body
+
+
+def _allowed_models(whole: WholeAnswer, caller: Caller) -> bytes:
+    """Leave the models out that the caller's key may not use: a program would offer what then answers 403."""
+    found = whole.values.get("data")
+    if caller.terms is None or not caller.terms.models or not isinstance(found, list):
+        return whole.body
+    data = [each for each in found if isinstance(each, dict) and caller.terms.allows(str(each.get("id")))]
+    return json.dumps({**whole.values, "data": data}, ensure_ascii=False).encode()
 
 
 def _text_headers(headers: Mapping[str, str]) -> dict[str, str]:
