@@ -7,10 +7,9 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sluice.http.api import build_api
+from sluice.http.api import Api
 from sluice.jobs.api import JobRoutes
 from sluice.jobs.services import Services as JobServices
 from sluice.tasks.api import TaskRoutes
@@ -20,13 +19,13 @@ logger = Logger()
 
 
 @cache
-def _api() -> LambdaFunctionUrlResolver:
+def _api() -> Api:
     services = TaskServices.from_env(os.environ)
     tasks = TaskRoutes(services.door(), services.incidents())
     jobs = JobRoutes(JobServices.from_env(os.environ))
-    return build_api(services.guard(), [tasks.router, jobs.router], services.settings.allowed_origins)
+    return Api(services.guard(), [tasks.router, jobs.router], services.settings.allowed_origins)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return _api().resolve(event, context)
+    return _api().answer(event, context)

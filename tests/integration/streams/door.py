@@ -138,6 +138,11 @@ def text_of(events: list[Event]) -> str:
     return "".join(delta.get("text", "") for delta in deltas)
 
 
+def mark_of(event: Event) -> dict[str, Any]:
+    """What a continuation's mark says; nothing for any other event."""
+    return dict(event.decode().get("sluice_continued") or {})
+
+
 def ids_of(events: list[Event]) -> list[int]:
     return [int(event.id) for event in events if event.id is not None]
 

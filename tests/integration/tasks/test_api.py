@@ -267,7 +267,9 @@ class TestWithKeys:
         preflight = keys.invoke_api(sample("serve_api_preflight"))
         assert preflight.status == 204
         assert preflight.headers["access-control-allow-origin"] == "https://app.example.com"
-        assert "Idempotency-Key" in preflight.headers["access-control-allow-headers"]
+        assert preflight.headers["access-control-allow-headers"] == "content-type,idempotency-key,traceparent"
+        allowed = keys.call("GET", "/v1/tasks", headers={"origin": "https://app.example.com"})
+        assert allowed.headers["access-control-allow-origin"] == "https://app.example.com"
         answer = keys.call("GET", "/v1/tasks", headers={"origin": "https://evil.example.com"})
         assert "access-control-allow-origin" not in answer.headers
 
@@ -284,3 +286,24 @@ def test_the_prompt_is_in_no_log(
     answer = stack.read(task_id)["text"]
     for secret in ("unmistakable", answer, "sk-ant-simulator", "whsec_", stack.receiver.url):
         assert secret not in written
+
+
+@pytest.mark.parametrize("path", ["/v1/v1/tasks", "/tasks", "//v1/tasks", "/v1/tasks/"])
+def test_a_path_that_can_only_mean_one_thing_is_taken_for_it(stack: TaskDoor, path: str) -> None:
+    assert stack.call("GET", path).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "where"),
+    [
+        ("POST", "/v1/messages", "StreamUrl"),
+        ("GET", "/v1/files", "by their URL"),
+        ("PUT", "/v1/tasks", "docs/tasks.md"),
+    ],
+)
+def test_a_call_that_belongs_elsewhere_is_told_where(stack: TaskDoor, method: str, path: str, where: str) -> None:
+    answer = stack.call(method, path)
+
+    assert_error(answer, 404, "not_found_error")
+    assert where in answer.body["error"]["message"]
+    assert answer.headers["x-should-retry"] == "false"

@@ -276,3 +276,16 @@ def test_what_was_reserved_is_settled_in_its_month(guard: Guard, register: KeySt
 def test_a_key_without_a_budget_reserves_nothing(guard: Guard, client: CountingClient) -> None:
     assert guard.reserve(Caller("key:a", "a", KeyTerms("someone")), CALL, 100) is None
     assert client.calls == 0
+
+
+def test_of_two_keys_the_one_of_sluice_counts(guard: Guard, register: KeyStore) -> None:
+    key = register.create(KeyTerms("two"))
+    both = {"x-api-key": "sk-ant-api03-old", "authorization": f"Bearer {key.text}"}
+
+    assert guard.identify(both, HTTP).key_id == key.id
+    assert guard.identify({"x-api-key": key.text, "authorization": "Bearer sk-ant-oat01"}, HTTP).key_id == key.id
+
+
+def test_a_key_of_claudes_is_told_apart_from_a_wrong_one(guard: Guard) -> None:
+    with pytest.raises(Unauthenticated, match="This is a key of Claude's; send a key of Sluice's"):
+        guard.identify(sent("sk-ant-api03-old"), HTTP)

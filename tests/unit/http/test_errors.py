@@ -212,3 +212,23 @@ def test_no_other_error_has_a_code() -> None:
     coded = [each for each in ERRORS if each is not CallRefused and "details" in error_of(answer_to(each))]
 
     assert coded == [StreamCut]
+
+
+@pytest.mark.parametrize(
+    "error_class",
+    [
+        errors.InvalidRequest,
+        errors.Unauthenticated,
+        errors.BudgetSpent,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.Conflict,
+        errors.RequestTooLarge,
+    ],
+)
+def test_a_refusal_that_will_not_change_says_that_trying_again_is_of_no_use(error_class: type[SluiceError]) -> None:
+    assert answer_for(error_class("why"), "req_1").headers["x-should-retry"] == "false"
+
+
+def test_who_has_to_wait_may_try_again() -> None:
+    assert "x-should-retry" not in answer_for(TooManyRequests("why", 3.0), "req_1").headers

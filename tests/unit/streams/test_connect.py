@@ -52,10 +52,15 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sluice.streams.connect.read_whole", lambda _answer, _deadline: SAID)
 
 
-def open_call(claude: Claude, note: Callable[..., None] | None, retry_seconds: float = 20.0) -> int:
+def open_call(
+    claude: Claude,
+    note: Callable[..., None] | None,
+    retry_seconds: float = 20.0,
+    headers: dict[str, str] | None = None,
+) -> int:
     key = ClaudeKey(cast(Any, Secrets()), "s")
     connector = Connector(cast(Upstream, claude), key, retry_seconds, sleep=lambda _: None, note=note)
-    call = UpstreamCall("POST", "/v1/messages", {}, b"{}", Deadline.after(60.0), 60.0)
+    call = UpstreamCall("POST", "/v1/messages", headers or {}, b"{}", Deadline.after(60.0), 60.0)
     return connector.open(call, lambda answer: answer)[1]
 
 
@@ -78,3 +83,13 @@ def test_a_try_that_is_the_last_is_no_line_of_its_own() -> None:
 
     assert lines == []
     assert open_call(Claude(200), None) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 529])
+def test_a_client_that_tries_again_by_itself_is_told_at_once(status: int) -> None:
+    claude = Claude(status, 200)
+
+    with pytest.raises(CallRefused):
+        open_call(claude, None, headers={"x-stainless-retry-count": "1"})
+
+    assert open_call(Claude(status, 200), None, headers={"x-stainless-retry-count": "0"}) == 2

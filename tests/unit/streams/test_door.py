@@ -15,7 +15,7 @@ from sluice.settings import StreamSettings
 from sluice.streams import messages
 from sluice.streams.encoding import EventEncoder
 from sluice.streams.resumable import log_writer
-from tests.unit.streams.scripted import DELTA, START, STOP, ScriptedClaude, ScriptedDoor, frame
+from tests.unit.streams.scripted import DELTA, PARAMS, START, STOP, ScriptedClaude, ScriptedDoor, frame
 from tests.world.lambdas import Context
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/sluice-Table"
@@ -197,18 +197,62 @@ ASKED = [{"sluice-keep": "true"}, {"sluice-continue": "true"}, {"sluice-lease": 
 
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("wish", [{"accept": "text/plain"}, {}])
-def test_what_only_a_stream_of_events_can_be_is_not_silently_left_out(
+def test_headers_that_a_client_sends_with_all_its_calls_hurt_none_of_them(
     table: Table, asked: dict[str, str], wish: dict[str, str]
 ) -> None:
     door = ScriptedDoor(table)
-    body = json.dumps({"model": "m", "prompt": "Hi", "stream": bool(wish)})
+    body = json.dumps({**PARAMS, "stream": bool(wish)})
 
-    response, data = door.call(headers={**asked, **wish}, body=body)
+    response, _ = door.call(headers={**asked, **wish}, body=body)
 
-    assert (response.status, error_of(data)["type"]) == (400, "invalid_request_error")
-    assert next(iter(asked)) in error_of(data)["message"]
-    assert '"stream": true' in error_of(data)["message"]
+    assert response.status == 200
+    assert "sluice-stream-id" not in response.headers
+
+
+def test_a_post_that_says_what_it_has_seen_buys_nothing_again(table: Table) -> None:
+    door = ScriptedDoor(table)
+
+    response, data = door.call(headers={"last-event-id": "24"})
+
+    assert (response.status, response.headers["x-should-retry"]) == (409, "false")
+    assert "GET /v1/streams/{id}" in error_of(data)["message"]
     assert not door.claude.targets
+
+
+def test_a_post_that_names_its_stream_goes_on_with_it(table: Table) -> None:
+    door = ScriptedDoor(table)
+    kept, whole = door.call(headers={"sluice-keep": "true"})
+    asked = len(door.claude.targets)
+
+    response, rest = door.call(headers={"last-event-id": "1", "sluice-stream-id": kept.headers["sluice-stream-id"]})
+
+    assert response.status == 200
+    assert whole.endswith(rest)
+    assert len(rest) < len(whole)
+    assert len(door.claude.targets) == asked
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/plain, application/json, application/*+json, */*", "text/plain;q=0.2,application/json", "*/*"]
+)
+def test_a_program_that_also_takes_text_gets_what_claude_answers(table: Table, accept: str) -> None:
+    response, data = ScriptedDoor(table).call(headers={"accept": accept})
+
+    assert response.headers["content-type"] == "text/event-stream"
+    assert b"message_stop" in data
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/plain", "text/plain; charset=utf-8", "text/plain, */*;q=0", "text/plain, text/html"]
+)
+def test_who_takes_only_text_gets_text(table: Table, accept: str) -> None:
+    assert ScriptedDoor(table).call(headers={"accept": accept})[1] == b"Hello\n"
+
+
+def test_a_prompt_alone_is_answered_as_text_to_whoever_takes_text(table: Table) -> None:
+    body = json.dumps({"prompt": "Hi", "model": "m"})
+
+    assert ScriptedDoor(table).call(headers={"accept": "text/plain, */*"}, body=body)[1] == b"Hello\n"
 
 
 @pytest.mark.parametrize("headers", [{}, {"sluice-keep": "false"}])

@@ -72,16 +72,50 @@ def test_what_the_door_has_is_found(method: str, path: str, route: Route) -> Non
     [
         "/",
         "/v1",
-        "/v1/messages/",
-        "/v1/messages/batches",
+        "/v1/message",
         "/v1/models/../x",
         "/v1/models/%2e%2e",
         "/v1/models/a/b",
-        "/v1/streams/",
+        "/v1/streams/" + "s" * 3000,
     ],
 )
 def test_what_the_door_has_not_is_not_found(path: str) -> None:
     with pytest.raises(NotFound, match="POST /v1/messages"):
+        find_route(call("POST", path))
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/v1/v1/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/messages", "/v1/messages"),
+        ("/models/claude-haiku-5-5", "/v1/models/claude-haiku-5-5"),
+        ("//v1/messages", "/v1/messages"),
+        ("/v1//messages/", "/v1/messages"),
+        ("/v1/models/", "/v1/models"),
+    ],
+)
+def test_a_path_that_can_only_mean_one_thing_is_taken_for_it_and_claude_gets_that(path: str, meant: str) -> None:
+    event = {"rawPath": path, "requestContext": {"http": {"method": "POST"}}}
+
+    assert parse_event(event).path == parse_event(event).target == meant
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/v1/messages/batches", "Inbox"),
+        ("/v1/messages/batches/msgbatch_1/results", "Inbox"),
+        ("/v1/files", "by their URL"),
+        ("/v1/tasks", "ApiUrl"),
+        ("/v1/jobs/j", "ApiUrl"),
+        ("/v1/complete", "POST /v1/messages"),
+        ("/v1/organizations/me", "at Claude itself"),
+    ],
+)
+def test_a_call_that_belongs_elsewhere_is_told_where(path: str, where: str) -> None:
+    with pytest.raises(NotFound, match=where):
         find_route(call("POST", path))
 
 

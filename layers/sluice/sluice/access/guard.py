@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.access.keys import KeyText, parse_key
+from sluice.access.keys import PREFIX, KeyText, parse_key
 from sluice.access.operators import is_operator
 from sluice.access.store import KeyRecord, KeyStore, KeyTerms
 from sluice.access.usage import (
@@ -34,6 +34,7 @@ _MOST_CACHED = 1000
 _SETTLED_AFTER_SECONDS = 10.0
 # One address may be wrong this often in a minute before it is told to wait, longer each time.
 _WRONG_KEYS = 10
+_CLAUDES_PREFIX = "sk-ant-"
 _HOW_TO_SEND = 'Send it as "x-api-key: sk-sluice-…" or "authorization: Bearer sk-sluice-…".'
 
 
@@ -84,12 +85,14 @@ class Guard:
         if self._mode == "iam":
             return self._signed(request_context)
         source = str((request_context.get("http") or {}).get("sourceIp", ""))
-        sent = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
+        sent = _sent_key(headers)
         if not sent:
             raise Unauthenticated(f"A Sluice key is missing. {_HOW_TO_SEND}")
         record = self._find(sent)
         if record is None:
             self._count_wrong_key(source)
+            if sent.startswith(_CLAUDES_PREFIX):
+                raise Unauthenticated(f"This is a key of Claude's; send a key of Sluice's. {_HOW_TO_SEND}")
             raise Unauthenticated(f"This is not a valid Sluice key, or it has been revoked. {_HOW_TO_SEND}")
         return Caller(f"key:{record.id}", record.id, record.terms, record.terms.operator)
 
@@ -242,6 +245,12 @@ def _no_room(name: str, budget: float, worst: float, usage: MonthlyUsage) -> Req
 def _forget_oldest(remembered: dict[str, _Cached]) -> None:
     if len(remembered) >= _MOST_CACHED:
         del remembered[next(iter(remembered))]
+
+
+def _sent_key(headers: Mapping[str, str]) -> str:
+    """Return the key that a client means. Some send two, one of them a forgotten one of Claude's: then ours counts."""
+    sent = [each for each in (headers.get("x-api-key", ""), _bearer(headers.get("authorization", ""))) if each]
+    return next((each for each in sent if each.startswith(PREFIX)), sent[0] if sent else "")
 
 
 def _bearer(authorization: str) -> str:

@@ -7,34 +7,49 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import CORSConfig, LambdaFunctionUrlResolver, Response
+from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.access.guard import Caller, Guard
 from sluice.errors import Forbidden, NotFound, RequestError, SluiceError, describe_error
+from sluice.http.cors import cors_headers, is_preflight, preflight_headers
 from sluice.http.errors import answer_for
-
-_CORS_SECONDS = 7200
+from sluice.http.request import clean_path, direct_elsewhere
 
 logger = Logger(child=True)
 metrics = Metrics()
 
 
-def build_api(
-    guard: Guard, routers: Sequence[Router], allowed_origins: Sequence[str] = ()
-) -> LambdaFunctionUrlResolver:
-    """Put routers under one resolver. Their routes ask ``caller_of`` who calls."""
-    app = LambdaFunctionUrlResolver(cors=_cors(allowed_origins))
+class Api:
+    """The routes of some routers behind a Function URL. They ask ``caller_of`` who calls."""
+
+    def __init__(self, guard: Guard, routers: Sequence[Router], allowed_origins: tuple[str, ...] = ()) -> None:
+        self._resolver = _build_resolver(guard, routers)
+        self._allowed_origins = allowed_origins
+
+    def answer(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one call, with what lets a page of an allowed origin make it and read the answer."""
+        headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+        method = str(event["requestContext"]["http"]["method"])
+        if is_preflight(method, headers):
+            return {"statusCode": 204, "headers": preflight_headers(headers, self._allowed_origins), "body": ""}
+        answer = self._resolver.resolve({**event, "rawPath": clean_path(str(event.get("rawPath") or "/"))}, context)
+        own = dict(answer.get("headers") or {})
+        return {**answer, "headers": own | cors_headers(headers.get("origin"), self._allowed_origins)}
+
+
+def _build_resolver(guard: Guard, routers: Sequence[Router]) -> LambdaFunctionUrlResolver:
+    app = LambdaFunctionUrlResolver()
 
     def authenticate(app: LambdaFunctionUrlResolver, call_next: NextMiddleware) -> Response[Any]:
         event = app.current_event
-        if event.http_method != "OPTIONS":
-            headers = {name.lower(): value for name, value in event.headers.items()}
-            caller = guard.identify(headers, event.raw_event.get("requestContext") or {})
-            app.append_context(caller=caller, headers=headers)
+        headers = {name.lower(): value for name, value in event.headers.items()}
+        caller = guard.identify(headers, event.raw_event.get("requestContext") or {})
+        app.append_context(caller=caller, headers=headers)
         return call_next(app)
 
     app.use(middlewares=[authenticate])
@@ -73,8 +88,10 @@ def _map_errors(app: LambdaFunctionUrlResolver) -> None:
 
     def refuse_route(_: NotFoundError) -> Response[str]:
         # The resolver does not say whether it is the path or the method that it does not know.
-        path = app.current_event.path
-        return error_response(NotFound(f"There is no {path} with this method."), app.lambda_context.aws_request_id)
+        path, method = app.current_event.path, app.current_event.http_method
+        found = direct_elsewhere(path, "api") or "docs/tasks.md and docs/jobs.md name all calls of this door."
+        error = NotFound(f"There is no {method} {path}. {found}")
+        return error_response(error, app.lambda_context.aws_request_id)
 
     def admit_defect(error: Exception) -> Response[str]:
         logger.error("A call met a defect.", **describe_error(error))
@@ -98,16 +115,3 @@ def error_response(error: Exception, request_id: str) -> Response[str]:
 def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
     """Answer with a JSON object."""
     return Response(status, "application/json", json.dumps(document, ensure_ascii=False), dict(headers or {}))
-
-
-def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
-    if not allowed_origins:
-        return None
-    first, *others = allowed_origins
-    return CORSConfig(
-        allow_origin=first,
-        extra_origins=others,
-        allow_headers=["Idempotency-Key", "anthropic-beta", "anthropic-version"],
-        expose_headers=["request-id", "retry-after"],
-        max_age=_CORS_SECONDS,
-    )

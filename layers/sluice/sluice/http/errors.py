@@ -36,6 +36,9 @@ def answer_for(error: Exception, request_id: str) -> ErrorAnswer:
         headers["retry-after"] = str(max(round(known.retry_after), 1))
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = known.allow
+    if isinstance(known, RequestError) and not known.retryable:
+        # SDKs take their verdict from this header first. Without it some try again for minutes before they show why.
+        headers["x-should-retry"] = "false"
     message = str(known) if isinstance(known, (RequestError, ClaudeError)) else _UNTOLD
     if isinstance(known, AccountError) and known.error_type == "authentication_error":
         headers["x-should-retry"] = "false"  # To the SDKs: asking again is of no use until a person acts.

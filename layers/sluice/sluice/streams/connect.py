@@ -42,6 +42,11 @@ class UpstreamCall:
     wait_seconds: float
     lost: Callable[[], None] = _nothing
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the client has asked before, and tries again by itself: two that both do so would multiply."""
+        return self.headers.get("x-stainless-retry-count", "0") != "0"
+
 
 class CallRefused(SluiceError):
     """Claude's own error answer, which passes as it is."""
@@ -92,7 +97,9 @@ class Connector:
                 if isinstance(failure, CallRefused) and failure.status == 401 and self._key.renew():
                     continue
                 wait = _wait_before_retry(failure, tries)
-                if wait is None or upstream_call.deadline.clock() + wait > min(give_up_at, upstream_call.deadline.at):
+                if wait is None or (upstream_call.is_repeated and isinstance(failure, CallRefused)):
+                    raise
+                if upstream_call.deadline.clock() + wait > min(give_up_at, upstream_call.deadline.at):
                     raise
                 if self._note is not None:
                     self._note(failure, tries, wait)

@@ -14,12 +14,12 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
-from sluice.errors import AccountError, SluiceError
+from sluice.errors import AccountError, Conflict, SluiceError
+from sluice.http.cors import cors_headers, preflight_headers
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.errors import StreamCut
-from sluice.streams.headers import cors_headers, preflight_headers
 from sluice.streams.messages import MessageCall, Messages
 from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
@@ -96,6 +96,8 @@ class Door:
 
     def _dispatch(self, call: MessageCall) -> Response:
         route, caller = call.route, call.caller
+        if route.name == "messages" and call.request.headers.get("last-event-id"):
+            return self._follow_again(call)
         if route.name not in ("stream", "lease"):
             return self._messages.answer(call)
         if route.name == "stream" and call.request.method == "GET":
@@ -105,6 +107,16 @@ class Door:
         call.report.stream_id, call.report.status, call.report.outcome = route.stream_id, response.status, "succeeded"
         self._call_log.record(call.report, caller)
         return response
+
+    def _follow_again(self, call: MessageCall) -> Response:
+        """Go on with a kept stream for a client that lost it and posts its request again, instead of asking anew."""
+        stream_id = call.request.headers.get("sluice-stream-id", "")
+        if not stream_id:
+            raise Conflict(
+                "With a Last-Event-ID, this call would ask for the same answer again, and pay for it. The stream goes "
+                "on at GET /v1/streams/{id}, or here with the header sluice-stream-id, as its answer had it."
+            )
+        return self._resumable.follow(call.caller, stream_id, call.request.headers, call.deadline, call.report)
 
     def _refuse(self, error: Exception, report: CallReport, caller: Caller | None) -> Response:
         failure = error

@@ -33,6 +33,7 @@ _KEPT_BACK = _HOP_BY_HOP | {
     "authorization",
     "cookie",
     "forwarded",
+    "last-event-id",
     "origin",
     "priority",
     "referer",
@@ -89,25 +90,6 @@ def headers_to_client(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         if name not in _NOT_RETURNED and not name.startswith(_NOT_RETURNED_PREFIXES):
             passed[name] = f"{passed[name]}, {value}" if name in passed else value
     return passed
-
-
-def cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
-    """Return what lets a page of ``origin`` read the answer (Fetch: CORS protocol); nothing where it may not."""
-    if not origin or not allowed:
-        return {}
-    if origin not in allowed and "*" not in allowed:
-        return {"vary": "origin"}
-    return {"access-control-allow-origin": origin, "access-control-expose-headers": "*", "vary": "origin"}
-
-
-def preflight_headers(headers: Mapping[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
-    """Return the answer to a preflight request (Fetch: CORS-preflight)."""
-    answer = {"content-type": "text/plain", **cors_headers(headers.get("origin"), allowed)}
-    if "access-control-allow-origin" in answer:
-        answer["access-control-allow-methods"] = "GET, POST, DELETE"
-        answer["access-control-allow-headers"] = headers.get("access-control-request-headers", "content-type")
-        answer["access-control-max-age"] = "7200"
-    return answer
 
 
 def _sends_bearer(headers: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ from sluice.streams.reading import error_of, read_whole
 from sluice.streams.relay import OpenStream, Relay, open_stream
 from sluice.streams.request import Request, Route, complete_prompt, parse_params
 from sluice.streams.response import Body, Response
-from sluice.streams.resumable.service import ResumableStreams, check_nothing_asked, read_keep_options
+from sluice.streams.resumable.service import ResumableStreams, read_keep_options
 from sluice.streams.timeouts import Timeouts
 from sluice.streams.upstream import UpstreamResponse
 
@@ -68,10 +68,8 @@ class Messages:
 
     def answer(self, call: MessageCall) -> Response:
         """Answer a call. Raises RequestError where the caller erred, CallRefused or TransientError where Claude did."""
-        upstream_call, streams = self._prepare(call)
-        call.report.mode = "text" if call.request.wants_text else "stream" if streams else "whole"
-        if call.report.mode != "stream" and call.route.name == "messages":
-            check_nothing_asked(call.request.headers)
+        upstream_call = self._prepare(call)
+        call.report.mode = call.report.mode or "whole"
         terms = read_keep_options(call.request.headers, self._settings) if call.report.mode == "stream" else None
         if terms is None:
             return self._respond(call, self._open(call, upstream_call))
@@ -111,18 +109,19 @@ class Messages:
         relay = Relay(opened, encoder, call.report, record)
         return Response(opened.answer.status, headers, Body(relay.chunks(), relay.end))
 
-    def _prepare(self, call: MessageCall) -> tuple[UpstreamCall, bool]:
-        """Check the call and build what Claude is asked; also return whether a stream is wanted."""
+    def _prepare(self, call: MessageCall) -> UpstreamCall:
+        """Check the call, and build what Claude is asked; the report learns in which mode it is answered."""
         request = call.request
         upstream_call = UpstreamCall(
             request.method, request.target, request.headers, request.body, call.deadline, call.deadline.left()
         )
         if call.route.name == "models":
-            self._guard.admit(call.caller)
-            return upstream_call, False
+            self._guard.admit(call.caller, request.path.removeprefix("/v1/models").strip("/") or None)
+            return upstream_call
         terms = call.caller.terms
         params = parse_params(request.body, refuse_repeats=bool(terms and terms.bind_params))
-        if call.route.name == "messages" and request.wants_text:
+        if call.route.name == "messages" and (request.wants_text or (request.takes_text and "prompt" in params)):
+            call.report.mode = "text"
             params = complete_prompt(params, self._settings.default_model)
             upstream_call = replace(
                 upstream_call, headers=_text_headers(request.headers), body=json.dumps(params).encode()
@@ -135,10 +134,10 @@ class Messages:
             payer = Payer(self._guard, call.caller, call.report)
             payer.reserve(params, len(upstream_call.body))
             upstream_call = replace(upstream_call, lost=payer.note_lost)
-        streams = call.route.name == "messages" and params.get("stream") is True
-        if streams:
+        if call.route.name == "messages" and params.get("stream") is True:
+            call.report.mode = "text" if call.report.mode == "text" else "stream"
             upstream_call = replace(upstream_call, wait_seconds=self._settings.content_timeout_seconds)
-        return upstream_call, streams
+        return upstream_call
 
     def _accept(self, answer: UpstreamResponse, deadline: Deadline) -> OpenStream | WholeAnswer:
         if (answer.header("content-type") or "").startswith(_EVENT_STREAM):
@@ -167,7 +166,16 @@ def _whole_body(whole: WholeAnswer, call: MessageCall) -> Generator[bytes, None,
         report.take_answer(whole.values)
     whole.answer.close()
     report.outcome = "succeeded"
-    yield whole.body
+    yield _allowed_models(whole, call.caller) if call.route.name == "models" else whole.body
+
+
+def _allowed_models(whole: WholeAnswer, caller: Caller) -> bytes:
+    """Leave the models out that the caller's key may not use: a program would offer what then answers 403."""
+    found = whole.values.get("data")
+    if caller.terms is None or not caller.terms.models or not isinstance(found, list):
+        return whole.body
+    data = [each for each in found if isinstance(each, dict) and caller.terms.allows(str(each.get("id")))]
+    return json.dumps({**whole.values, "data": data}, ensure_ascii=False).encode()
 
 
 def _text_headers(headers: Mapping[str, str]) -> dict[str, str]:

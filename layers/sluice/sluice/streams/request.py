@@ -10,7 +10,8 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from sluice.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestTooLarge
-from sluice.http.request import read_body
+from sluice.http.cors import is_preflight
+from sluice.http.request import clean_path, direct_elsewhere, read_body
 from sluice.settings import DEFAULT_MAX_TOKENS
 
 # Lambda: Function URL quotas. The event, with the body in it as a JSON string, has 6 MiB; larger ones Lambda refuses
@@ -20,18 +21,20 @@ MAX_BODY_BYTES = 6_000_000
 # What a URL may have stays as it came; anything else, such as the letters of other alphabets, is percent-encoded.
 _URL_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
+_API_TYPES = frozenset({"application/json", "text/event-stream", "application/*", "*/*"})
+
 RouteName = Literal["messages", "count_tokens", "models", "stream", "lease"]
 
 _ROUTES: tuple[tuple[re.Pattern[str], tuple[str, ...], RouteName], ...] = (
     (re.compile(r"/v1/messages"), ("POST",), "messages"),
     (re.compile(r"/v1/messages/count_tokens"), ("POST",), "count_tokens"),
     (re.compile(r"/v1/models(?:/[A-Za-z0-9][\w.:@-]*)?"), ("GET",), "models"),
-    (re.compile(r"/v1/streams/(?P<id>[\w-]+)"), ("GET", "DELETE"), "stream"),
-    (re.compile(r"/v1/streams/(?P<id>[\w-]+)/lease"), ("POST",), "lease"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]{1,100})"), ("GET", "DELETE"), "stream"),
+    (re.compile(r"/v1/streams/(?P<id>[\w-]{1,100})/lease"), ("POST",), "lease"),
 )
 _KNOWN = (
-    "POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
-    "GET or DELETE /v1/streams/{id}, POST /v1/streams/{id}/lease"
+    "This door has POST /v1/messages, POST /v1/messages/count_tokens, GET /v1/models, GET /v1/models/{id}, "
+    "GET or DELETE /v1/streams/{id}, POST /v1/streams/{id}/lease."
 )
 
 
@@ -53,13 +56,24 @@ class Request:
         return quote(f"{self.path}?{query}" if query else self.path, safe=_URL_PUNCTUATION)
 
     @property
+    def takes_text(self) -> bool:
+        """Whether the caller takes ``text/plain`` among other things, as the defaults of some programs do."""
+        return "text/plain" in self._accepted
+
+    @property
     def wants_text(self) -> bool:
-        """Whether the caller is a person: ``text/plain`` is what they would like best. (Some clients list it later.)"""
-        return self.headers.get("accept", "").lower().lstrip().startswith("text/plain")
+        """Whether the caller is a person, who takes text and none of what the API answers with."""
+        return self.takes_text and not self._accepted & _API_TYPES
+
+    @property
+    def _accepted(self) -> set[str]:
+        """What the caller takes (RFC 9110, section 12.5.1), without what has the weight 0."""
+        ranges = (each.lower().replace(" ", "").split(";") for each in self.headers.get("accept", "").split(","))
+        return {name for name, *weights in ranges if not any(re.fullmatch(r"q=0(\.0*)?", each) for each in weights)}
 
     @property
     def is_preflight(self) -> bool:
-        return self.method == "OPTIONS" and "access-control-request-method" in self.headers
+        return is_preflight(self.method, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,7 @@ def parse_event(event: Mapping[str, Any]) -> Request:
         raise InvalidRequest("This function answers calls of its Function URL (payload format 2.0) only.")
     return Request(
         method=str(context["http"].get("method", "GET")),
-        path=str(event.get("rawPath") or "/"),
+        path=clean_path(str(event.get("rawPath") or "/")),
         query=str(event.get("rawQueryString") or ""),
         headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         body=read_body(event),
@@ -87,8 +101,8 @@ def find_route(request: Request) -> Route:
     """Find what is asked for. Raises NotFound, MethodNotAllowed, RequestTooLarge."""
     if len(request.body) > MAX_BODY_BYTES:
         raise RequestTooLarge(
-            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. "
-            "Upload large files with the Files API and refer to them, or use the Inbox."
+            f"The body has {len(request.body)} bytes; this door takes {MAX_BODY_BYTES}. Name images and documents "
+            "by their URL instead of sending them along, or drop a file in the Inbox."
         )
     for pattern, methods, name in _ROUTES:
         if match := pattern.fullmatch(request.path):
@@ -96,7 +110,7 @@ def find_route(request: Request) -> Route:
                 allow = ", ".join(methods)
                 raise MethodNotAllowed(f"{request.path} takes {allow}, not {request.method}.", allow)
             return Route(name, match.groupdict().get("id") or "")
-    raise NotFound(f"There is nothing at {request.path}. This door has {_KNOWN}.")
+    raise NotFound(f"There is nothing at {request.path}. {direct_elsewhere(request.path, 'stream') or _KNOWN}")
 
 
 def parse_params(body: bytes, *, refuse_repeats: bool = False) -> dict[str, Any]:

@@ -22,8 +22,9 @@ def event_document(task: Task, answer: Answer | None, limit: int) -> str:
 
 
 def _encode(view: Mapping[str, Any]) -> str:
-    # Half of a surrogate pair, which an answer may hold, is nothing that can be sent.
-    return json.dumps(view, ensure_ascii=False).encode(errors="replace").decode()
+    # Without blanks, as other languages write JSON: many receivers parse a body and check the signature of what they
+    # write again. Half of a surrogate pair, which an answer may hold, is nothing that can be sent.
+    return json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode(errors="replace").decode()
 
 
 def _without_answer(task: Task) -> dict[str, Any]:

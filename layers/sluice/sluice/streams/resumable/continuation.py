@@ -131,9 +131,10 @@ class Splice:
 def continued_mark(stream_id: str, after: int, reason: str) -> bytes:
     """Return the event that marks a continuation: what stands behind the event ``after`` comes from a new request.
 
-    A client that has seen events with higher ids than ``after`` before this mark drops them: they were lost.
+    It comes as a ping, which every client passes over; some break at an event whose type they do not know. A client
+    that has seen events with higher ids than ``after`` before this mark drops them: they were lost.
     """
-    return _frame(_MARK, {"type": _MARK, "stream_id": stream_id, "after": after, "reason": reason})
+    return _frame("ping", {"type": "ping", _MARK: {"stream_id": stream_id, "after": after, "reason": reason}})
 
 
 def last_event(frames: Sequence[bytes]) -> Event | None:

@@ -57,16 +57,6 @@ def read_keep_options(headers: Mapping[str, str], settings: StreamSettings) -> K
     return KeepOptions(wish == "true", continues and wish == "true", int(lease) if lease else None)
 
 
-def check_nothing_asked(headers: Mapping[str, str]) -> None:
-    """Raise InvalidRequest where an answer that is no stream of events is to be kept, continued or leased."""
-    asked = [name for name in ("sluice-keep", "sluice-continue") if headers.get(name) == "true"]
-    if asked or "sluice-lease" in headers:
-        raise InvalidRequest(
-            f'The header "{(*asked, "sluice-lease")[0]}" needs a stream of events: '
-            '"stream": true in the body, and no "accept: text/plain".'
-        )
-
-
 class ResumableStreams:
     """The streams of one stack, as one copy of the function sees them."""
 
