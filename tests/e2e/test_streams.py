@@ -132,7 +132,7 @@ def test_a_lasting_refusal_reaches_the_sdk_as_claude_said_it(simulator: Simulato
         ("POST", "/v1/messages", b'{"model": ', 400, "not valid JSON"),
         ("POST", "/v1/messages", b"", 400, "The body is empty"),
         ("POST", "/v1/messages", b'"text"', 400, "has to be a JSON object"),
-        ("POST", "/v1/complete", b"{}", 404, "There is nothing at /v1/complete. Text completions are not offered; ask POST /v1/messages"),
+        ("POST", "/v1/complete", b"{}", 404, "Text completions are not offered; ask POST /v1/messages"),
         ("GET", "/v1/messages", b"", 405, "takes POST, not GET"),
         ("GET", "/v1/streams/stream_unknown", b"", 404, "There is no stream stream_unknown"),
         ("GET", "/", b"", 404, "There is nothing at /."),
