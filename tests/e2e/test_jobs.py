@@ -135,8 +135,9 @@ def test_a_refused_key_holds_all_jobs_with_one_notice_and_a_release_lets_them_fi
     assert told.subject == "Stopped: Claude refuses the API key (authentication_error)"
     assert "invalid x-api-key" in told.text
     assert "POST /v1/incidents/authentication_error/release" in told.text
-    [first] = told.body["jobs"]
-    assert first["job_id"] in jobs
+    # Whichever of them have met it by the time that it is told.
+    first = told.body["jobs"][0]
+    assert {each["job_id"] for each in told.body["jobs"]} <= set(jobs)
     assert f"--key {first['job_id']}.release" in told.text
     simulator.heal()
     assert doors.api.post(f"/v1/jobs/{jobs[1]}/release").status_code == 200

@@ -30,6 +30,7 @@ KEYS = [
     table_keys.usage_key("k", "2026-11"),
     table_keys.rate_key("k", 29_000_000),
     table_keys.incident_key("billing_error"),
+    table_keys.INCIDENTS_VERSION_KEY,
 ]
 ROWS = [row.split()[:2] for row in re.findall(r"^    \S+#.*$", table_keys.__doc__ or "", re.MULTILINE)]
 

@@ -169,8 +169,9 @@ class Rights:
     _rights: dict[str, tuple[Right, ...]] = field(default_factory=dict)
 
     @contextmanager
-    def of(self, function: str) -> Iterator[None]:
-        """Calls in this block are those of a function such as "plan_job". Raises AssertionError for one refused."""
+    def of(self, function: str | None) -> Iterator[None]:
+        """Calls in this block are those of a function such as "plan_job", or nobody's. Raises AssertionError for one
+        refused."""
         before, self._function = self._function, function
         try:
             yield

@@ -21,6 +21,7 @@
     USAGE#<key>           USAGE#<yyyy-mm>                what a key used in a month (UTC)  400 days after a use
     USAGE#<key>           RATE#<minute>                  its requests in one minute        an hour after a use
     INCIDENT#<kind>       INCIDENT                       an incident, open or released     never
+    INCIDENT#VERSION      VERSION                        how often one began or ended      never
 
 A task's items expire some hours or days after it was made, and a stream's after it began, as the settings of each say.
 DynamoDB deletes an item some time after its ``expires_at`` (whole epoch seconds). Numbers in sort keys have leading
@@ -60,6 +61,8 @@ STREAM_REQUEST_PREFIX = "REQUEST#"
 ESTIMATE_KEY = Key("ESTIMATE#batches", "ESTIMATE")
 PAUSE_KEY = Key("PAUSE#batches", "PAUSE")
 PEPPER_KEY = Key("KEY#PEPPER", "PEPPER")
+# No incident has this name: kinds are in small letters.
+INCIDENTS_VERSION_KEY = Key("INCIDENT#VERSION", "VERSION")
 
 
 def open_at(at: float) -> str:

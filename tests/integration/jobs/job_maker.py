@@ -31,7 +31,7 @@ def make_job(world: World, sizes: Sequence[int] = (2,), *, key: str = "rivers.js
     shards = list(_shards(world, upload, lines, sizes))
     manifest_key = services.outbox.write_manifest(job.job_id, "test", Manifest(), shards)
     plan = Plan(manifest_key, len(lines), len(lines), 0, len(sizes), 0.1, models=(MODEL,))
-    job = table.record_plan(job.job_id, plan, now, settings_key=settings_key)
+    job = table.record_plan(job, plan, now, settings_key=settings_key)
     if not started:
         return job
     world.shard_table.create(shards)

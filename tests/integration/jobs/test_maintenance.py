@@ -12,7 +12,6 @@ from simulator.client import Match, Refuse
 from sluice.errors import AwsUnavailable
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import Hold, Job, JobStatus
-from sluice.jobs.notices.text import hold_notice
 from sluice.notify.channels import SnsChannel
 from sluice.notify.notice import Notice
 from tests.integration.jobs.job_maker import make_job, request_line, submit_job
@@ -133,8 +132,8 @@ def held_for_its_cost(world: World) -> str:
 
 def test_a_hold_that_nobody_was_told_of_is_not_told_after_its_release(world: World) -> None:
     world.simulator.set(batch_seconds=7200)
-    job, now = make_job(world), world.clock.now()
-    world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
+    job = make_job(world)
+    world.job_table.hold(job, Hold("cost", "Too much."), world.clock.now())
 
     release_job(world.services("ServeApi"), job.job_id)
     world.clock.advance(200)

@@ -10,10 +10,10 @@ import pytest
 
 from simulator.client import Match, Result
 from sluice.errors import AwsUnavailable
-from sluice.incidents import NOTIFY_AGAIN_SECONDS
+from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incident
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_once, announce_pending, report_incident
-from sluice.jobs.notices.text import LATE, STUCK, hold_notice
+from sluice.jobs.notices.text import LATE, STUCK
 from tests.integration.jobs.job_maker import make_job
 from tests.integration.jobs.outputs import requests, river, run, summary
 from tests.integration.jobs.world import World
@@ -108,8 +108,7 @@ def _fields(job: Job) -> dict[str, Any]:
 def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: list[dict[str, Any]]) -> None:
     job = make_job(world)
     hold = Hold("cost", "The estimate is $12.00; the limit is $10.00.")
-    now = world.clock.now()
-    held = world.job_table.hold(job, hold, now, hold_notice(hold.kind, now))
+    held = world.job_table.hold(job, hold, world.clock.now())
     assert announce_hold(world.services(), held)
     assert not announce_hold(world.services(), world.job(job.job_id))
 
@@ -126,22 +125,19 @@ def test_a_held_job_is_told_of_with_how_to_release_it(world: World, published: l
 def test_a_job_that_is_held_twice_is_told_of_twice(world: World) -> None:
     job = make_job(world)
     for _ in range(2):
-        now = world.clock.now()
-        held = world.job_table.hold(world.job(job.job_id), Hold("cost", "Too much."), now, hold_notice("cost", now))
+        held = world.job_table.hold(world.job(job.job_id), Hold("cost", "Too much."), world.clock.now())
         announce_hold(world.services(), held)
         world.job_table.release(held, world.clock.now())
-        world.clock.advance(5)
     assert len({notice["notification_id"] for notice in world.notices}) == 2
 
 
 def test_a_notice_of_a_hold_that_is_over_is_dropped(world: World) -> None:
-    job, now = make_job(world), world.clock.now()
-    held = world.job_table.hold(job, Hold("cost", "Too much."), now, hold_notice("cost", now))
+    held = world.job_table.hold(make_job(world), Hold("cost", "Too much."), world.clock.now())
     released = world.job_table.release(held, world.clock.now())
 
     assert announce_pending(world.services(), released) == 0
     assert world.notices == []
-    assert world.job(job.job_id).notices == {hold_notice("cost", now): "dropped"}
+    assert world.job(held.job_id).notices == {"job.held#cost@1": "dropped"}
 
 
 @pytest.mark.parametrize("event", [LATE, STUCK])
@@ -153,10 +149,16 @@ def test_what_comes_without_a_transition_is_told_once(world: World, event: str) 
     assert [(notice["event"], notice["outcome"]) for notice in world.notices] == [(event, "running")]
 
 
+def no_credit(world: World) -> Incident:
+    incident = world.services().incidents.open_incident("billing_error", "Your credit balance is too low.", seen=0)
+    assert incident is not None
+    return incident
+
+
 def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, published: list[dict[str, Any]]) -> None:
     jobs = [make_job(world, key=f"rivers-{number}.jsonl") for number in range(22)]
-    assert report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
-    assert not report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+    assert report_incident(world.services(), no_credit(world), jobs)
+    assert not report_incident(world.services(), no_credit(world), jobs)
 
     (notice,), (event,), (call,) = world.notices, world.events, published
     text = json.loads(call["Message"])["email"]
@@ -171,7 +173,7 @@ def test_an_incident_is_told_of_once_for_all_the_jobs_it_hits(world: World, publ
 
 def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(world: World) -> None:
     jobs = [make_job(world, key=f"{number}-{'k' * 1000}.jsonl") for number in range(20)]
-    report_incident(world.services(), "billing_error", "Your credit balance is too low.", jobs)
+    report_incident(world.services(), no_credit(world), jobs)
 
     assert world.notices[0]["job_count"] == 20
     assert 0 < len(world.notices[0]["jobs"]) < 20
@@ -183,10 +185,10 @@ def test_an_incident_that_one_channel_did_not_take_is_told_again_with_the_same_i
         patch("sluice.notify.channels.EventBridgeChannel.send", side_effect=AwsUnavailable("No bus.")),
         pytest.raises(AwsUnavailable),
     ):
-        report_incident(world.services(), "billing_error", "No credit.", jobs)
-    assert not report_incident(world.services(), "billing_error", "No credit.", jobs)
+        report_incident(world.services(), no_credit(world), jobs)
+    assert not report_incident(world.services(), no_credit(world), jobs)
     world.clock.advance(NOTIFY_AGAIN_SECONDS + 1)
-    assert report_incident(world.services(), "billing_error", "No credit any more.", jobs)
+    assert report_incident(world.services(), no_credit(world), jobs)
 
     first, second = world.notices
     (event,) = world.events
@@ -210,7 +212,3 @@ def test_a_job_that_cannot_run_leaves_its_summary_with_the_reason(world: World) 
     left = summary(world, upload.job_id)
     assert (left["job_id"], left["status"], left["input"]["key"]) == (upload.job_id, "failed", "photo.png")
     assert left["failure"] == world.job(upload.job_id).failure
-
-
-def test_the_name_of_a_hold_has_its_kind_and_its_time() -> None:
-    assert hold_notice("cost", 12.9) == "job.held#cost@12"

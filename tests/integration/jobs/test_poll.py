@@ -38,7 +38,7 @@ def test_running_batches_cost_one_call_of_the_list_for_all(world: World) -> None
     submit_job(world, (1, 1, 1, 1))
     world.poll()
 
-    assert calls_of_poll(world) == {"dynamodb.Query": 2, "claude.GET /v1/messages/batches": 1}
+    assert calls_of_poll(world) == {"dynamodb.Query": 2, "dynamodb.GetItem": 1, "claude.GET /v1/messages/batches": 1}
 
 
 def test_an_ended_batch_is_passed_on_once(world: World) -> None:
@@ -63,7 +63,7 @@ def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
         world.calls.interrupt = {}
         world.poll()
 
-    world.calls.interrupt = {beginning + 3: poll_too}
+    world.calls.interrupt = {beginning + 4: poll_too}
     world.poll()
 
     assert sorted(collected(world), key=lambda ref: ref.shard) == refs(world.job(job_id), 3)
@@ -72,7 +72,7 @@ def test_two_polls_at_once_pass_each_batch_on_once(world: World) -> None:
 def test_a_poll_that_is_killed_half_way_is_made_up_for(world: World) -> None:
     job_id = submit_job(world, (1, 1))
     world.clock.advance(3 * HOUR)
-    ends = len(world.calls.made) + 3
+    ends = len(world.calls.made) + 5
     world.calls.crash((ends, False))
 
     assert world.poll() is None
@@ -199,7 +199,7 @@ def test_a_key_refused_while_batches_are_cancelled_holds_all_jobs_and_is_reporte
 
 def test_batches_of_a_held_job_are_followed_and_collected(world: World) -> None:
     job_id = submit_job(world)
-    hold_for_incident(world.services(), world.job(job_id), "billing_error", "There is no credit left.")
+    hold_for_incident(world.services(), world.job(job_id), "billing_error", "There is no credit left.", seen=0)
     world.clock.advance(3 * HOUR)
 
     world.poll()
@@ -222,10 +222,7 @@ def test_the_time_that_batches_take_is_learnt(world: World) -> None:
 
 
 def test_the_poller_tells_of_an_incident_that_a_door_has_opened_and_could_not_tell_of(world: World) -> None:
-    world.services().incidents.open_incident("authentication_error", "invalid x-api-key")
-    world.poll()
-    assert world.notices == []
-    world.clock.advance(90)
+    world.services().incidents.open_incident("authentication_error", "invalid x-api-key", seen=0)
     world.poll()
     world.poll()
 

@@ -55,7 +55,7 @@ def test_two_messages_at_once_are_submitted_once(world: World) -> None:
     def submit_too() -> None:
         world.invoke("submit_shard", message)
 
-    for number in range(6):
+    for number in range(8):
         world.calls.interrupt[number] = submit_too
     world.invoke("submit_shard", message)
 
@@ -218,7 +218,7 @@ def submit_too_late(world: World) -> str:
         world.clock.advance(1000)
         world.invoke("submit_shard", message)
 
-    before_the_call = 5
+    before_the_call = 7
     world.calls.interrupt[before_the_call] = overtake
     world.invoke("submit_shard", message)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import boto3
 import pytest
 
 from simulator.client import Break, Match, Refuse
 from sluice.aws.dynamodb import Key, Update
+from sluice.tasks.sdk import ClaudeSdk
 from tests.world.account_errors import INCIDENT_OF_CAUSE
 
 from .door import TaskDoor
@@ -192,3 +194,95 @@ def test_whoever_finds_an_incident_that_nobody_told_of_tells(stack: TaskDoor, mo
     stack.let_time_pass()
     stack.turn("TASK")
     assert len(stack.published()) == len(stack.events) == 1
+
+
+def opened(stack: TaskDoor, kind: str) -> None:
+    """Let an incident be open that jobs have met, with a probe due."""
+    stack.incidents.open_incident(kind, "No.", stack.incidents.version())
+    stack.let_time_pass()
+
+
+@pytest.mark.parametrize("kind", ["permission_error:claude-opus-5-5", "permission_error:batches"])
+def test_what_jobs_wait_for_alone_stops_no_task_and_is_not_ended_by_one(stack: TaskDoor, kind: str) -> None:
+    opened(stack, kind)
+    task_id = stack.submit()
+    stack.turn("TASK")
+
+    assert stack.read(task_id)["status"] == "succeeded"
+    assert [each.kind for each in stack.incidents.list_open()] == [kind]
+
+
+def test_a_probe_that_is_wrong_in_itself_shows_that_the_key_is_good(stack: TaskDoor) -> None:
+    opened(stack, "authentication_error")
+    stack.simulator.fail(Refuse(status=400, message="max_tokens: too large"), Match(operation="messages"), times=1)
+    task_id = stack.submit()
+    stack.turn("TASK")
+
+    assert stack.read(task_id)["status"] == "failed"
+    assert stack.incidents.list_open() == ()
+
+
+def test_probes_that_are_wrong_in_themselves_leave_theirs_to_the_next(stack: TaskDoor) -> None:
+    opened(stack, "billing_error")
+    stack.simulator.fail(Refuse(status=400), Match(operation="messages"), times=3)
+    ids = [stack.submit() for _ in range(4)]
+    for record in stack.receive("TASK"):
+        stack.deliver("TASK", [record])
+
+    assert sorted(stack.read(each)["status"] for each in ids) == ["failed", "failed", "failed", "succeeded"]
+    assert stack.incidents.list_open() == ()
+
+
+def test_a_probe_ends_only_the_incident_that_it_was_let_through_in(
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(stack, "billing_error")
+    ask = ClaudeSdk.ask
+
+    def ask_for_long(*args: Any) -> Any:
+        stack.incidents.release("billing_error")
+        stack.incidents.open_incident("billing_error", "No credit again.", stack.incidents.version())
+        return ask(*args)
+
+    monkeypatch.setattr(ClaudeSdk, "ask", ask_for_long)
+    task_id = stack.submit()
+    stack.turn("TASK")
+
+    assert stack.read(task_id)["status"] == "succeeded"
+    assert [each.message for each in stack.incidents.list_open()] == ["No credit again."]
+
+
+def test_a_refusal_of_before_a_release_stops_nothing_and_mails_nobody(
+    stack: TaskDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = stack.simulator.fail(Refuse(status=401), Match(operation="messages"))
+    stack.submit()
+    stack.turn("TASK")
+    assert len(stack.published()) == 1
+    stack.let_time_pass()
+    ask = ClaudeSdk.ask
+
+    def ask_before_the_release(*args: Any) -> Any:
+        try:
+            return ask(*args)
+        finally:
+            stack.simulator.heal(rule)
+            stack.incidents.release("authentication_error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClaudeSdk, "ask", ask_before_the_release)
+        stack.turn("TASK")
+
+    assert stack.incidents.list_open() == ()
+    stack.run()
+    assert stack.published() == []
+    assert {call[0] for call in stack.receiver.events} == {"task.succeeded"}
+
+
+def test_whoever_names_a_missing_model_waits_for_nobody(stack: TaskDoor) -> None:
+    opened(stack, "not_found_error:claude-retired")
+    params = {"model": "claude-retired", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    answer = stack.call("POST", "/v1/tasks", {"params": params})
+    stack.turn("TASK")
+
+    assert stack.read(answer.body["id"])["error"]["type"] == "not_found_error"

@@ -17,9 +17,13 @@ from sluice.claude.errors import (
     ErrorClass,
     build_error,
     classify_error,
+    concerns_message,
     error_from_response,
+    is_disproved_by_batch,
+    is_disproved_by_refusal,
     kind_of_failure,
     parse_retry_after,
+    type_of_kind,
 )
 from sluice.errors import AccountError, ClaudeError, ModelError, PermanentError, TransientError
 
@@ -94,11 +98,30 @@ def test_what_one_request_names_concerns_nobody_else(error_type: str, message: s
 
 
 @pytest.mark.parametrize("error_type", ["permission_error", "not_found_error"])
-def test_a_call_that_is_no_message_is_refused_for_the_account(error_type: str) -> None:
+def test_a_call_that_is_no_message_is_refused_for_all_batches(error_type: str) -> None:
     failure = error_from_response(403, {"error": {"type": error_type, "message": "Not here."}}, of_message=False)
 
     assert type(failure) is AccountError
-    assert kind_of_failure(failure, MODEL) == error_type
+    kind = kind_of_failure(failure, MODEL)
+    assert (kind, type_of_kind(kind)) == (f"{error_type}:batches", error_type)
+    assert not concerns_message(kind, MODEL)
+    assert is_disproved_by_batch(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "batch", "refusal"),
+    [
+        ("authentication_error", True, True, True),
+        ("billing_error", True, False, False),
+        (f"permission_error:{MODEL}", True, False, False),
+        ("permission_error:claude-other", False, False, False),
+        ("permission_error:batches", False, True, False),
+    ],
+)
+def test_what_shows_that_the_cause_of_an_incident_is_gone(kind: str, message: bool, batch: bool, refusal: bool) -> None:
+    assert concerns_message(kind, MODEL) is message
+    assert is_disproved_by_batch(kind) is batch
+    assert is_disproved_by_refusal(kind) is refusal
 
 
 def sdk_codes() -> Iterator[str]:

@@ -9,11 +9,11 @@ import pytest
 from sluice.claude.batches import MessageBatch
 from sluice.jobs.model import JobStatus, NoticeState, ShardStatus
 from sluice.jobs.next_steps import OpenJob
+from sluice.jobs.notices.announce import has_overdue_notice
 from sluice.jobs.poll.open_work import (
     OpenWork,
     all_notices_sent,
     as_of_last_movement,
-    has_overdue_notice,
     is_lost,
     reconciliations_due,
     unresolved,

@@ -34,8 +34,7 @@ def shards(table: Table) -> ShardTable:
 
 
 def running_job(jobs: JobTable, shards: ShardTable) -> None:
-    jobs.claim(an_upload(), NOW)
-    jobs.record_plan(JOB_ID, Plan("work/plan", 25, 20, 5, 2, 1.5), NOW)
+    jobs.record_plan(jobs.claim(an_upload(), NOW), Plan("work/plan", 25, 20, 5, 2, 1.5), NOW)
     shards.create([a_shard(number=number) for number in range(2)])
     jobs.start(JOB_ID, 2, NOW + 1)
 

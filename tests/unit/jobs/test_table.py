@@ -25,20 +25,19 @@ def jobs(table: Table) -> JobTable:
 
 
 def running_job(jobs: JobTable, shards: int = 2) -> Job:
-    jobs.claim(an_upload(), NOW)
-    jobs.record_plan(JOB_ID, PLAN, NOW)
+    jobs.record_plan(jobs.claim(an_upload(), NOW), PLAN, NOW)
     return jobs.start(JOB_ID, shards, NOW + 1)
 
 
 CALLS: dict[str, Callable[[JobTable, Job], object]] = {
-    "note_planning": lambda jobs, job: jobs.note_planning(JOB_ID, NOW),
-    "record_plan": lambda jobs, job: jobs.record_plan(JOB_ID, PLAN, NOW),
+    "note_planning": lambda jobs, job: jobs.note_planning(job, NOW),
+    "record_plan": lambda jobs, job: jobs.record_plan(job, PLAN, NOW),
     "start": lambda jobs, job: jobs.start(JOB_ID, 0, NOW),
     "hold": lambda jobs, job: jobs.hold(job, HOLD, NOW),
     "release": lambda jobs, job: jobs.release(job, NOW),
     "request_cancel": lambda jobs, job: jobs.request_cancel(JOB_ID, NOW),
     "finish": lambda jobs, job: jobs.finish(JOB_ID, JobStatus.FINISHED, TALLY, "job.finished", NOW),
-    "fail": lambda jobs, job: jobs.fail(JOB_ID, "It is empty.", "job.failed", NOW),
+    "fail": lambda jobs, job: jobs.fail(job, "It is empty.", "job.failed", NOW),
     "give_up": lambda jobs, job: jobs.give_up(job, "It is over.", "job.failed", NOW),
     "close": lambda jobs, job: jobs.close(job),
 }
@@ -69,7 +68,7 @@ def found(jobs: JobTable) -> Job:
 
 def test_an_upload_is_claimed_once_however_often_it_is_notified_of(jobs: JobTable) -> None:
     first = jobs.claim(an_upload(), NOW)
-    jobs.record_plan(JOB_ID, PLAN, NOW)
+    jobs.record_plan(first, PLAN, NOW)
 
     assert first.status is JobStatus.RECEIVED
     assert jobs.claim(an_upload(), NOW + 9).status is JobStatus.PLANNED
@@ -77,17 +76,16 @@ def test_an_upload_is_claimed_once_however_often_it_is_notified_of(jobs: JobTabl
 
 
 def test_of_two_plans_one_is_recorded(jobs: JobTable) -> None:
-    jobs.claim(an_upload(), NOW)
-    assert jobs.record_plan(JOB_ID, PLAN, NOW, settings_key="work/settings").plan == PLAN
+    job = jobs.claim(an_upload(), NOW)
+    assert jobs.record_plan(job, PLAN, NOW, settings_key="work/settings").plan == PLAN
 
     with pytest.raises(ConditionFailed):
-        jobs.record_plan(JOB_ID, PLAN, NOW)
+        jobs.record_plan(job, PLAN, NOW)
 
 
 def test_a_plan_can_be_held_with_its_notice_and_released(jobs: JobTable) -> None:
-    jobs.claim(an_upload(), NOW)
-    job = jobs.record_plan(JOB_ID, PLAN, NOW, HOLD, notice="job.held")
-    assert (job.status, job.hold, job.notices) == (JobStatus.HELD, HOLD, {"job.held": "pending"})
+    job = jobs.record_plan(jobs.claim(an_upload(), NOW), PLAN, NOW, HOLD)
+    assert (job.status, job.hold, job.notices) == (JobStatus.HELD, HOLD, {"job.held#cost@1": "pending"})
 
     released = jobs.release(job, NOW + 1)
 
@@ -103,7 +101,7 @@ def test_a_hold_that_comes_too_late_changes_nothing(jobs: JobTable, status: str)
     running_job(jobs)
     seen = a_job(JobStatus(status))
     if status == "running":
-        assert jobs.hold(seen, HOLD, NOW, "job.held").notices == {"job.held": "pending"}
+        assert jobs.hold(seen, HOLD, NOW).notices == {"job.held#cost@1": "pending"}
     with pytest.raises(ConditionFailed):
         jobs.hold(seen, HOLD, NOW)
 
@@ -129,10 +127,10 @@ def test_a_held_job_can_be_cancelled_and_waits_for_its_release(jobs: JobTable) -
 
 
 def test_a_release_that_was_meant_for_an_earlier_hold_changes_nothing(jobs: JobTable) -> None:
-    jobs.claim(an_upload(), NOW)
-    first = jobs.record_plan(JOB_ID, PLAN, NOW, HOLD)
+    first = jobs.record_plan(jobs.claim(an_upload(), NOW), PLAN, NOW, HOLD)
     jobs.release(first, NOW + 1)
-    jobs.hold(jobs.start(JOB_ID, 2, NOW + 2), HOLD, NOW + 3)
+    second = jobs.hold(jobs.start(JOB_ID, 2, NOW + 2), HOLD, NOW)
+    assert set(second.notices) == {"job.held#cost@1", "job.held#cost@2"}
 
     with pytest.raises(ConditionFailed):
         jobs.release(first, NOW + 4)
@@ -141,6 +139,35 @@ def test_a_release_that_was_meant_for_an_earlier_hold_changes_nothing(jobs: JobT
     job = jobs.find(JOB_ID)
     assert job is not None
     assert (job.status, job.status_before_hold, job.open_shards) == (JobStatus.HELD, JobStatus.RUNNING, 2)
+
+
+STALE: dict[str, Callable[[JobTable, Job], object]] = {
+    "note_planning": lambda jobs, job: jobs.note_planning(job, NOW),
+    "record_plan": lambda jobs, job: jobs.record_plan(job, PLAN, NOW),
+    "hold": lambda jobs, job: jobs.hold(job, HOLD, NOW),
+    "fail": lambda jobs, job: jobs.fail(job, "It is empty.", "job.failed", NOW),
+}
+
+
+@pytest.mark.parametrize("act", STALE.values(), ids=STALE)
+def test_what_was_seen_before_a_hold_and_its_release_changes_nothing(
+    jobs: JobTable, act: Callable[[JobTable, Job], object]
+) -> None:
+    seen = jobs.claim(an_upload(), NOW)
+    released = jobs.release(jobs.hold(seen, HOLD, NOW), NOW)
+
+    with pytest.raises(ConditionFailed):
+        act(jobs, seen)
+    assert not jobs.add_notice(seen, "job.late", NOW)
+    assert found(jobs) == released
+    act(jobs, released)
+
+
+def test_the_hold_of_an_incident_has_its_number_and_no_notice(jobs: JobTable) -> None:
+    held = jobs.hold(running_job(jobs), Hold.for_incident("billing_error", "No credit."), NOW, 7)
+
+    assert (held.incident_number, held.notices) == (7, {})
+    assert jobs.release(held, NOW).incident_number == 0
 
 
 def test_a_job_with_an_open_shard_cannot_finish(jobs: JobTable) -> None:
@@ -152,16 +179,16 @@ def test_a_job_with_an_open_shard_cannot_finish(jobs: JobTable) -> None:
 
 def test_a_file_that_cannot_run_fails_once(jobs: JobTable) -> None:
     jobs.claim(an_upload(), NOW)
-    assert jobs.fail(JOB_ID, "It is empty.", "job.failed", NOW).failure == "It is empty."
+    assert jobs.fail(found(jobs), "It is empty.", "job.failed", NOW).failure == "It is empty."
 
     with pytest.raises(ConditionFailed):
-        jobs.fail(JOB_ID, "It is empty.", "job.failed", NOW)
+        jobs.fail(found(jobs), "It is empty.", "job.failed", NOW)
 
 
 def test_a_notice_is_added_once_and_the_last_one_of_a_finished_job_closes_it(jobs: JobTable) -> None:
-    running_job(jobs, shards=0)
-    assert jobs.add_notice(JOB_ID, "job.late", NOW)
-    assert not jobs.add_notice(JOB_ID, "job.late", NOW)
+    seen = running_job(jobs, shards=0)
+    assert jobs.add_notice(seen, "job.late", NOW)
+    assert not jobs.add_notice(seen, "job.late", NOW)
     running = jobs.find(JOB_ID)
     assert running is not None
     jobs.notice_sent(running, "job.late")
@@ -175,10 +202,27 @@ def test_a_notice_is_added_once_and_the_last_one_of_a_finished_job_closes_it(job
     assert job.notices["job.finished"] == "sent"
 
 
-def test_a_finished_job_is_not_closed_while_a_notice_is_pending(jobs: JobTable) -> None:
+def test_a_job_that_finished_after_it_was_looked_at_is_not_called_late(jobs: JobTable) -> None:
+    seen = running_job(jobs, shards=0)
+    finished = jobs.finish(JOB_ID, JobStatus.FINISHED, TALLY, "job.finished", NOW)
+
+    assert not jobs.add_notice(seen, "job.late", NOW)
+    assert not jobs.add_notice(finished, "job.late", NOW)
+    assert found(jobs).notices == {"job.finished": "pending"}
+
+
+def test_a_job_that_was_held_after_it_was_looked_at_is_not_called_late(jobs: JobTable) -> None:
+    seen = running_job(jobs)
+    jobs.hold(seen, HOLD, NOW)
+
+    assert not jobs.add_notice(seen, "job.late", NOW)
+    assert found(jobs).notices == {"job.held#cost@1": "pending"}
+
+
+def test_a_finished_job_is_not_closed_while_a_notice_is_pending(table: Table, jobs: JobTable) -> None:
     running_job(jobs, shards=0)
     job = jobs.finish(JOB_ID, JobStatus.FINISHED, TALLY, "job.finished", NOW)
-    jobs.add_notice(JOB_ID, "job.late", NOW)
+    table.update(Update(job_key(JOB_ID), entries={("notices", "job.late"): "pending"}))
     both = jobs.find(JOB_ID)
     assert both is not None
     jobs.notice_sent(both, "job.late")

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, cast
 
 from sluice.access.guard import Caller, Guard
@@ -17,7 +16,8 @@ from sluice.deadline import Deadline
 from sluice.settings import AuthMode, StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Payer
 from sluice.streams.connect import Connector
-from sluice.streams.door import Door, open_incident
+from sluice.streams.door import Door
+from sluice.streams.incident_watch import IncidentWatch
 from sluice.streams.messages import Messages
 from sluice.streams.response import Response
 from sluice.streams.resumable.log_reader import LogReader
@@ -100,6 +100,10 @@ class ScriptedDoor:
     settings: StreamSettings = field(default_factory=lambda: StreamSettings("t", "s", connect_retry_seconds=0.0))
     lines: list[dict[str, Any]] = field(default_factory=list)
     reader: Caller = field(default_factory=lambda: Caller("iam:test"))
+    incident_watch: IncidentWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.incident_watch = IncidentWatch(self.table)
 
     @property
     def streams(self) -> StreamTable:
@@ -108,8 +112,8 @@ class ScriptedDoor:
     def build(self) -> Door:
         guard = Guard(self.auth_mode, KeyStore(self.table))
         connector = self.connector()
-        opened = partial(open_incident, self.table)
-        call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack", opened)
+        ended = self.incident_watch.note_end
+        call_log = CallLog(guard, lambda line: self.lines.append(json.loads(line)), "stack", ended)
         resumable = ResumableStreams(self.settings, self.streams, connector, guard, call_log, RHYTHM)
         messages = Messages(self.settings, connector, guard, call_log, resumable)
         return Door(self.settings, guard, messages, resumable, call_log)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -275,3 +277,56 @@ def test_a_refused_key_is_the_stacks_fault_and_opens_the_incident_of_all_doors(t
     assert error_of(data)["type"] == "api_error"
     assert "operator has to act" in error_of(data)["message"]
     assert [each.kind for each in Incidents(table).list_open()] == ["authentication_error"]
+
+
+@dataclass
+class LockedClaude(ScriptedClaude):
+    """It refuses the key while ``locked``, and lets something happen meanwhile."""
+
+    locked: bool = True
+    meanwhile: Callable[[], object] = lambda: None
+
+    def send(self, *args: Any) -> Any:
+        if self.locked:
+            self.meanwhile()
+            raise AccountError("invalid x-api-key", error_type="authentication_error", http_status=401)
+        return super().send(*args)
+
+
+def test_a_refusal_of_before_a_release_opens_no_incident_and_the_next_one_does(table: Table) -> None:
+    claude, incidents = LockedClaude(), Incidents(table)
+    door = ScriptedDoor(table, claude=claude)
+    door.call()
+    claude.meanwhile = lambda: incidents.release("authentication_error")
+
+    response, _ = door.call()
+
+    assert response.status == 503
+    assert incidents.list_open() == ()
+    claude.meanwhile = lambda: None
+    door.call()
+    assert [each.kind for each in incidents.list_open()] == ["authentication_error"]
+
+
+def test_answers_end_the_incidents_that_they_disprove_and_no_others(table: Table) -> None:
+    incidents, model = Incidents(table), PARAMS["model"]
+    for kind in ("billing_error", f"permission_error:{model}", "permission_error:other", "permission_error:batches"):
+        incidents.open_incident(kind, "No.", seen=0)
+    door = ScriptedDoor(table)
+
+    door.call()
+    assert len(incidents.list_open()) == 4
+    door.call()
+
+    assert {each.kind for each in incidents.list_open()} == {"permission_error:other", "permission_error:batches"}
+
+
+def test_an_answer_ends_no_incident_that_began_after_it_was_asked_for(table: Table) -> None:
+    incidents = Incidents(table)
+    door = ScriptedDoor(table)
+    door.call()
+    incidents.open_incident("billing_error", "No credit.", seen=0)
+
+    door.call()
+
+    assert [each.kind for each in incidents.list_open()] == ["billing_error"]

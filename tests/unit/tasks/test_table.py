@@ -69,3 +69,23 @@ def test_nobody_is_called_back_before_the_end(table: Table, name: str, status: s
 
     with pytest.raises(ConditionFailed):
         CALLS[name](tasks, QUEUED)
+
+
+def test_a_courier_of_before_a_redelivery_does_not_end_the_callback_of_after(table: Table) -> None:
+    tasks = TaskTable(table)
+    ended = replace(QUEUED, status="succeeded", callback="pending")
+    item = {name: value for name, value in ended.to_item().items() if value is not None}
+    table.update(Update(task_key(ended.id), set=item, create=True))
+    before = tasks.claim_callback(ended.id, NOW, NOW + 60)
+    tasks.reopen_callback(replace(ended, callback_since=None), NOW + 1)
+    with pytest.raises(ConditionFailed):
+        tasks.close_callback(before, "undelivered", NOW + 2, "The endpoint answered 410.")
+    after = tasks.claim_callback(ended.id, NOW + 3, NOW + 60)
+    assert after.callback_attempts == before.callback_attempts == 1
+
+    with pytest.raises(ConditionFailed):
+        tasks.close_callback(before, "undelivered", NOW + 4, "The endpoint answered 410.")
+    tasks.close_callback(after, "delivered", NOW + 5)
+
+    assert (found := tasks.find(ended.id))
+    assert found.callback == "delivered"

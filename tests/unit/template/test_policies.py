@@ -133,9 +133,9 @@ OPEN_PARTITIONS = {
 JOBS = {"JOB#", "BATCH#", "ESTIMATE#", "PAUSE#", "INCIDENT#"}
 # What a function may reach, and change; what is open of which kind it may list.
 REACHED = {
-    "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#", "INCIDENT#"}, set()),
+    "StreamMessages": ({"STREAM#", "KEY#", "USAGE#", "INCIDENT#"}, {"STREAM#", "USAGE#", "INCIDENT#"}, {"INCIDENT"}),
     "PlanJob": (JOBS, JOBS, {"JOBS"}),
-    "SubmitShard": (JOBS, JOBS, set()),
+    "SubmitShard": (JOBS, JOBS, {"INCIDENT"}),
     "PollBatches": (JOBS, JOBS, {"JOBS", "INCIDENT"}),
     "CollectShard": (JOBS, JOBS, set()),
     "FinishJob": (JOBS, JOBS, set()),

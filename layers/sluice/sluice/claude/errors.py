@@ -211,17 +211,45 @@ def account_cause(error_type: str, error_code: str | None, message: str) -> str:
     return _disguised_cause(error_type, message) or error_type
 
 
+# An incident's kind is what it comes from and, where that does not concern all work, ":" and what it concerns: a model
+# or, of calls that are no message, Message Batches. One grammar for all doors.
+BATCHES = "batches"
+
+
 def kind_of_failure(failure: AccountError, model: str = "") -> str:
-    """Name the incident that a failure opens, for all doors alike: what it comes from and, where one model is concerned
-    and not all of the account, ":" and that model."""
+    """Name the incident that a failure opens. ``model`` is the one that was asked for, where one was."""
     if isinstance(failure, ModelError) and model:
         return f"{failure.error_type}:{model}"
     return failure.cause
 
 
+def cause_of_kind(kind: str) -> str:
+    return kind.partition(":")[0]
+
+
+def scope_of_kind(kind: str) -> str:
+    """Return the model that an incident concerns, BATCHES, or "" where it concerns all work."""
+    return kind.partition(":")[2]
+
+
+def concerns_message(kind: str, model: str) -> bool:
+    """Return whether no message to a model works in an incident; then one that does shows that its cause is gone."""
+    return scope_of_kind(kind) in ("", model)
+
+
+def is_disproved_by_batch(kind: str) -> bool:
+    """Return whether Claude taking a batch shows that an incident's cause is gone. Bills are looked at later."""
+    return kind == "authentication_error" or scope_of_kind(kind) == BATCHES
+
+
+def is_disproved_by_refusal(kind: str) -> bool:
+    """Return whether Claude refusing a request for the request's own sake shows that an incident's cause is gone."""
+    return kind == "authentication_error"
+
+
 def type_of_kind(kind: str) -> str:
     """Return an error type of the API's for what waits for an incident of that kind."""
-    cause = kind.partition(":")[0]
+    cause = cause_of_kind(kind)
     if cause in TYPE_OF_STATUS.values():
         return cause
     return "billing_error" if "spend_limit" in cause else "permission_error"
@@ -255,6 +283,8 @@ def build_error(
             return ModelError(message, **common, **more)  # type: ignore[arg-type]
         case _:
             cause = account_cause(error_type, error_code, message)
+            if not of_message and cause in MODEL_TYPES:
+                cause = f"{cause}:{BATCHES}"
             return AccountError(message, cause=cause, **common, **more)  # type: ignore[arg-type]
 
 

@@ -20,6 +20,8 @@ _OVER = "It was held for more than 27 days, and its plan is not kept for much lo
 def release_job(services: Services, job_id: str) -> Job:
     """Let a held job go on from where it stood; one held by an incident ends that, and so the hold of all it hit.
 
+    An incident of that kind that began after this job was held goes on: nobody has decided on it.
+
     Raises NotFound, or Conflict where it is not held.
     """
     job = _find(services, job_id)
@@ -27,7 +29,7 @@ def release_job(services: Services, job_id: str) -> Job:
         raise Conflict(f"Job {job_id} is not held: it is {job.status}.")
     if kind := incident_of(job):
         # The poller lets the other jobs go that it holds.
-        services.incidents.release(kind)
+        services.incidents.release(kind, job.incident_number)
     return resume_job(services, job)
 
 

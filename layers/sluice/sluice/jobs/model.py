@@ -147,6 +147,14 @@ class Hold:
         return incident if kind == HoldKind.INCIDENT else None
 
 
+HELD = "job.held"
+
+
+def hold_notice(kind: str, number: int) -> str:
+    """Name the notice of a job's hold with a number."""
+    return f"{HELD}#{kind}@{number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What planning found. ``manifest_key`` names the object with the shards; costs in US dollars, estimated.
@@ -210,6 +218,8 @@ class Job:
     hold: Hold | None = None
     held_at: float | None = None  #: When the present hold began: a held job can move on, as its batches end.
     status_before_hold: JobStatus | None = None  #: Where a release takes it.
+    holds: int = 0  #: How often it was held: each hold has a number, and what was seen before one is known by it.
+    incident_number: int = 0  #: Of the incident that the present hold waits for, if it does.
     cancel_requested: bool = False
     started_at: float | None = None
     finished_at: float | None = None
@@ -316,6 +326,7 @@ class Shard:
     transient_waves: int = 0  #: How many waves were spent on transient failures.
     refusals: int = 0  #: How many waves held the job when they ended.
     not_before: float = 0.0  #: It is not sent before then; see ``due_at``.
+    incidents_seen: int = 0  #: The version of incidents that was read before it was sent: results say nothing later.
     intent_at: float | None = None  #: When the present submission began; it fences what belongs to an earlier one.
     lease_until: float | None = None  #: Until when the call of that submission may still be under way.
     batch_id: str | None = None

@@ -44,9 +44,9 @@ class ShardTable:
             except ConditionFailed:
                 continue
 
-    def begin_submission(self, shard: Shard, now: float, lease_seconds: float) -> Shard:
+    def begin_submission(self, shard: Shard, now: float, lease_seconds: float, incidents_seen: int = 0) -> Shard:
         """planned -> submitting: the intent, written before the call is made."""
-        changes = {"intent_at": now, "lease_until": now + lease_seconds}
+        changes = {"intent_at": now, "lease_until": now + lease_seconds, "incidents_seen": incidents_seen}
         return self._apply("begin_submission", Update(key_of(shard.ref), set=changes), now)
 
     def give_back(self, shard: Shard, now: float, not_before: float) -> Shard:

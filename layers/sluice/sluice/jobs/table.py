@@ -11,12 +11,23 @@ from dataclasses import asdict, dataclass, replace
 
 from sluice.aws.dynamodb import Put, Table, Update
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import JOB_TRANSITIONS, Hold, Job, JobStatus, NoticeState, Plan, Shard, Tally, Upload
+from sluice.jobs.model import (
+    JOB_TRANSITIONS,
+    Hold,
+    Job,
+    JobStatus,
+    NoticeState,
+    Plan,
+    Shard,
+    Tally,
+    Upload,
+    hold_notice,
+)
 from sluice.jobs.table_items import KEEP_SECONDS, is_shard, job_from_item, job_item, shard_from_item
 from sluice.table_keys import OPEN_JOBS, job_key
 from sluice.transitions import move
 
-_HOLD = ("hold", "held_at", "status_before_hold")
+_HOLD = ("hold", "held_at", "status_before_hold", "incident_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +56,29 @@ class JobTable:
             return self.find(upload.job_id) or job
         return job
 
-    def note_planning(self, job_id: str, now: float) -> None:
+    def note_planning(self, job: Job, now: float) -> None:
         """Note that the reading of a file goes on in a new invocation, so that the job does not count as stuck."""
-        self._apply("note_planning", Update(job_key(job_id)), now)
+        self._apply("note_planning", Update(job_key(job.job_id), where=_as_held(job)), now)
 
     def record_plan(
         self,
-        job_id: str,
+        job: Job,
         plan: Plan,
         now: float,
         hold: Hold | None = None,
         *,
         settings_key: str | None = None,
-        notice: str | None = None,
     ) -> Job:
         """received -> planned, or held as it is: one plan wins, however often the file was read, with its settings.
 
-        The ``notice`` of a hold is pending from the same write on.
+        It is not recorded where the job was held since its file began to be read. The notice of a hold is pending from
+        the same write on.
         """
-        changes: dict[str, object] = {"plan": asdict(plan)}
+        update = Update(job_key(job.job_id), set={"plan": asdict(plan)}, where=_as_held(job))
         if hold:
-            changes |= _held(hold, JobStatus.PLANNED, now)
+            update = _holding(update, job, hold, JobStatus.PLANNED, now)
         if settings_key:
-            changes["settings_key"] = settings_key
-        update = Update(job_key(job_id), set=changes, entries=_pending(notice))
+            update = replace(update, set={**update.set, "settings_key": settings_key})
         return self._apply("record_plan", update, now, JobStatus.HELD if hold else JobStatus.PLANNED)
 
     def start(self, job_id: str, shards: int, now: float) -> Job:
@@ -76,9 +86,14 @@ class JobTable:
         update = Update(job_key(job_id), set={"open_shards": shards, "started_at": now})
         return self._apply("start", update, now)
 
-    def hold(self, job: Job, hold: Hold, now: float, notice: str | None = None) -> Job:
-        """received | planned | running -> held; a ``notice`` is pending from the same write on."""
-        update = Update(job_key(job.job_id), set=_held(hold, job.status, now), entries=_pending(notice))
+    def hold(self, job: Job, hold: Hold, now: float, incident_number: int = 0) -> Job:
+        """received | planned | running -> held, where it was not held since ``job`` was read.
+
+        Its notice is pending from the same write on. What waits for an incident has its number, and no notice.
+        """
+        update = _holding(Update(job_key(job.job_id), where=_as_held(job)), job, hold, job.status, now)
+        if incident_number:
+            update = replace(update, set={**update.set, "incident_number": incident_number})
         return self._apply("hold", update, now, seen=job.status)
 
     def release(self, job: Job, now: float) -> Job:
@@ -97,10 +112,10 @@ class JobTable:
         changes = {**_over(notice, now), "tally": asdict(tally)}
         return self._apply("finish", Update(job_key(job_id), set=changes, where={"open_shards": 0}), now, status)
 
-    def fail(self, job_id: str, failure: str, notice: str, now: float) -> Job:
+    def fail(self, job: Job, failure: str, notice: str, now: float) -> Job:
         """received -> failed: nothing in the file can run."""
         changes = {**_over(notice, now), "failure": failure}
-        return self._apply("fail", Update(job_key(job_id), set=changes), now)
+        return self._apply("fail", Update(job_key(job.job_id), set=changes, where=_as_held(job)), now)
 
     def give_up(self, job: Job, failure: str, notice: str, now: float) -> Job:
         """held -> failed: it can be released no more."""
@@ -132,12 +147,19 @@ class JobTable:
 
     # Telling people, once each
 
-    def add_notice(self, job_id: str, notice: str, now: float) -> bool:
-        """Make a notice pending that did not come with a transition; False where there was one already."""
+    def add_notice(self, job: Job, notice: str, now: float) -> bool:
+        """Make a notice pending that did not come with a transition.
+
+        False where there was one already, or the job is no longer in the state that it was seen in: what was to be told
+        is not true of it any more, or has to be found anew.
+        """
+        if job.status.final:
+            return False
         update = Update(
-            job_key(job_id),
+            job_key(job.job_id),
             set={"noticed_at": now},
             entries=_pending(notice),
+            where={"status": job.status, **_as_held(job)},
             condition="attribute_not_exists(#notices.#entry0)",
         )
         try:
@@ -160,13 +182,25 @@ class JobTable:
         self.table.update(Update(job_key(job.job_id), entries={("notices", notice): state}, remove=closing))
 
 
-def _held(hold: Hold, before: JobStatus, now: float) -> dict[str, object]:
-    return {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+def _as_held(job: Job) -> dict[str, object]:
+    """Return the condition that a job was not held since it was read: what was seen before a hold is not of after it.
+
+    Every hold is counted, so that its release is seen as well.
+    """
+    return {"holds": job.holds or None}
+
+
+def _holding(update: Update, job: Job, hold: Hold, before: JobStatus, now: float) -> Update:
+    """Hold a job in an update. An incident has a notice of its own."""
+    held = {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+    notice = None if hold.incident else hold_notice(hold.kind, job.holds + 1)
+    return replace(update, set={**update.set, **held}, add={"holds": 1}, entries=_pending(notice))
 
 
 def _of_hold(job: Job, changes: Mapping[str, object]) -> Update:
     """End the hold that the caller saw, and no later one."""
-    return Update(job_key(job.job_id), set=changes, remove=_HOLD, where={"held_at": job.held_at})
+    where = {"held_at": job.held_at, **_as_held(job)}
+    return Update(job_key(job.job_id), set=changes, remove=_HOLD, where=where)
 
 
 def _over(notice: str, now: float) -> dict[str, object]:

@@ -71,6 +71,8 @@ def job_from_item(item: Item) -> Job:
         hold=_known(Hold, item["hold"]) if "hold" in item else None,
         held_at=item.get("held_at"),
         status_before_hold=JobStatus(before) if before else None,
+        holds=item.get("holds", 0),
+        incident_number=item.get("incident_number", 0),
         cancel_requested=item.get("cancel_requested", False),
         started_at=item.get("started_at"),
         finished_at=item.get("finished_at"),

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sluice.claude.errors import BATCHES, cause_of_kind, scope_of_kind
 from sluice.incidents import Incident, Incidents
 from sluice.notify.channels import Notifier
 from sluice.notify.notice import Notice
@@ -68,12 +69,12 @@ class Affected:
 
 
 def tell_of_incident(incidents: Incidents, notifier: Notifier, incident: Incident, affected: Affected) -> None:
-    """Announce an incident that ``open_incident`` returned, and mark it as announced.
+    """Announce an incident of which the caller has claimed to tell, and mark it as announced.
 
     Raises AwsError where a channel did not take the notice: whoever meets the incident a minute later then tells.
     """
     notifier.send(incident_notice(incident, affected))
-    incidents.mark_notified(incident.kind)
+    incidents.mark_notified(incident)
 
 
 def incident_notice(incident: Incident, affected: Affected) -> Notice:
@@ -85,11 +86,12 @@ def incident_notice(incident: Incident, affected: Affected) -> Notice:
 
 
 def _write(incident: Incident, affected: Affected, named: int) -> Notice:
-    error_type, _, model = incident.kind.partition(":")
+    error_type, scope = cause_of_kind(incident.kind), scope_of_kind(incident.kind)
     problem, remedy = _PROBLEMS.get(error_type, _UNKNOWN_PROBLEM)
-    problem = problem.format(thing=f"the model {model}" if model else "what it is asked for")
+    problem = problem.format(thing=_thing(scope))
     said = incident.message[:_MAX_MESSAGE]
-    lines = [f"{problem}. {_scope(model)}", "Nothing is lost.", "", "What Claude says", f"- {error_type}: {said}", ""]
+    lines = [f"{problem}. {_what_waits(scope)}", "Nothing is lost.", ""]
+    lines += ["What Claude says", f"- {error_type}: {said}", ""]
     lines += ["What waits so far", *_waiting(affected, named), ""]
     lines += ["What to do", f"- {remedy}", *_release_steps(incident.kind, affected), ""]
     return Notice(
@@ -101,9 +103,17 @@ def _write(incident: Incident, affected: Affected, named: int) -> Notice:
     )
 
 
-def _scope(model: str) -> str:
-    if model:
-        return f"Until this is put right, jobs and tasks for {model} wait; those for other models go on."
+def _thing(scope: str) -> str:
+    if scope == BATCHES:
+        return "Message Batches"
+    return f"the model {scope}" if scope else "what it is asked for"
+
+
+def _what_waits(scope: str) -> str:
+    if scope == BATCHES:
+        return "Until this is put right, jobs wait; tasks and streams go on."
+    if scope:
+        return f"Until this is put right, jobs and tasks for {scope} wait; those for other models go on."
     return "Until this is put right, jobs and tasks wait."
 
 
@@ -135,8 +145,8 @@ def _release_steps(kind: str, affected: Affected) -> list[str]:
 
 
 def _detail(incident: Incident, affected: Affected, named: int) -> dict[str, Any]:
-    """Return the notice as machines get it. ``opened_at`` in epoch seconds; ``model`` is None for the whole account."""
-    error_type, _, model = incident.kind.partition(":")
+    """Return the notice as machines get it. ``opened_at`` in epoch seconds; ``model`` is None where it is not one."""
+    error_type, scope = cause_of_kind(incident.kind), scope_of_kind(incident.kind)
     identity = f"{EVENT}\0{incident.kind}\0{incident.opened_at:.3f}"
     return {
         # The same however often it is sent, so that a reader can tell a repetition.
@@ -145,7 +155,7 @@ def _detail(incident: Incident, affected: Affected, named: int) -> dict[str, Any
         "outcome": "held",
         "kind": incident.kind,
         "error_type": error_type,
-        "model": model or None,
+        "model": scope if scope not in ("", BATCHES) else None,
         "message": incident.message[:_MAX_MESSAGE],
         "opened_at": incident.opened_at,
         "job_count": len(affected.jobs),

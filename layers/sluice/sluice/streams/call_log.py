@@ -148,15 +148,15 @@ class Payer:
 
 
 class CallLog:
-    """Settles each call once. ``open_incident`` is told what no other call will get past either."""
+    """Settles each call once. ``ended`` hears of each, after its line is written."""
 
     def __init__(
-        self, guard: Guard, log: Log, service: str = "", open_incident: Callable[[AccountError], None] | None = None
+        self, guard: Guard, log: Log, service: str = "", ended: Callable[[CallReport], None] = lambda _: None
     ) -> None:
         self._guard = guard
         self._log = log
         self._service = service
-        self._open_incident = open_incident
+        self._ended = ended
 
     def record(self, report: CallReport, caller: Caller | None) -> None:
         """Account for what a call has used and log it. Whatever fails in it, the answer that went out stays good."""
@@ -166,11 +166,10 @@ class CallLog:
                 self._guard.account(caller, _spent(report), report.reserved)
             except Exception as error:  # noqa: BLE001  the line of the call has to be written all the same
                 self._log(_unaccounted_line(report, error))
-        if report.account_error is not None and self._open_incident is not None:
-            self._open_incident(report.account_error)
         self._log(report.encode())
         if report.has_defect:
             self._log(_metric_line(self._service))
+        self._ended(report)
 
 
 def note_try(log: Log, failure: SluiceError, tries: int, wait_seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -14,12 +13,13 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.stdlib_client import AwsAccess, DynamoDb, SecretsManager
 from sluice.claude.key import ClaudeKey
 from sluice.deadline import Deadline
-from sluice.errors import AccountError, Conflict, SluiceError
+from sluice.errors import AccountError, Conflict
 from sluice.http.cors import cors_headers, preflight_headers
 from sluice.settings import StreamSettings
 from sluice.streams.call_log import CallLog, CallReport, Log, note_try
 from sluice.streams.connect import CallRefused, Connector
 from sluice.streams.errors import StreamCut
+from sluice.streams.incident_watch import IncidentWatch
 from sluice.streams.messages import MessageCall, Messages
 from sluice.streams.request import Request, find_route, parse_event
 from sluice.streams.response import Response, error_response, whole
@@ -63,7 +63,7 @@ class Door:
         key = ClaudeKey(SecretsManager(access), settings.claude_secret)
         note = partial(note_try, log) if settings.log_level == "DEBUG" else None
         connector = Connector(Upstream(settings.claude_base_url), key, settings.connect_retry_seconds, note=note)
-        call_log = CallLog(guard, log, settings.service, partial(open_incident, table))
+        call_log = CallLog(guard, log, settings.service, IncidentWatch(table).note_end)
         streams = StreamTable(table, int(settings.stream_ttl_hours * 3600))
         resumable = ResumableStreams(settings, streams, connector, guard, call_log)
         messages = Messages(settings, connector, guard, call_log, resumable)
@@ -134,12 +134,3 @@ class Door:
         report.status = response.status
         self._call_log.record(report, caller)
         return response
-
-
-def open_incident(table: Table, failure: AccountError) -> None:
-    """Open the incident that tasks and jobs would open; the poller tells of it."""
-    from sluice.claude.errors import kind_of_failure
-    from sluice.incidents import Incidents
-
-    with suppress(SluiceError):  # The caller gets an answer all the same, and the next one tries again.
-        Incidents(table).open_incident(kind_of_failure(failure), str(failure))

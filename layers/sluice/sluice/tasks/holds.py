@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
-from sluice.claude.errors import kind_of_failure
+from sluice.claude.errors import cause_of_kind, concerns_message, kind_of_failure
 from sluice.errors import AccountError, AwsError
-from sluice.incidents import Incident, Incidents
+from sluice.incidents import Incident, Incidents, IncidentView
 from sluice.notify.channels import Notifier
 from sluice.notify.incident_notice import Affected, tell_of_incident
 from sluice.tasks.table import TaskTable
@@ -42,17 +42,18 @@ class IncidentHolds:
     default_model: str
     now: Callable[[], float]
 
-    def find(self, task_id: str) -> TaskHold | None:
+    def find(self, task_id: str, view: IncidentView) -> TaskHold | None:
         """Find what a task has to wait for; None also where it is not due."""
-        incidents = self.incidents.list_open()
-        task = self.table.find(task_id) if incidents else None
+        task = self.table.find(task_id) if view.open else None
         if task is None or task.status != "queued" or task.due_at > self.now():
             return None
-        for incident in incidents:
-            _, of_a_model, model = incident.kind.partition(":")
-            if not of_a_model or model == (task.model or self.default_model):
-                return TaskHold(task, incident)
-        return None
+        return next((TaskHold(task, each) for each in view.open if self._holds(each, task)), None)
+
+    def _holds(self, incident: Incident, task: Task) -> bool:
+        if task.model and cause_of_kind(incident.kind) == "not_found_error":
+            # Whoever names a model that is missing is told so, and waits for nobody.
+            return False
+        return concerns_message(incident.kind, task.model or self.default_model)
 
     def affects_other_tasks(self, task: Task, failure: AccountError) -> bool:
         """Return whether other tasks will meet a failure too, and not only those of whoever named what is missing."""
@@ -61,11 +62,15 @@ class IncidentHolds:
         # Claude API: the message of a missing model is "model: <name>". Anything else that is missing is a task's own.
         return task.model is None and str(failure).strip() == f"model: {self.default_model}"
 
-    def begin(self, task: Task, failure: AccountError) -> None:
-        """Stop the queue for what no task can get past, and tell a person, once."""
+    def begin(self, task: Task, failure: AccountError, seen: int) -> None:
+        """Stop the queue for what no task can get past, and tell a person, once.
+
+        ``seen`` is the version of incidents that was read before Claude was asked. Where one of that kind has ended
+        since, nothing is stopped: the task asks again.
+        """
         kind = kind_of_failure(failure, task.model or self.default_model)
-        incident = self.incidents.open_incident(kind, str(failure))
-        if incident is None:
+        incident = self.incidents.open_incident(kind, str(failure), seen)
+        if incident is None or not self.incidents.claim_notifying(incident):
             return
         try:
             tell_of_incident(self.incidents, self.notifier, incident, Affected(tasks=(task.id,)))

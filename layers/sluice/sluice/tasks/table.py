@@ -149,8 +149,9 @@ class TaskTable:
         return self._apply("put_back", update)
 
     def hold(self, task: Task, now: float, due_at: float, waiting_for: str) -> Task:
-        """Let a queued task wait for the end of an incident."""
-        return self._apply("hold", Update(task_key(task.id), set={"waiting_for": waiting_for, **_due(due_at, now)}))
+        """Let a queued task wait for the end of an incident, where nobody has moved it since it was read."""
+        changes = {"waiting_for": waiting_for, **_due(due_at, now)}
+        return self._apply("hold", Update(task_key(task.id), set=changes, where={"due_at": task.due_at}))
 
     def succeed(self, task: Task, now: float, answer: Mapping[str, object]) -> Task:
         """End a claimed task together with its answer."""
@@ -178,7 +179,7 @@ class TaskTable:
         update = Update(
             task_key(task_id),
             set=_due(until, now),
-            add={"callback_attempts": 1},
+            add={"callback_attempts": 1, "callback_claims": 1},
             where={"status": ENDED},
             condition="#due_at <= :due_at",
             values={"due_at": now},
@@ -204,12 +205,13 @@ class TaskTable:
     def reopen_callback(self, task: Task, now: float) -> Task:
         """Make the callback of an ended task due again, with all its time before it.
 
-        Raises ConditionFailed where it has been made due again since ``task`` was read.
+        A courier of before can then no longer say how it ended. Raises ConditionFailed where it has been made due again
+        since ``task`` was read.
         """
         update = Update(
             task_key(task.id),
             set={"callback_attempts": 0, "callback_since": now, "open": OPEN_TASKS, **_due(now, now)},
-            add={"redeliveries": 1},
+            add={"redeliveries": 1, "callback_claims": 1},
             remove=("callback_error", "delivered_at"),
             where={"status": ENDED, "callback_since": task.callback_since},
         )
@@ -248,4 +250,5 @@ def _claimed(task: Task) -> dict[str, object]:
 
 
 def _claimed_callback(task: Task) -> dict[str, object]:
-    return {"callback_attempts": task.callback_attempts}
+    """The courier of this claim, and no other: attempts are counted anew when a callback is sent again."""
+    return {"callback_claims": task.callback_claims}

@@ -72,6 +72,7 @@ class Task:
     error_message: str | None = None
     callback: CallbackState | None = None  #: None where nobody is to be called back.
     callback_attempts: int = 0
+    callback_claims: int = 0  #: Rises with each claim and each sending again, and never falls: it fences the couriers.
     callback_since: float | None = None  #: When it first became due; its time to be tried runs from then.
     redeliveries: int = 0  #: How often its owner has asked for another callback.
     callback_error: str | None = None  #: Why the last try failed.

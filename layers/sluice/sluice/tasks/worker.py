@@ -23,7 +23,7 @@ from aws_lambda_powertools import Logger
 from sluice.access.usage import AnswerUsage, Reservation
 from sluice.aws.sqs import Sqs
 from sluice.backoff import INCIDENT_HOLD, TASK, WRITE_ANSWER
-from sluice.claude.errors import type_of_kind
+from sluice.claude.errors import concerns_message, is_disproved_by_refusal, type_of_kind
 from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
@@ -36,7 +36,7 @@ from sluice.errors import (
     TooManyRequests,
     TransientError,
 )
-from sluice.incidents import Incidents
+from sluice.incidents import Incidents, IncidentView
 from sluice.notify.channels import Notifier
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
@@ -75,8 +75,10 @@ class Worker:
     def run(self, task_id: str, deadline: Deadline) -> Outcome:
         """Do what a message asks, before ``deadline``. Raises AwsError where the message has to come again."""
         until = self.now() + deadline.left()
-        hold = self._holds.find(task_id)
-        if hold and self._may_ask(hold.task) and not self.incidents.claim_probe(hold.incident):
+        view = self.incidents.look()
+        hold = self._holds.find(task_id, view)
+        is_probe = hold is not None and self._may_ask(hold.task)
+        if hold and is_probe and not self.incidents.claim_probe(hold.incident):
             return self._hold(hold)
         try:
             task = self.table.claim(task_id, self.now(), until + _LEASE_MARGIN)
@@ -84,12 +86,13 @@ class Worker:
             return self._settle(task_id)
         if task.attempts > self.settings.task_max_attempts:
             return self._fail(task, Failure("api_error", "The task stopped its worker each time it was run."))
-        outcome = self._attempt(task, until)
-        if hold and outcome == "succeeded":
-            self.incidents.release(hold.incident.kind)
+        outcome = self._attempt(task, until, view)
+        if hold and is_probe and outcome == "failed":
+            # What fails for its own sake must not use up the probes of the others.
+            self.incidents.return_probe(hold.incident)
         return outcome
 
-    def _attempt(self, task: Task, until: float) -> Outcome:
+    def _attempt(self, task: Task, until: float, view: IncidentView) -> Outcome:
         try:
             self._billing.check(task, self._model(task))
             params, headers = self._request(task)
@@ -100,9 +103,9 @@ class Worker:
         except RequestError as refusal:
             return self._fail(task, Failure(refusal.error_type, str(refusal)))
         except UnfinishedAnswer as cut:
-            return self._refused(task, cut.failure)
+            return self._refused(task, cut.failure, view)
         except ClaudeError as failure:
-            return self._refused(task, failure)
+            return self._refused(task, failure, view)
         except AwsUnavailable as error:
             return self._retry(task, Failure("api_error", str(error)), None)
         except Exception:
@@ -110,7 +113,15 @@ class Worker:
             now = self.now()
             self.table.put_back(task, now, now + _DEFECT_SECONDS, Failure("api_error", "An error inside Sluice."))
             raise
+        self._end_incidents(view, lambda kind: concerns_message(kind, self._model(task)))
         return self._succeed(task, answer, until)
+
+    def _end_incidents(self, view: IncidentView, disproves: Callable[[str], bool]) -> None:
+        """End what an answer disproves; the answer itself matters more."""
+        try:
+            self.incidents.end_disproved(view, disproves)
+        except AwsError as error:
+            logger.warning("An incident could not be ended.", error=str(error))
 
     def _ask(
         self,
@@ -204,14 +215,16 @@ class Worker:
         self._call_back(ended)
         return "failed"
 
-    def _refused(self, task: Task, failure: ClaudeError) -> Outcome:
+    def _refused(self, task: Task, failure: ClaudeError, view: IncidentView) -> Outcome:
         notified = Failure(failure.error_type, str(failure))
         if isinstance(failure, TransientError):
             return self._retry(task, notified, failure.retry_after)
         if isinstance(failure, AccountError) and self._holds.affects_other_tasks(task, failure):
-            self._holds.begin(task, failure)
+            self._holds.begin(task, failure, view.version)
             due_at = self.now() + INCIDENT_HOLD.delay(0, self.random.random)
             return self._put_back(task, due_at, notified, uncounted=True) or "suspended"
+        if failure.http_status is not None:
+            self._end_incidents(view, is_disproved_by_refusal)
         return self._fail(task, notified)
 
     def _retry(self, task: Task, failure: Failure, retry_after: float | None) -> Outcome:

@@ -30,6 +30,9 @@ from sluice.jobs.notices.text import STUCK
 from sluice.jobs.results import write_errored_result
 from sluice.jobs.services import Services
 
+# After a refusal that a person has acted on already.
+_ASK_AGAIN_SECONDS = 1.0
+
 
 class DiskFull(SluiceError):
     """The results of a batch do not fit the disk of the function."""
@@ -48,6 +51,7 @@ def collect(services: Services, message: Mapping[str, object]) -> StepResult:
         _send_next(services, job, services.shards.find(_next(ref)))
         return StepResult("done_before")
     attempt = int(str(message.get("attempt", 0)))
+    seen = services.incidents.version()
     effective = read_settings(services.outbox, job)
     try:
         with _explaining_a_full_disk(shard), open_spool(shard.count) as spool:
@@ -60,7 +64,7 @@ def collect(services: Services, message: Mapping[str, object]) -> StepResult:
     except ConditionFailed:
         return StepResult("done_elsewhere")
     except ClaudeError as error:
-        return _after_failure(services, job, ref, attempt, error)
+        return _after_failure(services, job, ref, attempt, error, seen)
 
 
 @contextmanager
@@ -111,18 +115,20 @@ def _decide_write_and_move(
         write(services, results, decisions, ordinals)
     if decisions.refusal:
         # Before the shard moves: a crash in between must not let the next wave go out into the same refusal.
-        _hold(services, job, decisions.refusal)
+        _hold(services, job, decisions.refusal, shard.incidents_seen)
     outcome = _outcome(results, decisions)
     job = services.shards.collect(shard, outcome, decisions.next_wave, services.now())
     _send_next(services, job, decisions.next_wave)
     return StepResult("collected", {"missing": results.missing}, _counted(outcome))
 
 
-def _hold(services: Services, job: Job, refusal: Refusal) -> None:
+def _hold(services: Services, job: Job, refusal: Refusal, seen: int) -> None:
+    """Hold a job for what its results say, unless somebody has acted since they were asked for: then they are asked for
+    again at once."""
     if refusal.incident is None:
         hold_for_refusal(services, job, refusal.message)
     else:
-        hold_for_incident(services, job, refusal.incident, refusal.message)
+        hold_for_incident(services, job, refusal.incident, refusal.message, seen)
 
 
 def _outcome(results: BatchResults, decisions: Decisions) -> Outcome:
@@ -158,13 +164,18 @@ def _send_next(services: Services, job: Job, following: Shard | None) -> None:
         send(services, [queue_message])
 
 
-def _after_failure(services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError) -> StepResult:
+def _after_failure(
+    services: Services, job: Job, ref: ShardRef, attempt: int, error: ClaudeError, seen: int
+) -> StepResult:
     """Put the shard off where its results may be there later; hold its job where a person has to act."""
     # Claude API: results have been seen to be missing for a while after the end of a batch.
     not_there_yet = error.http_status == 404
     if isinstance(error, AccountError) and not not_there_yet:
-        hold_for_incident(services, job, kind_of_failure(error), str(error))
-        return StepResult("held", {"error_type": error.error_type})
+        if hold_for_incident(services, job, kind_of_failure(error), str(error), seen):
+            return StepResult("held", {"error_type": error.error_type})
+        # Somebody has put it right since Claude was asked.
+        send_later(services, QueueMessage(Step.COLLECT, {**ref.message(), "attempt": attempt}), _ASK_AGAIN_SECONDS)
+        return StepResult("asked_again", {"error_type": error.error_type})
     if not (not_there_yet or isinstance(error, TransientError)):
         raise error
     if attempt < len(RESULTS_NOT_READY.seconds):

@@ -22,7 +22,7 @@ from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals, with_misfits, with_sentences
 from sluice.jobs.job_settings import read_settings
 from sluice.jobs.model import Job, JobStatus, Plan, Shard
-from sluice.jobs.notices.announce import announce, announce_pending
+from sluice.jobs.notices.announce import announce, announce_overdue
 from sluice.jobs.notices.machine import Place
 from sluice.jobs.notices.text import status_notice
 from sluice.jobs.outbox import ERRORS, JSON, REJECTED, RESULTS, Manifest, part_key
@@ -46,7 +46,7 @@ def finish(services: Services, message: Mapping[str, object]) -> StepResult:
     if job is None:
         return StepResult("unknown_job")
     if job.status.final:
-        announce_pending(services, job)
+        announce_overdue(services, job)
         return _result("done_before", job.status, _known_problems(job))
     if job.status is not JobStatus.RUNNING or job.open_shards or job.plan is None:
         return _result("not_due", job.status)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.errors import ConditionFailed
-from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, NoticeState
+from sluice.incidents import Incident
+from sluice.jobs.model import HELD, Hold, HoldKind, Job, JobStatus, NoticeState
 from sluice.jobs.notices.machine import Place, write_failure
-from sluice.jobs.notices.text import HELD, compose, event_of, hold_notice, is_of_present_hold
+from sluice.jobs.notices.text import compose, event_of, is_of_present_hold
 from sluice.jobs.services import Services
 from sluice.notify.incident_notice import Affected, HeldJob, tell_of_incident
 
+# A function that makes a notice pending sends it within this time, or has died.
+NOTICE_SECONDS = 120.0
 # A job moves on its own account now and then while it is being held.
 _TRIES = 5
 
@@ -40,8 +43,11 @@ def announce(services: Services, job: Job, notice: str) -> bool:
 
 
 def announce_once(services: Services, job: Job, notice: str) -> bool:
-    """Send a notice of what came without a transition (late, stuck); False where it is sent, or being sent, already."""
-    if not services.jobs.add_notice(job.job_id, notice, services.now()):
+    """Send a notice of what came without a transition (late, stuck).
+
+    False where it is sent, or being sent, already, or the job has moved since it was looked at.
+    """
+    if not services.jobs.add_notice(job, notice, services.now()):
         return False
     announce(services, job, notice)
     return True
@@ -51,6 +57,17 @@ def announce_hold(services: Services, job: Job) -> bool:
     """Announce that a job is held and how to release it. ``job`` as the transition returned it; False: it had been."""
     due = [notice for notice, state in job.notices.items() if event_of(notice) == HELD and state == NoticeState.PENDING]
     return sum([announce(services, job, notice) for notice in due]) > 0
+
+
+def has_overdue_notice(job: Job, now: float) -> bool:
+    """Return whether a notice is still pending though the function that was to send it has had its time."""
+    since = max(job.moved_at, job.noticed_at or 0.0)
+    return now - since > NOTICE_SECONDS and NoticeState.PENDING in job.notices.values()
+
+
+def announce_overdue(services: Services, job: Job) -> int:
+    """Send what is still pending of a job, unless another function may be at it; return how many notices were sent."""
+    return announce_pending(services, job) if has_overdue_notice(job, services.now()) else 0
 
 
 def announce_pending(services: Services, job: Job) -> int:
@@ -72,44 +89,53 @@ def incident_of(job: Job) -> str | None:
     return job.hold.incident if job.status is JobStatus.HELD and job.hold else None
 
 
-def hold_for_incident(services: Services, job: Job, kind: str, reason: str) -> None:
+def hold_for_incident(services: Services, job: Job, kind: str, reason: str, seen: int) -> bool:
     """Hold a job that met a systemic failure; notify a person unless that was done. May be called again and again.
 
-    ``kind`` is the API's error type, followed by ":" and the model where it concerns one. A crash in between is mended
-    by the poller, which calls ``report_incident`` for held jobs.
+    ``kind`` is as ``claude.errors.kind_of_failure`` names it; ``seen`` is the version of incidents that was read before
+    the call that failed. False: an incident of that kind has ended since, and nothing was done: ask again. Where a
+    crash in between has left an incident untold, the poller tells of it.
     """
-    held = _hold(services, job.job_id, Hold.for_incident(kind, reason))
-    report_incident(services, kind, reason, [held or job])
+    incident = services.incidents.open_incident(kind, reason, seen)
+    if incident is None:
+        return False
+    held = _hold(services, job.job_id, Hold.for_incident(kind, reason), incident.number)
+    report_incident(services, incident, [held or job])
+    return True
 
 
-def hold_for_refusal(services: Services, job: Job, message: str) -> None:
-    """Hold a job of which Claude refuses every request alike, for a reason that may be nobody's but the account's."""
+def hold_for_refusal(services: Services, job: Job, message: str) -> bool:
+    """Hold a job of which Claude refuses every request alike, for a reason that may be nobody's but the account's.
+
+    False: somebody has moved or released it since ``job`` was read, and nothing was done.
+    """
     reason = f"Claude refuses every request of a batch, in the same words: {message} Nothing is lost. When the cause is"
     reason += " gone, release the job: its requests are sent once more, and those that are refused again are errors."
-    held = _hold(services, job.job_id, Hold(HoldKind.REFUSED, reason), told=True)
-    if held is not None:
-        announce_hold(services, held)
+    try:
+        held = services.jobs.hold(job, Hold(HoldKind.REFUSED, reason), services.now())
+    except ConditionFailed:
+        return False
+    announce_hold(services, held)
+    return True
 
 
-def report_incident(services: Services, kind: str, reason: str, jobs: Sequence[Job]) -> bool:
-    """Open the incident where it is not open; announce it where nobody has, and return whether that was so."""
-    incident = services.incidents.open_incident(kind, reason)
-    if incident is None:
+def report_incident(services: Services, incident: Incident, jobs: Sequence[Job]) -> bool:
+    """Announce an open incident with the jobs that wait for it where nobody has; return whether that was so."""
+    if not services.incidents.claim_notifying(incident):
         return False
     held = tuple(HeldJob(job.job_id, job.upload.bucket, job.upload.key) for job in jobs)
     tell_of_incident(services.incidents, services.notifier, incident, Affected(jobs=held))
     return True
 
 
-def _hold(services: Services, job_id: str, hold: Hold, *, told: bool = False) -> Job | None:
-    """``told``: the hold has a notice of its own, as those of incidents have not."""
+def _hold(services: Services, job_id: str, hold: Hold, incident_number: int) -> Job | None:
+    """Hold a job wherever it has got to: where the incident has ended meanwhile, the poller lets it go on."""
     for _ in range(_TRIES):
         job = services.jobs.find(job_id)
         if job is None or job.status is JobStatus.HELD or job.status.final:
             return job
         try:
-            now = services.now()
-            return services.jobs.hold(job, hold, now, hold_notice(hold.kind, now) if told else None)
+            return services.jobs.hold(job, hold, services.now(), incident_number)
         except ConditionFailed:
             continue
     return None

@@ -1,7 +1,7 @@
 """What a notice says: a mail for a person, and the attributes to filter on. Without I/O.
 
 A notice is known by its name in ``Job.notices``. That is the event, such as "job.finished"; for a hold, of which a
-job can have several, the event, "#", the kind of the hold, "@" and the second in which it began.
+job can have several, the event, "#", the kind of the hold, "@" and the number of the hold (``jobs.model.hold_notice``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from sluice.jobs.incomplete import describe, incomplete_by_status, ranked_incomplete
-from sluice.jobs.model import HoldKind, Job, JobStatus, Tally
+from sluice.jobs.model import HELD, HoldKind, Job, JobStatus, Tally, hold_notice
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
 from sluice.notify.notice import MAX_SUBJECT, Notice, sayable
@@ -53,7 +53,7 @@ _KIND_WORDS: Mapping[str, str] = {
     HoldKind.SETTINGS: "folder settings",
     HoldKind.REFUSED: "Claude refuses all of it alike",
 }
-HELD, LATE, STUCK = "job.held", "job.late", "job.stuck"
+LATE, STUCK = "job.late", "job.stuck"
 _DETAIL_TYPES = {
     "job.finished": "Sluice Job Finished",
     "job.finished_with_errors": "Sluice Job Finished With Errors",
@@ -82,11 +82,6 @@ def status_notice(status: JobStatus) -> str:
     return f"job.{status}"
 
 
-def hold_notice(kind: str, held_at: float) -> str:
-    """Name the notice of a hold that began at a moment."""
-    return f"{HELD}#{kind}@{int(held_at)}"
-
-
 def was_held_for(job: Job, kind: str) -> bool:
     """Return whether a job has had a hold of a kind that people are told of."""
     return any(notice.startswith(f"{HELD}#{kind}@") for notice in job.notices)
@@ -96,7 +91,8 @@ def is_of_present_hold(job: Job, notice: str) -> bool:
     """Return whether a job is held, and a notice is the one of that hold."""
     if job.status is not JobStatus.HELD or job.hold is None or job.held_at is None:
         return False
-    return notice == hold_notice(job.hold.kind, job.held_at)
+    # Before holds were counted, they were told by when they began.
+    return notice == hold_notice(job.hold.kind, job.holds or int(job.held_at))
 
 
 def event_of(notice: str) -> str:

@@ -150,8 +150,10 @@ def _held_for_settings(services: Services) -> Iterator[Job]:
         if not isinstance(job, Job):
             # Jobs come first, then shards.
             return
-        if job.status is JobStatus.HELD and job.hold and job.hold.kind == HoldKind.SETTINGS:
-            yield job
+        # The index may lag behind: one that is held since a moment is listed as it was before.
+        present = services.jobs.find(job.job_id) if job.status is JobStatus.RECEIVED else job
+        if present and present.status is JobStatus.HELD and present.hold and present.hold.kind == HoldKind.SETTINGS:
+            yield present
 
 
 def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:

@@ -14,7 +14,7 @@ from sluice.claude.prices import at_least, shipped_prices
 from sluice.claude.versions import OLDER_VERSION, SAMPLING
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
-from sluice.jobs.control import activate
+from sluice.jobs.control import activate, resume_job
 from sluice.jobs.formats.appraise import Appraiser
 from sluice.jobs.formats.check import LineRules
 from sluice.jobs.formats.registry import DroppedFile, identify
@@ -23,7 +23,7 @@ from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolv
 from sluice.jobs.messages import QueueMessage, Step, send_later
 from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, Plan, Upload, work_key
 from sluice.jobs.notices.announce import announce, announce_hold
-from sluice.jobs.notices.text import hold_notice, status_notice
+from sluice.jobs.notices.text import status_notice
 from sluice.jobs.outbox import JSON, Manifest
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.estimate import Estimate, estimate_job
@@ -89,7 +89,8 @@ class Planner:
         if checkpoint_key is None:
             resolved = resolve_settings(self.services.s3, self.services.settings, job.upload)
             if wait := self._wait_for_settings(job, dropped, resolved):
-                return self._put_off(job, wait)
+                self._put_off(job, wait)
+                return job
             start = self._begin(job, resolved)
         else:
             start = self._resume(checkpoint_key)
@@ -116,9 +117,8 @@ class Planner:
             return 0.0
         return max(job.received_at + self.services.settings.settings_wait_seconds - self.services.now(), 0.0)
 
-    def _put_off(self, job: Job, seconds: float) -> Job:
+    def _put_off(self, job: Job, seconds: float) -> None:
         send_later(self.services, QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": None}), seconds)
-        return job
 
     def _begin(self, job: Job, resolved: EffectiveSettings) -> Checkpoint:
         return Checkpoint(write_settings(self.services.outbox, job.upload, resolved, self.attempt()))
@@ -156,7 +156,7 @@ class Planner:
         settings = self.services.settings
         key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
         self.services.outbox.put(key, encode_checkpoint(checkpoint), JSON)
-        self.services.jobs.note_planning(job.job_id, self.services.now())
+        self.services.jobs.note_planning(job, self.services.now())
         self.services.sqs.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
         return job
 
@@ -188,9 +188,7 @@ class Planner:
         return self._record(job, plan, hold, end.settings_key)
 
     def _record(self, job: Job, plan: Plan, hold: Hold | None, settings_key: str) -> Job:
-        now = self.services.now()
-        notice = hold_notice(hold.kind, now) if hold else None
-        job = self.services.jobs.record_plan(job.job_id, plan, now, hold, settings_key=settings_key, notice=notice)
+        job = self.services.jobs.record_plan(job, plan, self.services.now(), hold, settings_key=settings_key)
         if hold:
             announce_hold(self.services, job)
             return job
@@ -203,23 +201,34 @@ class Planner:
     def _fail(self, job: Job, failure: str) -> Job:
         notice = status_notice(JobStatus.FAILED)
         try:
-            job = self.services.jobs.fail(job.job_id, failure, notice, self.services.now())
+            job = self.services.jobs.fail(job, failure, notice, self.services.now())
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
         announce(self.services, job, notice)
         return job
 
     def _hold(self, job: Job, error: InputError, settings_digest: str = "") -> Job:
-        reason, now = shorten(str(error)), self.services.now()
+        reason = shorten(str(error))
         if job.cancel_requested:
             return self._fail(job, f"It was cancelled before it was planned. {reason}")
         hold = Hold(HoldKind.SETTINGS, f"{reason} {_CORRECT}", settings_digest)
         try:
-            job = self.services.jobs.hold(job, hold, now, hold_notice(hold.kind, now))
+            job = self.services.jobs.hold(job, hold, self.services.now())
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
+        if self._is_corrected(job, settings_digest):
+            # Whoever corrected them did so before there was a hold to be ended by it.
+            return resume_job(self.services, job)
         announce_hold(self.services, job)
         return job
+
+    def _is_corrected(self, job: Job, settings_digest: str) -> bool:
+        """Return whether the settings of a job can be read by now, and are not those that it is held for."""
+        try:
+            present = resolve_settings(self.services.s3, self.services.settings, job.upload)
+        except InputError:
+            return False
+        return present.digest != settings_digest
 
 
 def _notes_of_demand(end: Checkpoint, bound: Estimate, effective: EffectiveSettings) -> Iterator[str]:

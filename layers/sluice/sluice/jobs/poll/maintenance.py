@@ -16,19 +16,20 @@ from aws_lambda_powertools import Logger
 from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
+from sluice.incidents import Incident, IncidentView
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
 from sluice.jobs.next_steps import OpenJob, is_late, is_stuck, is_stuck_despite_resends, pending_messages
 from sluice.jobs.notices.announce import (
     announce_once,
-    announce_pending,
+    announce_overdue,
     hold_for_incident,
     incident_of,
     report_incident,
 )
 from sluice.jobs.notices.text import LATE, STUCK
-from sluice.jobs.poll.open_work import OpenWork, all_notices_sent, as_of_last_movement, has_overdue_notice, is_lost
+from sluice.jobs.poll.open_work import OpenWork, all_notices_sent, as_of_last_movement, is_lost
 from sluice.jobs.services import Services
 
 logger = Logger(child=True)
@@ -59,16 +60,22 @@ class Maintenance:
 
 
 def maintain(
-    services: Services, work: OpenWork, gone: Collection[str], failure: ClaudeError | None, deadline: Deadline
+    services: Services,
+    work: OpenWork,
+    gone: Collection[str],
+    failure: ClaudeError | None,
+    view: IncidentView,
+    deadline: Deadline,
 ) -> Maintenance:
     """Look after each open job; a failure with one does not stop the rest.
 
-    ``gone`` are the batches that Claude does not know; ``failure`` is why it could not be asked, if it could not.
+    ``gone`` are the batches that Claude does not know; ``failure`` is why it could not be asked, if it could not;
+    ``view`` is what was known of incidents before it was asked.
     """
     done = Maintenance()
     if isinstance(failure, AccountError):
-        _hold_running(services, work, failure, done)
-    _maintain_held(services, work, deadline, done)
+        _hold_running(services, work, failure, view.version, done)
+    _maintain_held(services, work, view, deadline, done)
     for open_job in work.open_jobs():
         if deadline.is_within(_RESERVE_SECONDS):
             break
@@ -82,37 +89,33 @@ def maintain(
     return done
 
 
-def _hold_running(services: Services, work: OpenWork, failure: AccountError, done: Maintenance) -> None:
+def _hold_running(services: Services, work: OpenWork, failure: AccountError, seen: int, done: Maintenance) -> None:
     """Hold the jobs whose batches cannot be followed until a person acts, with one notice for all."""
     for job in work.jobs.values():
         if job.status is JobStatus.RUNNING:
             with done.isolating_failures(job.job_id):
-                hold_for_incident(services, job, kind_of_failure(failure), str(failure))
+                hold_for_incident(services, job, kind_of_failure(failure), str(failure), seen)
 
 
-def _maintain_held(services: Services, work: OpenWork, deadline: Deadline, done: Maintenance) -> None:
+def _maintain_held(
+    services: Services, work: OpenWork, view: IncidentView, deadline: Deadline, done: Maintenance
+) -> None:
     """Resume the held jobs that were cancelled or whose incident is over; report the incidents of the others."""
-    waiting: dict[str, list[Job]] = defaultdict(list)
+    waiting: dict[Incident, list[Job]] = defaultdict(list)
     for job in work.jobs.values():
         if deadline.is_within(_RESERVE_SECONDS):
             return
         with done.isolating_failures(job.job_id):
             if job.status is JobStatus.HELD and job.cancel_requested:
                 resume_job(services, job)
-            elif (kind := incident_of(job)) and not _resume_if_over(services, kind, job):
-                waiting[kind].append(job)
-    for kind, jobs in waiting.items():
-        if hold := jobs[0].hold:
-            with done.isolating_failures(jobs[0].job_id):
-                report_incident(services, kind, hold.reason, jobs)
-
-
-def _resume_if_over(services: Services, kind: str, job: Job) -> bool:
-    """Resume a job whose incident ended after the hold began, even if some of the job has moved since."""
-    if not services.incidents.released_since(kind, job.held_at or job.moved_at):
-        return False
-    resume_job(services, job)
-    return True
+            elif kind := incident_of(job):
+                if incident := view.find(kind, job.incident_number):
+                    waiting[incident].append(job)
+                elif services.incidents.is_over(kind, job.incident_number):
+                    resume_job(services, job)
+    for incident, jobs in waiting.items():
+        with done.isolating_failures(jobs[0].job_id):
+            report_incident(services, incident, jobs)
 
 
 def _resend(services: Services, open_job: OpenJob) -> int:
@@ -131,8 +134,7 @@ def _resend(services: Services, open_job: OpenJob) -> int:
 def _notify(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:
     """Send the notices of a job that are due; return how many."""
     job, now, notified = open_job.job, services.now(), 0
-    if has_overdue_notice(job, now):
-        notified += announce_pending(services, job)
+    notified += announce_overdue(services, job)
     if is_late(job, now, services.settings) and LATE not in job.notices:
         notified += announce_once(services, as_of_last_movement(open_job), LATE)
     if STUCK not in job.notices and (is_stuck_despite_resends(open_job) or _has_lost_batch(services, open_job, gone)):

@@ -14,9 +14,6 @@ from sluice.jobs.model import Job, NoticeState, Shard, ShardStatus
 from sluice.jobs.next_steps import OpenJob, reconcilable_at
 from sluice.settings import JobSettings
 
-# A function that makes a notice pending sends it within this time, or has died.
-NOTICE_SECONDS = 120.0
-
 
 @dataclass(slots=True)
 class OpenWork:
@@ -73,12 +70,6 @@ def is_lost(shard: Shard, gone: Container[str | None], now: float, settings: Job
     """Return whether Claude does not know a shard's batch, long after it was made."""
     running = shard.status is ShardStatus.IN_PROGRESS
     return running and shard.batch_id in gone and now - shard.moved_at > settings.stuck_after_minutes * 60
-
-
-def has_overdue_notice(job: Job, now: float) -> bool:
-    """Return whether a notice is still pending though the function that was to send it has had its time."""
-    since = max(job.moved_at, job.noticed_at or 0.0)
-    return now - since > NOTICE_SECONDS and NoticeState.PENDING in job.notices.values()
 
 
 def all_notices_sent(job: Job) -> bool:

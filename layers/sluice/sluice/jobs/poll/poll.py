@@ -17,6 +17,7 @@ from sluice.claude.batch_list import Sighting, look_for
 from sluice.claude.batches import MessageBatch
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ConditionFailed, PermanentError, TransientError
+from sluice.incidents import Incident, IncidentView
 from sluice.jobs.messages import QueueMessage, Step, send, send_later
 from sluice.jobs.model import Shard, ShardStatus
 from sluice.jobs.next_steps import shard_message
@@ -53,20 +54,24 @@ class PollReport:
 def poll(services: Services, deadline: Deadline) -> PollReport:
     """Look once at all that is open. Raises AwsError; what was done by then stays done."""
     work = OpenWork.of(services.jobs.open())
-    report = _poll_work(services, work, deadline) if work else PollReport()
+    if not work:
+        _tell_of_incidents(services, services.incidents.list_open())
+        return PollReport()
+    view = services.incidents.look()
+    report = _poll_work(services, work, view, deadline)
     # Last: where jobs wait for an incident, the notice of it names them.
-    _tell_of_incidents(services)
+    _tell_of_incidents(services, view.open)
     return report
 
 
-def _poll_work(services: Services, work: OpenWork, deadline: Deadline) -> PollReport:
+def _poll_work(services: Services, work: OpenWork, view: IncidentView, deadline: Deadline) -> PollReport:
     sighting = _look_for_batches(services, work)
     ended = _send_on_ended(services, work, sighting, deadline)
     cancelled, refusal = _cancel_batches(services, work, sighting, deadline)
     reconciled = _send_on_undecided(services, work, sighting)
     woken = _wake(services, work)
     failure = sighting.failure or refusal
-    maintenance = maintain(services, work, sighting.gone, failure, deadline)
+    maintenance = maintain(services, work, sighting.gone, failure, view, deadline)
     return PollReport(
         jobs=len(work.jobs),
         in_progress=sum(1 for _ in work.with_status(ShardStatus.IN_PROGRESS)),
@@ -81,11 +86,11 @@ def _poll_work(services: Services, work: OpenWork, deadline: Deadline) -> PollRe
     )
 
 
-def _tell_of_incidents(services: Services) -> None:
+def _tell_of_incidents(services: Services, incidents: Iterable[Incident]) -> None:
     """Tell of incidents that nobody has told of: the streaming door opens them, and can publish nothing."""
-    for incident in services.incidents.list_open():
-        if untold := services.incidents.take_over_notifying(incident.kind):
-            tell_of_incident(services.incidents, services.notifier, untold, Affected())
+    for incident in incidents:
+        if services.incidents.claim_notifying(incident):
+            tell_of_incident(services.incidents, services.notifier, incident, Affected())
 
 
 def _look_for_batches(services: Services, work: OpenWork) -> Sighting:

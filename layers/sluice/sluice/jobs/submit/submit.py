@@ -13,7 +13,7 @@ from sluice.aws.sqs import MAX_DELAY_SECONDS, is_too_long
 from sluice.aws.sqs_batch import StepResult
 from sluice.backoff import SUBMIT
 from sluice.claude.batches import MessageBatch
-from sluice.claude.errors import kind_of_failure
+from sluice.claude.errors import is_disproved_by_batch, kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import (
     AccountError,
@@ -26,6 +26,7 @@ from sluice.errors import (
     SluiceError,
     TransientError,
 )
+from sluice.incidents import IncidentView
 from sluice.jobs.messages import QueueMessage, Step, failed_shard_message, send, send_later
 from sluice.jobs.model import A_FEW_REQUESTS, UNDECIDED, HoldKind, Job, JobStatus, Shard, ShardRef, ShardStatus
 from sluice.jobs.notices.announce import hold_for_incident, hold_for_refusal
@@ -37,6 +38,8 @@ from sluice.jobs.submit.reconcile import reconcile
 
 # Beyond the end of an invocation, for clocks that differ: until then its call may be under way.
 LEASE_MARGIN_SECONDS = 30.0
+# After a refusal that a person has acted on already.
+_ASK_AGAIN_SECONDS = 1.0
 
 
 class Outgoing:
@@ -68,6 +71,7 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
     shard, job = services.shards.find(ref), services.jobs.find(ref.job_id)
     if shard is None or job is None:
         return _result("unknown_shard")
+    view = services.incidents.look()
     try:
         if shard.status in UNDECIDED:
             found = reconcile(services, shard, deadline)
@@ -76,15 +80,18 @@ def submit(services: Services, message: Mapping[str, object], deadline: Deadline
                 return _result(found.outcome, shard.batch_id)
         if shard.status is not ShardStatus.PLANNED:
             return _result("done_before", shard.batch_id)
-        return _submit_planned(services, job, shard, attempt, deadline)
+        return _submit_planned(services, job, shard, attempt, view, deadline)
     except ConditionFailed:
         return _result("done_elsewhere")
     except TransientError as failure:
         # Nothing was sent: the shard could not be reconciled. The poller sends its message again.
         return _result("not_reconciled", error_type=failure.error_type)
     except AccountError as failure:
-        hold_for_incident(services, job, kind_of_failure(failure), str(failure))
-        return _result("held", error_type=failure.error_type)
+        if hold_for_incident(services, job, kind_of_failure(failure), str(failure), view.version):
+            return _result("held", error_type=failure.error_type)
+        # Somebody has put it right since Claude was asked.
+        _send_again(services, ref, attempt, _ASK_AGAIN_SECONDS)
+        return _result("asked_again", error_type=failure.error_type)
 
 
 def _result(outcome: str, batch_id: str | None = None, error_type: str | None = None) -> StepResult:
@@ -92,7 +99,9 @@ def _result(outcome: str, batch_id: str | None = None, error_type: str | None = 
     return StepResult(outcome, {"batch_id": batch_id, "error_type": error_type})
 
 
-def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, deadline: Deadline) -> StepResult:
+def _submit_planned(
+    services: Services, job: Job, shard: Shard, attempt: int, view: IncidentView, deadline: Deadline
+) -> StepResult:
     if job.status is not JobStatus.RUNNING:
         return _result("job_waits")
     if job.cancel_requested:
@@ -104,14 +113,17 @@ def _submit_planned(services: Services, job: Job, shard: Shard, attempt: int, de
     if wait > 0:
         _send_again(services, shard.ref, attempt, SUBMIT.delay(attempt + 1, min(wait, MAX_DELAY_SECONDS)))
         return _result("paused")
-    shard = services.shards.begin_submission(shard, services.now(), deadline.left() + LEASE_MARGIN_SECONDS)
+    lease_seconds = deadline.left() + LEASE_MARGIN_SECONDS
+    shard = services.shards.begin_submission(shard, services.now(), lease_seconds, view.version)
     lines = read_lines(services.outbox, shard.source)
     body = Outgoing(batch_body(lines, shard.nonce), shard.length)
     try:
         batch = services.claude.create_batch(body, shard.length, shard.betas, shard.version)
     except SluiceError as error:
         return _after_failure(services, job, shard, attempt, error, _no_batch_after(error, body))
-    return _record(services, shard, batch)
+    result = _record(services, shard, batch)
+    services.incidents.end_disproved(view, is_disproved_by_batch)
+    return result
 
 
 def _no_batch_after(error: SluiceError, body: Outgoing) -> bool:
@@ -138,8 +150,10 @@ def _after_failure(
         return _result("outcome_unknown", error_type=error.error_type)
     if isinstance(error, PermanentError) and _may_be_nobodys_own(job, shard, error):
         services.shards.give_back(shard, services.now(), not_before=0.0)
-        hold_for_refusal(services, job, str(error))
-        return _result("held", error_type=error.error_type)
+        if hold_for_refusal(services, job, str(error)):
+            return _result("held", error_type=error.error_type)
+        _send_again(services, shard.ref, attempt, _ASK_AGAIN_SECONDS)
+        return _result("asked_again", error_type=error.error_type)
     if isinstance(error, PermanentError):
         return _fail(services, shard, error.error_type, str(error))
     if isinstance(error, ObjectNotFound):
