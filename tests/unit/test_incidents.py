@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sluice.aws.dynamodb import Table, Update
-from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incident, Incidents
+from sluice.backoff import MOST_NOTICE_TRIES
+from sluice.incidents import Incident, Incidents
 from sluice.table_keys import OPEN_INCIDENTS, incident_key, open_at
 
 KIND = "billing_error"
@@ -44,7 +45,7 @@ def test_of_all_that_meet_an_incident_one_tells(incidents: Incidents) -> None:
 
 def test_one_that_was_told_of_is_not_told_of_again(incidents: Incidents, clock: Clock) -> None:
     incidents.mark_notified(opened(incidents))
-    clock.now += 10 * NOTIFY_AGAIN_SECONDS
+    clock.now += 36_000
 
     assert not incidents.claim_notifying(opened(incidents))
 
@@ -52,9 +53,28 @@ def test_one_that_was_told_of_is_not_told_of_again(incidents: Incidents, clock: 
 def test_one_that_nobody_told_of_is_told_of_by_the_next_after_a_while(incidents: Incidents, clock: Clock) -> None:
     incident = opened(incidents)
     assert incidents.claim_notifying(incident)
-    clock.now += NOTIFY_AGAIN_SECONDS + 1
+    assert not incidents.claim_notifying(opened(incidents))
+    clock.now += 61
+    (waiting,) = incidents.list_open()
 
-    assert [incidents.claim_notifying(incident) for _ in range(2)] == [True, False]
+    assert [incidents.claim_notifying(waiting) for _ in range(2)] == [True, False]
+
+
+def test_telling_in_vain_has_an_end(incidents: Incidents, clock: Clock) -> None:
+    told = 0
+    for _ in range(1000):
+        told += incidents.claim_notifying(opened(incidents))
+        clock.now += 60.5
+
+    assert told == MOST_NOTICE_TRIES
+
+
+def test_the_channels_that_have_a_notice_are_kept_until_the_next_incident(incidents: Incidents) -> None:
+    incidents.mark_notified_on(opened(incidents), ["sns"])
+    assert opened(incidents).notified_on == ("sns",)
+    incidents.release(KIND)
+
+    assert opened(incidents).notified_on == ()
 
 
 def test_a_released_incident_can_open_again_and_is_told_of_again(incidents: Incidents) -> None:

@@ -110,6 +110,10 @@ BREAKER = Backoff(30.0, 1800.0, jitter=0.2)
 CONNECT = Backoff(0.25, 8.0)
 # Probes of an incident. Without jitter: a conditional write decides who makes the next one.
 INCIDENT_PROBE = HalfOfAge(15.0, 600.0, jitter=0.0)
+# Notices that a channel does not take: after MOST_NOTICE_TRIES, some ten hours, nobody waits for them any more.
+NOTICE = Backoff(120.0, 3600.0, jitter=0.0)
+INCIDENT_NOTICE = Backoff(60.0, 3600.0, jitter=0.0)
+MOST_NOTICE_TRIES = 14
 # An address that sends wrong keys is told exactly how long it has to wait.
 WRONG_KEY = Backoff(60.0, 3600.0, jitter=0.0)
 # A transaction that another one got in the way of.

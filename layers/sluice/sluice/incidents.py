@@ -12,17 +12,14 @@ whatever the clocks of two machines say.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sluice.aws.dynamodb import Table, Update
-from sluice.backoff import INCIDENT_PROBE
+from sluice.backoff import INCIDENT_NOTICE, INCIDENT_PROBE, MOST_NOTICE_TRIES
 from sluice.errors import ConditionFailed
 from sluice.table_keys import INCIDENTS_VERSION_KEY, OPEN_INCIDENTS, incident_key, open_at
-
-# A function that was to tell of an incident and died is replaced after this long.
-NOTIFY_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,23 @@ class Incident:
     probe_at: float
     number: int = 0  #: 0 where it was opened by a version that did not count.
     notified: bool = False
+    notified_on: tuple[str, ...] = ()  #: The channels that have its notice, where not all do.
+    notify_tries: int = 0
+    notifying_at: float = 0.0
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Incident:
-        number, notified = int(item.get("number", 0)), "notified_at" in item
-        return cls(item["kind"], item["message"], float(item["opened_at"]), float(item["probe_at"]), number, notified)
+        return cls(
+            kind=item["kind"],
+            message=item["message"],
+            opened_at=float(item["opened_at"]),
+            probe_at=float(item["probe_at"]),
+            number=int(item.get("number", 0)),
+            notified="notified_at" in item,
+            notified_on=tuple(item.get("notified_on", ())),
+            notify_tries=int(item.get("notify_tries", 0)),
+            notifying_at=float(item.get("notifying_at", 0.0)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Incidents:
         opening = Update(
             incident_key(kind),
             set=fresh,
-            remove=("notified_at", "notifying_at"),
+            remove=("notified_at", "notifying_at", "notified_on", "notify_tries"),
             where={"open": None, "ended": item.get("ended")},
             create=True,
         )
@@ -117,19 +126,22 @@ class Incidents:
             return self._find_open(kind)
 
     def claim_notifying(self, incident: Incident) -> bool:
-        """Ask to tell of an incident. True, where nobody has, nor has begun to within a minute: the caller has to tell,
-        then ``mark_notified``."""
-        if incident.notified:
+        """Ask to tell of an incident. True: the caller has to tell, then ``mark_notified``.
+
+        False where somebody has, or began to lately, or where it was tried in vain too often.
+        """
+        now, tries = self.now(), incident.notify_tries
+        due_at = incident.notifying_at + INCIDENT_NOTICE.delay(max(tries, 1)) if incident.notifying_at else 0.0
+        if incident.notified or tries >= MOST_NOTICE_TRIES or now < due_at:
             return False
-        now = self.now()
-        claiming = Update(
-            incident_key(incident.kind),
-            set={"notifying_at": now},
-            where={**_present(incident), "notified_at": None},
-            condition="attribute_not_exists(#notifying_at) OR #notifying_at < :notifying_at",
-            values={"notifying_at": now - NOTIFY_AGAIN_SECONDS},
-        )
+        where = {**_present(incident), "notified_at": None, "notify_tries": tries or None}
+        claiming = Update(incident_key(incident.kind), set={"notifying_at": now}, add={"notify_tries": 1}, where=where)
         return self._changed(claiming)
+
+    def mark_notified_on(self, incident: Incident, channels: Sequence[str]) -> None:
+        """Note which channels have the notice, where another did not take it: that one is tried again."""
+        update = Update(incident_key(incident.kind), set={"notified_on": list(channels)}, where=_present(incident))
+        self._changed(update)
 
     def mark_notified(self, incident: Incident) -> None:
         """Note that a person was told of this incident, not of a later one."""

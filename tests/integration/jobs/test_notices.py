@@ -10,7 +10,7 @@ import pytest
 
 from simulator.client import Match, Result
 from sluice.errors import AwsUnavailable
-from sluice.incidents import NOTIFY_AGAIN_SECONDS, Incident
+from sluice.incidents import Incident
 from sluice.jobs.model import Hold, Job, JobStatus
 from sluice.jobs.notices.announce import announce, announce_hold, announce_once, announce_pending, report_incident
 from sluice.jobs.notices.text import LATE, STUCK
@@ -79,11 +79,11 @@ def test_a_notice_that_could_not_be_sent_is_sent_later(world: World) -> None:
             world.clock.advance(60)
             world.poll()
             world.deliver_all()
-    assert world.job(upload.job_id).notices == {"job.finished": "pending"}
+    assert world.job(upload.job_id).notices == {"job.finished": "pending", "job.finished/eventbridge": "sent"}
 
     world.run_until_idle()
-    assert [notice["event"] for notice in world.notices] == ["job.finished"]
-    assert world.job(upload.job_id).notices == {"job.finished": "sent"}
+    assert [notice["event"] for notice in (*world.notices, *world.events)] == ["job.finished"] * 2
+    assert world.job(upload.job_id).notices["job.finished"] == "sent"
 
 
 def test_a_notice_that_was_sent_is_not_sent_again(world: World) -> None:
@@ -179,7 +179,7 @@ def test_an_incident_that_hits_jobs_of_very_long_names_is_told_of_all_the_same(w
     assert 0 < len(world.notices[0]["jobs"]) < 20
 
 
-def test_an_incident_that_one_channel_did_not_take_is_told_again_with_the_same_id(world: World) -> None:
+def test_an_incident_that_one_channel_did_not_take_is_told_again_on_that_one_alone(world: World) -> None:
     jobs = [make_job(world)]
     with (
         patch("sluice.notify.channels.EventBridgeChannel.send", side_effect=AwsUnavailable("No bus.")),
@@ -187,13 +187,40 @@ def test_an_incident_that_one_channel_did_not_take_is_told_again_with_the_same_i
     ):
         report_incident(world.services(), no_credit(world), jobs)
     assert not report_incident(world.services(), no_credit(world), jobs)
-    world.clock.advance(NOTIFY_AGAIN_SECONDS + 1)
+    world.clock.advance(61)
     assert report_incident(world.services(), no_credit(world), jobs)
 
-    first, second = world.notices
-    (event,) = world.events
-    assert first["notification_id"] == second["notification_id"] == event["notification_id"]
-    assert first["opened_at"] == second["opened_at"]
+    (notice,), (event,) = world.notices, world.events
+    assert notice["notification_id"] == event["notification_id"]
+
+
+def test_a_bus_that_refuses_everything_costs_no_second_mail_and_has_an_end(world: World) -> None:
+    with patch("sluice.notify.channels.EventBridgeChannel.send", side_effect=AwsUnavailable("No bus.")) as bus:
+        job_id = world.upload("rivers.jsonl", requests(2)).job_id
+        for _ in range(20 * 60):
+            world.deliver_all()
+            if not world.is_open():
+                break
+            world.poll()
+            world.clock.advance(60 if not world.job(job_id).status.final else 300)
+
+    assert [notice["event"] for notice in world.notices] == ["job.finished"]
+    assert 10 < bus.call_count < 20
+    assert not world.is_open()
+    assert world.dead == []
+
+
+def test_a_channel_that_takes_notices_again_gets_what_it_missed_and_no_other_does(world: World) -> None:
+    with patch("sluice.notify.channels.EventBridgeChannel.send", side_effect=AwsUnavailable("No bus.")):
+        world.upload("rivers.jsonl", requests(2))
+        for _ in range(4):
+            world.deliver_all()
+            world.poll()
+            world.clock.advance(60)
+    assert (len(world.notices), len(world.events)) == (1, 0)
+    world.run_until_idle()
+
+    assert [each["event"] for each in (*world.notices, *world.events)] == ["job.finished"] * 2
 
 
 def test_a_file_that_cannot_run_is_told_of_with_the_reason(world: World, published: list[dict[str, Any]]) -> None:

@@ -87,12 +87,20 @@ def test_a_notice_goes_to_each_channel_in_order() -> None:
     assert heard == [("first", NOTICE), ("second", NOTICE)]
 
 
-def test_a_channel_that_takes_nothing_is_the_callers_to_know() -> None:
+def test_a_channel_that_takes_nothing_keeps_no_other_waiting_and_is_the_callers_to_know() -> None:
     heard: list[tuple[str, Notice]] = []
     notifier = Notifier((Listed("first", heard), Listed("second", heard, closed=True), Listed("third", heard)))
-    with pytest.raises(AwsUnavailable, match="closed"):
-        notifier.send(NOTICE)
-    assert heard == [("first", NOTICE)]
+    sending = notifier.send(NOTICE)
+    assert heard == [("first", NOTICE), ("third", NOTICE)]
+    assert sending.sent_on == ("first", "third")
+    assert isinstance(sending.failure, AwsUnavailable)
+
+
+def test_a_channel_that_has_a_notice_does_not_get_it_again() -> None:
+    heard: list[tuple[str, Notice]] = []
+    sending = Notifier((Listed("first", heard), Listed("second", heard))).send(NOTICE, ["first"])
+    assert heard == [("second", NOTICE)]
+    assert (sending.sent_on, sending.failure) == (("first", "second"), None)
 
 
 def test_a_stack_has_a_topic_and_a_bus_by_names_of_their_own() -> None:

@@ -155,6 +155,11 @@ def hold_notice(kind: str, number: int) -> str:
     return f"{HELD}#{kind}@{number}"
 
 
+def channel_mark(notice: str, channel: str) -> str:
+    """Name the mark of a notice that one channel has, and another does not."""
+    return f"{notice}/{channel}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What planning found. ``manifest_key`` names the object with the shards; costs in US dollars, estimated.
@@ -225,10 +230,13 @@ class Job:
     finished_at: float | None = None
     failure: str | None = None  #: Why nothing in the file could run, for a person.
     noticed_at: float | None = None  #: When a notice that came without a change of state last became pending.
+    notice_tried_at: float | None = None  #: When what is pending was last tried again.
+    notice_tries: int = 0  #: How often it was.
     resent_at: float | None = None  #: When its messages were last sent again.
     resends: int = 0  #: How often they were, since it moved.
     tally: Tally | None = None  #: None until it is finished.
-    notices: Mapping[str, NoticeState] = field(default_factory=dict)  #: By the notice's name, such as job.finished.
+    #: By the notice's name, such as job.finished; and by ``channel_mark``, where not all channels have it.
+    notices: Mapping[str, NoticeState] = field(default_factory=dict)
 
     @property
     def job_id(self) -> str:

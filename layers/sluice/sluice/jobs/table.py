@@ -6,7 +6,7 @@ else was there first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sluice.aws.dynamodb import Put, Table, Update
@@ -21,6 +21,7 @@ from sluice.jobs.model import (
     Shard,
     Tally,
     Upload,
+    channel_mark,
     hold_notice,
 )
 from sluice.jobs.table_items import KEEP_SECONDS, is_shard, job_from_item, job_item, shard_from_item
@@ -157,7 +158,7 @@ class JobTable:
             return False
         update = Update(
             job_key(job.job_id),
-            set={"noticed_at": now},
+            set={"noticed_at": now, "notice_tries": 0},
             entries=_pending(notice),
             where={"status": job.status, **_as_held(job)},
             condition="attribute_not_exists(#notices.#entry0)",
@@ -168,12 +169,24 @@ class JobTable:
             return False
         return True
 
+    def claim_notices(self, job: Job, now: float) -> Job:
+        """Take what is pending, to try it again. Raises ConditionFailed where somebody else has."""
+        where = {"notice_tried_at": job.notice_tried_at}
+        update = Update(job_key(job.job_id), set={"notice_tried_at": now}, add={"notice_tries": 1}, where=where)
+        return job_from_item(self.table.update(update))
+
+    def notice_sent_on(self, job: Job, notice: str, channels: Sequence[str]) -> None:
+        """Mark which channels have a notice, where another did not take it: that one is tried again."""
+        marks = {("notices", channel_mark(notice, channel)): NoticeState.SENT for channel in channels}
+        if marks:
+            self.table.update(Update(job_key(job.job_id), entries=marks))
+
     def notice_sent(self, job: Job, notice: str) -> None:
         """Mark a notice as sent. The last one of a job in its final state closes it: no poll reads it again."""
         self._end_notice(job, notice, NoticeState.SENT)
 
     def notice_dropped(self, job: Job, notice: str) -> None:
-        """Mark a notice as never to be sent, since what it says has become untrue."""
+        """Mark a notice as never to be sent: what it says has become untrue, or it was tried in vain for too long."""
         self._end_notice(job, notice, NoticeState.DROPPED)
 
     def _end_notice(self, job: Job, notice: str, state: NoticeState) -> None:
@@ -192,7 +205,7 @@ def _as_held(job: Job) -> dict[str, object]:
 
 def _holding(update: Update, job: Job, hold: Hold, before: JobStatus, now: float) -> Update:
     """Hold a job in an update. An incident has a notice of its own."""
-    held = {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+    held = {"hold": asdict(hold), "held_at": now, "status_before_hold": before, "notice_tries": 0}
     notice = None if hold.incident else hold_notice(hold.kind, job.holds + 1)
     return replace(update, set={**update.set, **held}, add={"holds": 1}, entries=_pending(notice))
 
@@ -205,7 +218,8 @@ def _of_hold(job: Job, changes: Mapping[str, object]) -> Update:
 
 def _over(notice: str, now: float) -> dict[str, object]:
     pending = {notice: NoticeState.PENDING}
-    return {"finished_at": now, "expires_at": round(now) + KEEP_SECONDS, "notices": pending}
+    over = {"finished_at": now, "expires_at": round(now) + KEEP_SECONDS, "notices": pending}
+    return over | {"notice_tries": 0}
 
 
 def _pending(notice: str | None) -> dict[tuple[str, str], object]:

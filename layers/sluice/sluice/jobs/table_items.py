@@ -78,6 +78,8 @@ def job_from_item(item: Item) -> Job:
         finished_at=item.get("finished_at"),
         failure=item.get("failure"),
         noticed_at=item.get("noticed_at"),
+        notice_tried_at=item.get("notice_tried_at"),
+        notice_tries=item.get("notice_tries", 0),
         resent_at=item.get("resent_at"),
         resends=item.get("resends", 0),
         tally=_tally(item["tally"]) if "tally" in item else None,

@@ -6,6 +6,7 @@ A new channel is a class with the two members of ``Channel``, and a line in ``No
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -89,6 +90,14 @@ class EventBridgeChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """Which channels have a notice by now, by name; and why one does not, if so."""
+
+    sent_on: tuple[str, ...]
+    failure: AwsError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notifier:
     """Gives each notice to each of its channels, in their order: the one that reaches people comes first."""
 
@@ -104,11 +113,15 @@ class Notifier:
             )
         )
 
-    def send(self, notice: Notice) -> None:
-        """Send a notice on each channel. Raises what the first channel that does not take it raises.
-
-        The channels behind that one do not get it then: a notice has one mark for all channels, so it comes again to
-        all of them.
-        """
+    def send(self, notice: Notice, sent_on: Collection[str] = ()) -> Sending:
+        """Send a notice on each channel that does not have it yet; one that does not take it keeps no other waiting."""
+        done, failure = list(sent_on), None
         for channel in self.channels:
-            channel.send(notice)
+            if channel.name in sent_on:
+                continue
+            try:
+                channel.send(notice)
+                done.append(channel.name)
+            except AwsError as error:
+                failure = failure or error
+        return Sending(tuple(done), failure)

@@ -71,9 +71,12 @@ class Affected:
 def tell_of_incident(incidents: Incidents, notifier: Notifier, incident: Incident, affected: Affected) -> None:
     """Announce an incident of which the caller has claimed to tell, and mark it as announced.
 
-    Raises AwsError where a channel did not take the notice: whoever meets the incident a minute later then tells.
+    Raises AwsError where a channel did not take the notice: whoever meets the incident later then tells that one.
     """
-    notifier.send(incident_notice(incident, affected))
+    sending = notifier.send(incident_notice(incident, affected), incident.notified_on)
+    if sending.failure is not None:
+        incidents.mark_notified_on(incident, sending.sent_on)
+        raise sending.failure
     incidents.mark_notified(incident)
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aws_lambda_powertools import Logger
+
+from sluice.backoff import MOST_NOTICE_TRIES, NOTICE
 from sluice.errors import ConditionFailed
 from sluice.incidents import Incident
-from sluice.jobs.model import HELD, Hold, HoldKind, Job, JobStatus, NoticeState
+from sluice.jobs.model import HELD, Hold, HoldKind, Job, JobStatus, NoticeState, channel_mark
 from sluice.jobs.notices.machine import Place, write_failure
 from sluice.jobs.notices.text import compose, event_of, is_of_present_hold
 from sluice.jobs.services import Services
 from sluice.notify.incident_notice import Affected, HeldJob, tell_of_incident
 
-# A function that makes a notice pending sends it within this time, or has died.
-NOTICE_SECONDS = 120.0
+logger = Logger(child=True)
+
 # A job moves on its own account now and then while it is being held.
 _TRIES = 5
 
@@ -28,7 +31,7 @@ def announce(services: Services, job: Job, notice: str) -> bool:
     ``notice`` is its name in ``job.notices``, such as "job.finished". That of a hold which is over by now is dropped:
     nobody has to act on it. A job that could not be run gets its summary here: no other step sees it.
 
-    Raises AwsError where it could not be sent; the notice is then still pending.
+    Raises AwsError where a channel did not take it; the notice is then still pending, for that channel alone.
     """
     if job.notices.get(notice) == NoticeState.SENT:
         return False
@@ -37,7 +40,11 @@ def announce(services: Services, job: Job, notice: str) -> bool:
         return False
     if job.status is JobStatus.FAILED:
         services.outbox.put_file(job.job_id, "summary.json", write_failure(job), "application/json")
-    services.notifier.send(compose(job, notice, _place(services), services.now()))
+    sent_on = [each.name for each in services.notifier.channels if channel_mark(notice, each.name) in job.notices]
+    sending = services.notifier.send(compose(job, notice, _place(services), services.now()), sent_on)
+    if sending.failure is not None:
+        services.jobs.notice_sent_on(job, notice, sending.sent_on)
+        raise sending.failure
     services.jobs.notice_sent(job, notice)
     return True
 
@@ -61,13 +68,31 @@ def announce_hold(services: Services, job: Job) -> bool:
 
 def has_overdue_notice(job: Job, now: float) -> bool:
     """Return whether a notice is still pending though the function that was to send it has had its time."""
-    since = max(job.moved_at, job.noticed_at or 0.0)
-    return now - since > NOTICE_SECONDS and NoticeState.PENDING in job.notices.values()
+    since = max(job.moved_at, job.noticed_at or 0.0, job.notice_tried_at or 0.0)
+    return now - since > NOTICE.delay(job.notice_tries + 1) and NoticeState.PENDING in job.notices.values()
 
 
 def announce_overdue(services: Services, job: Job) -> int:
-    """Send what is still pending of a job, unless another function may be at it; return how many notices were sent."""
-    return announce_pending(services, job) if has_overdue_notice(job, services.now()) else 0
+    """Send what is still pending of a job, unless another function may be at it; return how many notices were sent.
+
+    What a channel has not taken for too long is dropped, so that the job is not open for ever.
+    """
+    if not has_overdue_notice(job, services.now()):
+        return 0
+    if job.notice_tries >= MOST_NOTICE_TRIES:
+        return _give_up(services, job)
+    try:
+        job = services.jobs.claim_notices(job, services.now())
+    except ConditionFailed:
+        return 0
+    return announce_pending(services, job)
+
+
+def _give_up(services: Services, job: Job) -> int:
+    for notice in [name for name, state in job.notices.items() if state == NoticeState.PENDING]:
+        logger.error("A notice could not be sent, and is given up.", job_id=job.job_id, notice=notice)
+        services.jobs.notice_dropped(job, notice)
+    return 0
 
 
 def announce_pending(services: Services, job: Job) -> int:
