@@ -12,6 +12,7 @@ from simulator.client import Match, Refuse
 from sluice.errors import AwsUnavailable
 from sluice.jobs.control import cancel_job, release_job
 from sluice.jobs.model import Hold, Job, JobStatus
+from sluice.jobs.next_steps import MOST_RESENDS
 from sluice.notify.channels import SnsChannel
 from sluice.notify.notice import Notice
 from tests.integration.jobs.job_maker import make_job, request_line, submit_job
@@ -173,3 +174,36 @@ def expire_work_files(world: World) -> None:
     s3, outbox = boto3.client("s3"), world.resources.ids["Outbox"]
     for each in s3.list_objects_v2(Bucket=outbox, Prefix="work/")["Contents"]:
         s3.delete_object(Bucket=outbox, Key=each["Key"])
+
+
+def test_what_is_pushed_in_vain_for_days_is_held_and_told_of_once(world: World) -> None:
+    """A step that fails each time must not be begun for ever."""
+    job_id, pushes = make_job(world, started=False).job_id, 0
+    for _ in range(14 * 24):
+        world.poll()
+        pushes += len(world.queues.messages)
+        world.queues.messages.clear()
+        world.clock.advance(HOUR)
+
+    assert pushes == MOST_RESENDS
+    assert world.job(job_id).status is JobStatus.HELD
+    assert [notice["event"] for notice in world.notices] == ["job.stuck", "job.late", "job.held"]
+    release_job(world.services("ServeApi"), job_id)
+    world.run_until_idle()
+    assert world.job(job_id).status is JobStatus.FINISHED
+
+
+def test_results_that_cannot_be_collected_are_not_begun_for_ever_either(world: World) -> None:
+    job_id, pushes = submit_job(world), 0
+    world.clock.advance(3 * HOUR)
+    for _ in range(14 * 24):
+        world.poll()
+        pushes += len(world.queues.messages)
+        world.queues.messages.clear()
+        world.clock.advance(HOUR)
+
+    assert pushes == 1 + MOST_RESENDS
+    assert world.job(job_id).status is JobStatus.HELD
+    release_job(world.services("ServeApi"), job_id)
+    world.run_until_idle()
+    assert world.job(job_id).status is JobStatus.FINISHED

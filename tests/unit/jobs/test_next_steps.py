@@ -16,6 +16,7 @@ from sluice.jobs.next_steps import (
     job_message,
     pending_messages,
     reconcilable_at,
+    resends_in_vain,
     shard_message,
 )
 from sluice.settings import JobSettings
@@ -97,11 +98,18 @@ def test_a_job_that_is_put_off_for_ever_is_stuck() -> None:
     assert is_stuck(job, NOW + LONGEST_WAIT_SECONDS + PATIENCE + 1, SETTINGS)
 
 
-def test_messages_that_were_sent_again_are_given_time() -> None:
-    resent = running(a_shard(PLANNED), resent_at=NOW + 3000, resends=1)
+def test_messages_that_were_sent_again_are_given_twice_the_time_each_time() -> None:
+    for resends in (1, 2, 3):
+        resent = running(a_shard(PLANNED), resent_at=NOW + 3000, resends=resends)
+        assert not is_stuck(resent, NOW + 2999 + PATIENCE * 2**resends, SETTINGS)
+        assert is_stuck(resent, NOW + 3001 + PATIENCE * 2**resends, SETTINGS)
 
-    assert not is_stuck(resent, NOW + 3001, SETTINGS)
-    assert is_stuck(resent, NOW + 3001 + PATIENCE, SETTINGS)
+
+def test_resends_of_before_a_job_moved_count_no_more() -> None:
+    moved = running(a_shard(PLANNED, moved_at=NOW + 10), resent_at=NOW + 9, resends=5)
+
+    assert is_stuck(moved, NOW + 11 + PATIENCE, SETTINGS)
+    assert resends_in_vain(moved) == 0
 
 
 def test_a_job_that_two_resends_did_not_move_is_stuck_despite_them() -> None:

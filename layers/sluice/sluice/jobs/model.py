@@ -99,6 +99,7 @@ class HoldKind(StrEnum):
     BAD_LINES = "bad_lines"
     SETTINGS = "settings"
     REFUSED = "refused"  # Claude refuses all requests of a batch alike, and nothing says whose fault it is.
+    STUCK = "stuck"  # Its messages were sent again and again, and it did not move.
     INCIDENT = "incident"  # Never alone: see ``Hold.kind``.
 
 

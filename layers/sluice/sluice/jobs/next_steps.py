@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sluice.jobs.messages import QueueMessage, Step
-from sluice.jobs.model import UNDECIDED, Job, JobStatus, Shard, ShardStatus
+from sluice.jobs.model import UNDECIDED, HoldKind, Job, JobStatus, Shard, ShardStatus
 from sluice.settings import JobSettings
 
 # Once its messages were sent again this often and it still has not moved, a job needs a person.
 RESENDS_BEFORE_NOTICE = 2
+# And once they were so often, each time after twice as long, it is held: by default, after about four days. Jobs wait
+# for hours behind others that are very large.
+MOST_RESENDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,22 @@ def reconcilable_at(shard: Shard, reconcile_after_seconds: float) -> float:
 
 
 def is_stuck(open_job: OpenJob, now: float, settings: JobSettings) -> bool:
-    """Return whether a job could go on, but neither moved nor had its messages sent again for too long."""
-    patience = settings.stuck_after_minutes * 60
+    """Return whether a job could go on, but neither moved nor had its messages sent again for too long.
+
+    What a person has been asked to look into is left alone.
+    """
+    job = open_job.job
+    if job.status is JobStatus.HELD and job.hold and job.hold.kind == HoldKind.STUCK:
+        return False
+    patience = settings.stuck_after_minutes * 60 * 2 ** resends_in_vain(open_job)
     last = max(open_job.last_movement, open_job.job.resent_at or 0.0)
     return now - last > patience and bool(pending_messages(open_job))
+
+
+def resends_in_vain(open_job: OpenJob) -> int:
+    """Return how often the messages of a job were sent again since it, or one of its shards, last moved."""
+    job = open_job.job
+    return job.resends if (job.resent_at or 0.0) > open_job.last_movement else 0
 
 
 def is_stuck_despite_resends(open_job: OpenJob) -> bool:
@@ -87,7 +102,7 @@ def is_stuck_despite_resends(open_job: OpenJob) -> bool:
     job = open_job.job
     if job.status is JobStatus.HELD:
         return False
-    return job.resends >= RESENDS_BEFORE_NOTICE and (job.resent_at or 0.0) > open_job.last_movement
+    return resends_in_vain(open_job) >= RESENDS_BEFORE_NOTICE
 
 
 def is_late(job: Job, now: float, settings: JobSettings) -> bool:

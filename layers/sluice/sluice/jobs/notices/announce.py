@@ -144,6 +144,19 @@ def hold_for_refusal(services: Services, job: Job, message: str) -> bool:
     return True
 
 
+def hold_for_being_stuck(services: Services, job: Job) -> bool:
+    """Hold a job of which a step fails again and again. False: it has moved since ``job`` was read, or waits anyway."""
+    reason = "One of its steps was begun again and again for days, and did not succeed. The logs of the stack and its"
+    reason += " dead-letter queues say why. Nothing is tried any more. When the cause is gone, release the job: it goes"
+    reason += " on from where it stood."
+    try:
+        held = services.jobs.hold(job, Hold(HoldKind.STUCK, reason), services.now())
+    except ConditionFailed:
+        return False
+    announce_hold(services, held)
+    return True
+
+
 def report_incident(services: Services, incident: Incident, jobs: Sequence[Job]) -> bool:
     """Announce an open incident with the jobs that wait for it where nobody has; return whether that was so."""
     if not services.incidents.claim_notifying(incident):

@@ -52,6 +52,7 @@ _KIND_WORDS: Mapping[str, str] = {
     HoldKind.BAD_LINES: "many bad lines",
     HoldKind.SETTINGS: "folder settings",
     HoldKind.REFUSED: "Claude refuses all of it alike",
+    HoldKind.STUCK: "one of its steps fails each time",
 }
 LATE, STUCK = "job.late", "job.stuck"
 _DETAIL_TYPES = {

@@ -20,10 +20,19 @@ from sluice.incidents import Incident, IncidentView
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
-from sluice.jobs.next_steps import OpenJob, is_late, is_stuck, is_stuck_despite_resends, pending_messages
+from sluice.jobs.next_steps import (
+    MOST_RESENDS,
+    OpenJob,
+    is_late,
+    is_stuck,
+    is_stuck_despite_resends,
+    pending_messages,
+    resends_in_vain,
+)
 from sluice.jobs.notices.announce import (
     announce_once,
     announce_overdue,
+    hold_for_being_stuck,
     hold_for_incident,
     incident_of,
     report_incident,
@@ -119,9 +128,12 @@ def _maintain_held(
 
 
 def _resend(services: Services, open_job: OpenJob) -> int:
-    """Send the messages of a stuck job again; return how many."""
+    """Send the messages of a stuck job again, or hold it where that was done in vain too often; return how many."""
     now = services.now()
     if not is_stuck(open_job, now, services.settings):
+        return 0
+    if resends_in_vain(open_job) >= MOST_RESENDS and not open_job.job.status.final:
+        hold_for_being_stuck(services, open_job.job)
         return 0
     count = send(services, pending_messages(open_job))
     try:
