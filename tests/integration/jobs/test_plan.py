@@ -374,6 +374,28 @@ def test_a_pass_that_nears_its_deadline_goes_on_in_the_next_invocation(
     assert [each["line"] for each in rejected(world, job)] == [3 if key == "x.txt" else 5]
 
 
+def test_planning_whose_message_was_lost_goes_on_from_its_checkpoint(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.jobs.formats.source._CHUNK_BYTES", 300)
+    lines = b"".join(request_line(f"r-{number}") for number in range(8))
+    with monkeypatch.context() as patch:
+        patch.setattr(Context, "get_remaining_time_in_millis", lambda self: 1)
+        upload = world.upload("x.jsonl", lines)
+        assert world.deliver(world.due()[0])
+    world.queues.messages.clear()
+    world.clock.advance(3600)
+
+    world.poll()
+
+    (pushed,) = world.queues.messages
+    checkpoint = world.job(upload.job_id).checkpoint_key
+    assert checkpoint is not None
+    assert json.loads(pushed.body)["checkpoint"] == checkpoint
+    world.deliver_all()
+    assert len(bodies(world, world.job(upload.job_id))) == 8
+
+
 def test_two_passes_over_the_same_file_make_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shards_of(monkeypatch, 2)
     upload = world.upload("x.jsonl", b"".join(request_line(f"r-{number}") for number in range(5)))

@@ -67,6 +67,13 @@ def test_a_job_is_taken_on_by_the_message_of_its_state(status: JobStatus, open_s
     assert (queue_message.step if queue_message else None) == step
 
 
+def test_reading_goes_on_from_the_last_checkpoint() -> None:
+    queue_message = job_message(a_job(JobStatus.RECEIVED, checkpoint_key="work/checkpoint"))
+
+    assert queue_message is not None
+    assert queue_message.message["checkpoint"] == "work/checkpoint"
+
+
 def running(*shards: Shard, **job: Any) -> OpenJob:
     return OpenJob(a_job(open_shards=len(shards), **job), shards)
 

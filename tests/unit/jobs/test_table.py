@@ -30,7 +30,7 @@ def running_job(jobs: JobTable, shards: int = 2) -> Job:
 
 
 CALLS: dict[str, Callable[[JobTable, Job], object]] = {
-    "note_planning": lambda jobs, job: jobs.note_planning(job, NOW),
+    "note_planning": lambda jobs, job: jobs.note_planning(job, "work/checkpoint", NOW),
     "record_plan": lambda jobs, job: jobs.record_plan(job, PLAN, NOW),
     "start": lambda jobs, job: jobs.start(JOB_ID, 0, NOW),
     "hold": lambda jobs, job: jobs.hold(job, HOLD, NOW),
@@ -142,7 +142,7 @@ def test_a_release_that_was_meant_for_an_earlier_hold_changes_nothing(jobs: JobT
 
 
 STALE: dict[str, Callable[[JobTable, Job], object]] = {
-    "note_planning": lambda jobs, job: jobs.note_planning(job, NOW),
+    "note_planning": lambda jobs, job: jobs.note_planning(job, "work/checkpoint", NOW),
     "record_plan": lambda jobs, job: jobs.record_plan(job, PLAN, NOW),
     "hold": lambda jobs, job: jobs.hold(job, HOLD, NOW),
     "fail": lambda jobs, job: jobs.fail(job, "It is empty.", "job.failed", NOW),
@@ -249,3 +249,13 @@ def test_nudges_count_until_the_job_moves(jobs: JobTable) -> None:
     job = jobs.release(jobs.hold(job, HOLD, NOW + 30), NOW + 31)
 
     assert jobs.record_resend(job, NOW + 40).resends == 1
+
+
+def test_reading_goes_on_from_its_checkpoint_unless_the_settings_have_to_be_corrected(jobs: JobTable) -> None:
+    job = jobs.claim(an_upload(), NOW)
+    jobs.note_planning(job, "work/checkpoint", NOW)
+    stuck = jobs.hold(found(jobs), Hold(HoldKind.STUCK, "It fails."), NOW)
+    assert jobs.release(stuck, NOW).checkpoint_key == "work/checkpoint"
+
+    held = jobs.hold(found(jobs), Hold(HoldKind.SETTINGS, "They are wrong."), NOW)
+    assert jobs.release(held, NOW).checkpoint_key is None

@@ -219,6 +219,7 @@ class Job:
     received_at: float
     moved_at: float  #: When its state last changed, or one of its shards was collected.
     settings_key: str | None = None  #: The object with its settings, read with the file.
+    checkpoint_key: str | None = None  #: The object that says how far its file was read, where one pass was not enough.
     plan: Plan | None = None  #: None until it is planned.
     open_shards: int = 0  #: How many are not collected in their last wave.
     hold: Hold | None = None

@@ -36,7 +36,7 @@ def job_message(job: Job) -> QueueMessage | None:
     """Return the message that takes the job itself on; None where its shards have to move first, or a person."""
     match job.status:
         case JobStatus.RECEIVED | JobStatus.PLANNED:
-            return QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": None})
+            return QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": job.checkpoint_key})
         case JobStatus.RUNNING if job.open_shards == 0:
             return QueueMessage(Step.FINISH, {"job_id": job.job_id})
         case _:

@@ -14,6 +14,7 @@ from sluice.errors import ConditionFailed
 from sluice.jobs.model import (
     JOB_TRANSITIONS,
     Hold,
+    HoldKind,
     Job,
     JobStatus,
     NoticeState,
@@ -57,9 +58,10 @@ class JobTable:
             return self.find(upload.job_id) or job
         return job
 
-    def note_planning(self, job: Job, now: float) -> None:
-        """Note that the reading of a file goes on in a new invocation, so that the job does not count as stuck."""
-        self._apply("note_planning", Update(job_key(job.job_id), where=_as_held(job)), now)
+    def note_planning(self, job: Job, checkpoint_key: str, now: float) -> None:
+        """Note that the reading of a file goes on in a new invocation, and from where; a push goes on there."""
+        update = Update(job_key(job.job_id), set={"checkpoint_key": checkpoint_key}, where=_as_held(job))
+        self._apply("note_planning", update, now)
 
     def record_plan(
         self,
@@ -207,7 +209,9 @@ def _holding(update: Update, job: Job, hold: Hold, before: JobStatus, now: float
     """Hold a job in an update. An incident has a notice of its own."""
     held = {"hold": asdict(hold), "held_at": now, "status_before_hold": before, "notice_tries": 0}
     notice = None if hold.incident else hold_notice(hold.kind, job.holds + 1)
-    return replace(update, set={**update.set, **held}, add={"holds": 1}, entries=_pending(notice))
+    # What was read with settings that have to be corrected is read anew.
+    remove = ("checkpoint_key",) if hold.kind == HoldKind.SETTINGS else ()
+    return replace(update, set={**update.set, **held}, add={"holds": 1}, entries=_pending(notice), remove=remove)
 
 
 def _of_hold(job: Job, changes: Mapping[str, object]) -> Update:

@@ -66,6 +66,7 @@ def job_from_item(item: Item) -> Job:
         received_at=item["received_at"],
         moved_at=item["moved_at"],
         settings_key=item.get("settings_key"),
+        checkpoint_key=item.get("checkpoint_key"),
         plan=_plan(item["plan"]) if "plan" in item else None,
         open_shards=item.get("open_shards", 0),
         hold=_known(Hold, item["hold"]) if "hold" in item else None,

@@ -67,6 +67,9 @@ class Planner:
     def take_job(self, job_id: str, checkpoint_key: str | None) -> Job | None:
         """Take a job on that is known already; None where it is not, or no more."""
         job = self.services.jobs.find(job_id)
+        if job and checkpoint_key and job.holds and job.checkpoint_key is None:
+            # It was read with settings that have been corrected since; the release has sent a message of its own.
+            return job
         return self.advance(job, checkpoint_key) if job else None
 
     def advance(self, job: Job, checkpoint_key: str | None = None) -> Job:
@@ -86,14 +89,13 @@ class Planner:
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
         # A file that nothing can read fails before anything of it is written.
         dropped = identify(self.services.s3, job.upload)
-        if checkpoint_key is None:
+        start = self._resume(checkpoint_key) if checkpoint_key else None
+        if start is None:
             resolved = resolve_settings(self.services.s3, self.services.settings, job.upload)
             if wait := self._wait_for_settings(job, dropped, resolved):
                 self._put_off(job, wait)
                 return job
             start = self._begin(job, resolved)
-        else:
-            start = self._resume(checkpoint_key)
         effective = read_settings_at(self.services.outbox, start.settings_key)
         try:
             return self._read_all(job, dropped, effective, start)
@@ -123,8 +125,12 @@ class Planner:
     def _begin(self, job: Job, resolved: EffectiveSettings) -> Checkpoint:
         return Checkpoint(write_settings(self.services.outbox, job.upload, resolved, self.attempt()))
 
-    def _resume(self, checkpoint_key: str) -> Checkpoint:
-        return decode_checkpoint(self.services.outbox.get(checkpoint_key))
+    def _resume(self, checkpoint_key: str) -> Checkpoint | None:
+        """Read how far a file was read; None where that was deleted, as the Outbox does with old work files."""
+        try:
+            return decode_checkpoint(self.services.outbox.get(checkpoint_key))
+        except ObjectNotFound:
+            return None
 
     def _read(
         self, job: Job, dropped: DroppedFile, effective: EffectiveSettings, start: Checkpoint
@@ -156,7 +162,7 @@ class Planner:
         settings = self.services.settings
         key = work_key(job.job_id, f"checkpoint-{self.attempt()}.json")
         self.services.outbox.put(key, encode_checkpoint(checkpoint), JSON)
-        self.services.jobs.note_planning(job, self.services.now())
+        self.services.jobs.note_planning(job, key, self.services.now())
         self.services.sqs.send(settings.plan_queue_url, {"job_id": job.job_id, "checkpoint": key})
         return job
 
