@@ -21,7 +21,7 @@ KEYS = [
     table_keys.task_answer_key("task_1"),
     table_keys.callers_task_key("iam:ada", "task_1"),
     table_keys.idempotency_key("0f"),
-    table_keys.endpoint_key("example.com:443"),
+    table_keys.endpoint_key("example.com:443", "iam:ada"),
     table_keys.stream_key("s"),
     table_keys.stream_request_key("s", 1),
     table_keys.stream_events_key("s", 7),

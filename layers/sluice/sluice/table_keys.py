@@ -11,7 +11,7 @@
     TASK#<task>           TASK#ANSWER                    its answer                        with the task
     CALLER#<caller>       TASK#<task>                    a task in its caller's list       with the task
     IDEMPOTENCY#<hash>    TASK                           what an Idempotency-Key made      with the task
-    ENDPOINT#<host:port>  BREAKER                        a callback's circuit breaker      7 days after a failure
+    ENDPOINT#<host:port>  BREAKER#<caller>               a caller's circuit breaker of it  7 days after a failure
     STREAM#<stream>       STREAM                         the state of a stream             with the stream
     STREAM#<stream>       REQUEST#<part>                 what Claude was asked             with the stream
     STREAM#<stream>       EVENTS#<first>                 its events, from that id on       as long after its write
@@ -116,8 +116,8 @@ def idempotency_key(key_hash: str) -> Key:
     return Key(f"IDEMPOTENCY#{key_hash}", "TASK")
 
 
-def endpoint_key(host_and_port: str) -> Key:
-    return Key(f"ENDPOINT#{host_and_port}", "BREAKER")
+def endpoint_key(host_and_port: str, caller: str) -> Key:
+    return Key(f"ENDPOINT#{host_and_port}", f"BREAKER#{caller}")
 
 
 # Streams

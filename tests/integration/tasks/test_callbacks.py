@@ -13,6 +13,7 @@ from sluice.aws.dynamodb import Key, Update
 from sluice.backoff import CALLBACK
 from sluice.errors import ConditionFailed
 from sluice.notify.notice import Notice
+from sluice.table_keys import endpoint_key
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
 from .door import TaskDoor
@@ -163,7 +164,7 @@ def test_an_endpoint_that_stays_down_is_left_alone_and_tried_by_one(stack: TaskD
 
     stack.receiver.statuses = [500, 200]
     endpoint = stack.receiver.url.removeprefix("http://").removesuffix("/hook")
-    breaker = Key(f"ENDPOINT#{endpoint}", "BREAKER")
+    breaker = endpoint_key(endpoint, stack.task(ids[0]).caller)
     stack.table.update(Update(breaker, set={"open_until": 1.0}))
     stack.let_time_pass()
     for record in stack.receive("CALLBACK"):

@@ -7,12 +7,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from sluice.aws.dynamodb import Key
 from sluice.backoff import BREAKER
+from sluice.table_keys import endpoint_key
 from sluice.tasks.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
 from tests.world.aws import create_table, template
 
-HOST = "hooks.example.com"
+HOST, OTHERS = (endpoint_key("hooks.example.com:443", caller) for caller in ("key:a", "key:b"))
 
 
 class Clock:
@@ -35,7 +35,7 @@ def breakers(clock: Clock) -> Iterator[CircuitBreakers]:
 
 def pause(breakers: CircuitBreakers) -> float:
     """Return how long the endpoint is left alone from now on, without the jitter's bounds."""
-    item = breakers.table.get(Key(f"ENDPOINT#{HOST}", "BREAKER")) or {}
+    item = breakers.table.get(HOST) or {}
     return float(item.get("open_until", breakers.now()) - breakers.now())
 
 
@@ -80,3 +80,11 @@ def test_an_endpoint_that_works_again_starts_anew(breakers: CircuitBreakers, clo
         assert gate.wait_seconds is None
         breakers.note_down(HOST, gate)
     assert is_pause(pause(breakers), 1)
+
+
+def test_what_fails_for_one_caller_keeps_no_other_waiting(breakers: CircuitBreakers) -> None:
+    for gate in [breakers.check(HOST) for _ in range(THRESHOLD)]:
+        breakers.note_down(HOST, gate)
+
+    assert breakers.check(HOST).wait_seconds
+    assert breakers.check(OTHERS).wait_seconds is None

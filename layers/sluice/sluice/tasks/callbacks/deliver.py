@@ -21,6 +21,7 @@ from sluice.deadline import Deadline
 from sluice.errors import AwsError, ConditionFailed, RequestError
 from sluice.notify.channels import SnsChannel
 from sluice.settings import TaskSettings
+from sluice.table_keys import endpoint_key
 from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint, parse_callback_url
 from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
 from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
@@ -94,15 +95,16 @@ class CallbackDelivery:
         except RequestError as error:
             # The stack's parameters may have changed since the task was made.
             return self._refused(task, _Refusal(str(error), final=True))
-        gate = self.breakers.check(endpoint.authority)
+        breaker = endpoint_key(endpoint.authority, task.caller)
+        gate = self.breakers.check(breaker)
         if gate.wait_seconds is not None:
             return self._wait_for_endpoint(task, gate.wait_seconds)
         body = event_document(task, load_answer(self.table, self.payloads, task), MAX_CALLBACK_BYTES).encode()
         refusal = self._send_signed(task, endpoint, body)
         if refusal is None or refusal.down is False:
-            self.breakers.note_up(endpoint.authority, gate)
+            self.breakers.note_up(breaker, gate)
         elif refusal.down:
-            self.breakers.note_down(endpoint.authority, gate)
+            self.breakers.note_down(breaker, gate)
         return self._refused(task, refusal) if refusal else self._delivered(task)
 
     def _send_signed(self, task: Task, endpoint: Endpoint, body: bytes) -> _Refusal | None:
