@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice.incidents import Incident, Incidents
 from sluice.notify.channels import Notifier
-from sluice.notify.notice import Notice
+from sluice.notify.notice import Notice, one_line
 
 EVENT = "incident.opened"
 _DETAIL_TYPE = "Sluice Incident Opened"
@@ -88,7 +88,7 @@ def _write(incident: Incident, affected: Affected, named: int) -> Notice:
     error_type, _, model = incident.kind.partition(":")
     problem, remedy = _PROBLEMS.get(error_type, _UNKNOWN_PROBLEM)
     problem = problem.format(thing=f"the model {model}" if model else "what it is asked for")
-    said = incident.message[:_MAX_MESSAGE]
+    said = one_line(incident.message, _MAX_MESSAGE)
     lines = [f"{problem}. {_scope(model)}", "Nothing is lost.", "", "What Claude says", f"- {error_type}: {said}", ""]
     lines += ["What waits so far", *_waiting(affected, named), ""]
     lines += ["What to do", f"- {remedy}", *_release_steps(incident.kind, affected), ""]
@@ -108,7 +108,7 @@ def _scope(model: str) -> str:
 
 
 def _waiting(affected: Affected, named: int) -> list[str]:
-    rows = [f"- job {job.job_id}  s3://{job.bucket}/{job.key}" for job in affected.jobs[:named]]
+    rows = [f"- job {job.job_id}  s3://{job.bucket}/{one_line(job.key)}" for job in affected.jobs[:named]]
     if len(affected.jobs) > named:
         rows.append(f"- and {len(affected.jobs) - named:,} more jobs")
     rows += [f"- task {task_id}" for task_id in affected.tasks]
