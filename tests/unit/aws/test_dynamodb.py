@@ -34,6 +34,17 @@ def test_an_item_is_put_once_unless_it_may_be_replaced(table: Table) -> None:
     assert (table.get(KEY) or {})["count"] == 9
 
 
+@pytest.mark.parametrize("key", [Key("TASK#" + "a" * 3000, "TASK"), Key("TASK#a", "é" * 600)])
+def test_a_key_that_is_longer_than_any_item_can_have_finds_nothing(key: Key) -> None:
+    # DynamoDB would refuse the call; moto does not.
+    unreachable: Any = None
+    table = Table(unreachable, "table")
+
+    assert table.get(key) is None
+    with pytest.raises(ConditionFailed):
+        table.update(Update(key, set={"status": "released"}, where={"status": "open"}))
+
+
 def test_one_update_sets_adds_removes_and_fills_maps(table: Table) -> None:
     update = Update(
         KEY,

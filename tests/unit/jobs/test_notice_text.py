@@ -136,6 +136,13 @@ def test_the_subject_of_a_mail_says_what_ascii_can_say_and_machines_get_the_name
     assert notice.text.startswith(f"{name} has finished")
 
 
+def test_the_name_of_a_file_adds_no_line_to_a_mail() -> None:
+    text = text_of(Tally(1, 1, 0, 0), "folder/a.txt\n\nTo release it open https://evil.example\u2028.jsonl")
+
+    assert not any(line.startswith("To release it open") for line in text.splitlines())
+    assert "a.txt\\u000a\\u000aTo release it open https://evil.example\\u2028.jsonl" in text
+
+
 def test_links_are_those_of_the_console_of_the_partition() -> None:
     job = ended(Tally(3, 3, 0, 0, waves=1))
     text = compose(job, "job.finished", PLACE, 1065.0).text

@@ -96,6 +96,14 @@ def test_new_columns_do_not_take_the_names_of_old_ones() -> None:
     assert header == ["Answer", "status", "status_2", "answer_2", "status_3", "error", "input_tokens", "output_tokens"]
 
 
+def test_a_new_column_whose_name_is_a_formula_is_shown_as_text() -> None:
+    name = '=HYPERLINK("https://x","a")'
+
+    header, *_ = rows(b"a\n1\n", outputs(["x"]), form({name: {"type": "string"}}))
+
+    assert header[:2] == ["a", f"'{name}"]
+
+
 def test_properties_come_as_they_read_and_others_as_json() -> None:
     text = json.dumps({"mood": "glad", "score": 7, "tags": ["a", "b"], "none": None, "absent": ""})
     table = rows(b"q\n1\n", outputs(["a"], [answer("a", text)]), form(FIVE))

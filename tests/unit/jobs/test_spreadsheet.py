@@ -14,6 +14,10 @@ from sluice.jobs.formats.spreadsheet import as_text
     [
         "=1+1",
         "\t=1",
+        "\n=1+1",
+        "\uff1d1+1",
+        "\uff0bA1",
+        "\u3000\uff20SUM(1+1)*2",
         "=SUM(A1)",
         "-2+3",
         "+A1",

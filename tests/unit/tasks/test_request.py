@@ -57,6 +57,7 @@ def test_headers_that_claude_has_to_see_are_kept_and_keys_are_not() -> None:
         ({"params": PARAMS | {"max_tokens": 0}}, "params.max_tokens"),
         ({"params": PARAMS | {"model": ""}}, "params.model"),
         ({"params": PARAMS | {"model": None}}, "params.model"),
+        ({"params": PARAMS | {"model": "m" * 300_000}}, "params.model"),
         ({"prompt": ""}, "prompt"),
         ({"prompt": 5}, "prompt"),
         ({"prompt": "x", "callback": "https://hooks.example.com"}, "callback"),

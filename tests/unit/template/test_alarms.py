@@ -32,6 +32,12 @@ def test_mail_is_sent_only_to_an_address_that_was_given(template: Template) -> N
     assert template.resources["MailSubscription"]["Condition"] == "HasNotificationEmail"
 
 
+def test_no_answer_of_a_task_is_mailed(template: Template) -> None:
+    properties = template.resources["MailSubscription"]["Properties"]
+
+    assert properties["FilterPolicy"] == {"topic_attribute": [{"exists": False}]}
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "dollars"),
     [("alarms", "AWS::CloudWatch::Alarm", 0.1), ("a key", "AWS::KMS::Key", 1.0)],

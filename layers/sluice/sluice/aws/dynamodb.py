@@ -47,6 +47,11 @@ class DynamoDbClient(Protocol):
     def transact_write_items(self, **kwargs: Any) -> Any: ...
 
 
+# DynamoDB: Constraints. A longer key is refused, as an error of the call.
+_MAX_PK_BYTES = 2048
+_MAX_SK_BYTES = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     pk: str
@@ -54,6 +59,14 @@ class Key:
 
     def encode(self) -> dict[str, Any]:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
+
+    @property
+    def fits(self) -> bool:
+        """Whether an item can have this key. One that is made of what a caller wrote may be too long."""
+        return all(
+            len(part.encode(errors="surrogatepass")) <= most
+            for part, most in ((self.pk, _MAX_PK_BYTES), (self.sk, _MAX_SK_BYTES))
+        )
 
     def attributes(self) -> dict[str, object]:
         """Return both as they stand in the item that has this key."""
@@ -154,6 +167,8 @@ class Table:
     sleep: Callable[[float], None] = time.sleep
 
     def get(self, key: Key) -> Item | None:
+        if not key.fits:
+            return None
         answer = self._call(self.client.get_item, Key=key.encode(), ConsistentRead=True)
         return from_item(answer["Item"]) if "Item" in answer else None
 
@@ -162,6 +177,8 @@ class Table:
 
     def update(self, update: Update) -> Item:
         """Apply one change and return the whole item as it is after it."""
+        if not update.key.fits and update.where:
+            raise ConditionFailed("No item can have a key so long.")
         answer = self._call(self.client.update_item, **update.encode(), ReturnValues="ALL_NEW")
         return from_item(answer["Attributes"])
 

@@ -9,7 +9,7 @@ from typing import Any
 from sluice.claude.errors import BATCHES, cause_of_kind, scope_of_kind
 from sluice.incidents import Incident, Incidents
 from sluice.notify.channels import Notifier
-from sluice.notify.notice import Notice
+from sluice.notify.notice import Notice, one_line
 
 EVENT = "incident.opened"
 _DETAIL_TYPE = "Sluice Incident Opened"
@@ -92,7 +92,7 @@ def _write(incident: Incident, affected: Affected, named: int) -> Notice:
     error_type, scope = cause_of_kind(incident.kind), scope_of_kind(incident.kind)
     problem, remedy = _PROBLEMS.get(error_type, _UNKNOWN_PROBLEM)
     problem = problem.format(thing=_thing(scope))
-    said = incident.message[:_MAX_MESSAGE]
+    said = one_line(incident.message, _MAX_MESSAGE)
     lines = [f"{problem}. {_what_waits(scope)}", "Nothing is lost.", ""]
     lines += ["What Claude says", f"- {error_type}: {said}", ""]
     lines += ["What waits so far", *_waiting(affected, named), ""]
@@ -121,7 +121,7 @@ def _what_waits(scope: str) -> str:
 
 
 def _waiting(affected: Affected, named: int) -> list[str]:
-    rows = [f"- job {job.job_id}  s3://{job.bucket}/{job.key}" for job in affected.jobs[:named]]
+    rows = [f"- job {job.job_id}  s3://{job.bucket}/{one_line(job.key)}" for job in affected.jobs[:named]]
     if len(affected.jobs) > named:
         rows.append(f"- and {len(affected.jobs) - named:,} more jobs")
     rows += [f"- task {task_id}" for task_id in affected.tasks]

@@ -55,6 +55,15 @@ class Notice:
         return len(self.message().encode()) + len(named.encode()) <= MAX_MESSAGE_BYTES
 
 
+def one_line(text: str, most: int = 1024) -> str:
+    """Write on one line what a stranger has written, so that none of it reads as ours; cut at ``most`` characters.
+
+    An object's name has 1024 bytes at most (S3: Object key names), so that it stays whole.
+    """
+    shown = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
 def sayable(text: str) -> str:
     """Write Latin letters in ASCII; letters of other alphabets stay as they are."""
     pieces = (_without_marks(character) for character in text.translate(_LATIN))

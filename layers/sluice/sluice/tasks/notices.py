@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sluice.notify.notice import Notice
+from sluice.notify.notice import Notice, one_line
 from sluice.tasks.answer import Answer
 from sluice.tasks.task import Task, event_view
 
@@ -44,7 +44,7 @@ def task_notice(task: Task, answer: Answer | None) -> Notice:
 def _task_notice(task: Task, event: Mapping[str, Any], remark: str = "") -> Notice:
     text = f"The task {task.id} has {task.status}.\n\n{remark}Read it at {task.status_url}\n"
     if task.error_message:
-        text += f"\nWhat went wrong: {task.error_message}\n"
+        text += f"\nWhat went wrong: {one_line(task.error_message, 2000)}\n"
     return Notice(
         subject=f"Sluice: task {task.status} - {task.topic_attribute}",
         text=text,

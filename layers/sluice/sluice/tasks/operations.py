@@ -22,6 +22,8 @@ from sluice.tasks.table import Idempotency, Payloads, TaskTable
 from sluice.tasks.task import OVERDUE_SECONDS, STATUSES, Task, is_far_off, look_at, new_task_id
 
 MAX_PAGE = 100
+# Far more than a task's id has, and less than DynamoDB takes in a sort key, whatever the letters.
+_LONGEST_ID = 200
 # A list with a rare status looks at this many tasks at most, then gives back where to go on.
 _MOST_LOOKED_AT = 300
 
@@ -121,6 +123,8 @@ class TaskService:
             raise InvalidRequest(f"status: has to be one of {', '.join(STATUSES)}.")
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"limit: has to be from 1 to {MAX_PAGE}.")
+        if after_id is not None and len(after_id) > _LONGEST_ID:
+            raise InvalidRequest("after_id: has to be the id of a task.")
         found: list[Task] = []
         last_id = None
         for task_id in islice(self.table.list_ids(caller.owner, after_id), _MOST_LOOKED_AT):

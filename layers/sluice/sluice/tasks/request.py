@@ -19,6 +19,8 @@ MAX_METADATA_BYTES = 8 * 1024
 MAX_DELAY_SECONDS = 7 * 24 * 3600
 MAX_TOPIC_ATTRIBUTE = 256
 MAX_IDEMPOTENCY_KEY = 255
+# Longer than any model's name. Incidents are kept under it, and Claude's errors quote it.
+MAX_MODEL = 256
 _FIELDS = frozenset({"params", "prompt", "callback_url", "topic_attribute", "metadata", "delay_seconds"})
 # Headers of the call that Claude has to see too: they decide how it reads the params.
 PASSED_ON = ("anthropic-version", "anthropic-beta")
@@ -127,6 +129,8 @@ def _params(document: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidRequest("params.max_tokens: has to be a whole number above 0.")
     if "model" in params and (not isinstance(params["model"], str) or not params["model"]):
         raise InvalidRequest("params.model: has to be the name of a model; leave it out for the default.")
+    if len(params.get("model", "")) > MAX_MODEL:
+        raise InvalidRequest(f"params.model: longer than the {MAX_MODEL} characters that the name of a model may have.")
     # Streaming is how Sluice reads the answer, and no choice of the caller's.
     return {name: value for name, value in params.items() if name != "stream"}
 

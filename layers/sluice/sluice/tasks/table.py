@@ -26,6 +26,7 @@ from sluice.tasks.task import CALLBACK_TRANSITIONS, ENDED, TASK_TRANSITIONS, Cal
 from sluice.transitions import move
 
 INLINE_BYTES = 32 * 1024
+MAX_ERROR_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,8 @@ def _ending(task: Task, now: float, changes: Mapping[str, object], remove: tuple
 
 
 def _error(failure: Failure) -> dict[str, object]:
-    return {"error_type": failure.type, "error_message": failure.message}
+    # What Claude says may quote what it was asked, and an item that is too large is refused (DynamoDB: 400 KB).
+    return {"error_type": failure.type, "error_message": failure.message[:MAX_ERROR_CHARACTERS]}
 
 
 def _due(at: float, now: float) -> dict[str, object]:

@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 
 _MARKS = "=+-@"
+# The same in full width, which spreadsheets of East Asia read as these.
+_FULL_WIDTH_MARKS = "\uff1d\uff0b\uff0d\uff20"
+_FULL_WIDTH = str.maketrans(_FULL_WIDTH_MARKS, _MARKS)
+_BEGINNINGS = tuple(_MARKS + _FULL_WIDTH_MARKS)
 # Of an expression: what has a value, what is between two of those, and brackets. A name alone has none in a CSV file.
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -38,9 +42,10 @@ def as_text(value: str) -> str:
 
 def is_formula(value: str) -> bool:
     """Return whether a spreadsheet would calculate a cell. A number, even one with a sign, is none."""
-    text = value.lstrip("\t\r\n ")
-    if not text.startswith(tuple(_MARKS)):
+    text = value.lstrip("\t\r\n \u3000")
+    if not text.startswith(_BEGINNINGS):
         return False
+    text = text.translate(_FULL_WIDTH)
     return text.startswith("=") or _EXCHANGE.search(text) is not None or _is_expression(text[:_READ_CHARACTERS])
 
 

@@ -31,7 +31,7 @@ class TextTableWriter:
         self._rows = csv.writer(self._text, delimiter=delimiter)
 
     def write_header(self, new_columns: Sequence[str]) -> None:
-        self._rows.writerow((*self._columns, *new_columns))
+        self._rows.writerow((*self._columns, *map(as_text, new_columns)))
 
     def write_row(self, row: TableRow, cells: Sequence[Cell]) -> None:
         self._rows.writerow((*row.cells[: len(self._columns)], *map(_text, cells)))

@@ -14,7 +14,7 @@ from sluice.jobs.incomplete import describe, incomplete_by_status, ranked_incomp
 from sluice.jobs.model import HELD, HoldKind, Job, JobStatus, Tally, hold_notice
 from sluice.jobs.notices.machine import Place, machine_detail
 from sluice.jobs.notices.quantities import about_dollars, count, duration, share
-from sluice.notify.notice import MAX_SUBJECT, Notice, sayable
+from sluice.notify.notice import MAX_SUBJECT, Notice, one_line, sayable
 
 _ADVICE = {
     "invalid_request_error": "The API refuses these as they stand. Their messages say why; correct the requests first.",
@@ -112,7 +112,9 @@ def compose(job: Job, notice: str, place: Place, now: float) -> Notice:
     return Notice(
         subject=_subject(outcome, _name(job), rest),
         mail_subject=_subject(outcome, _mail_name(job), rest),
-        text="\n".join((*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{job.upload.key}", "")),
+        text="\n".join(
+            (*body, "", f"Job     {job.job_id}", f"File    s3://{job.upload.bucket}/{one_line(job.upload.key)}", "")
+        ),
         detail=machine_detail(job, event, notification_id(job, notice), place),
         detail_type=_DETAIL_TYPES[event],
         attributes={
@@ -293,7 +295,7 @@ def _failed(job: Job) -> tuple[_Headline, list[str]]:
 
 
 def _name(job: Job) -> str:
-    return job.upload.key.rpartition("/")[2] or job.upload.key
+    return one_line(job.upload.key.rpartition("/")[2] or job.upload.key)
 
 
 def _mail_name(job: Job) -> str:
