@@ -14,11 +14,11 @@ from sluice.tasks.services import TaskServices
 
 def _step() -> QueueStep:
     services = TaskServices.from_env(os.environ)
-    delivery = services.callback_delivery()
+    courier = services.courier(services.task_callbacks())
     queue_url = services.settings.callback_queue_url
 
     def act(message: Mapping[str, Any], deadline: Deadline) -> StepResult:
-        return StepResult(delivery.deliver(str(message["task_id"]), deadline))
+        return StepResult(courier.deliver(str(message["task_id"]), deadline))
 
     return QueueStep(act, services.sqs, queue_url, "Callbacks", in_threads=True, backoff=TASK_STEP_FAILED)
 

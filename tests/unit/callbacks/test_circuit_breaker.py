@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from sluice.aws.dynamodb import Key
 from sluice.backoff import BREAKER
-from sluice.tasks.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
+from sluice.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
 from tests.world.aws import create_table, template
 
 HOST = "hooks.example.com"
