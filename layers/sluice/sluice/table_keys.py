@@ -3,6 +3,9 @@
     pk                    sk                             what it is                        expires
     JOB#<job>             JOB                            a job                             90 days after its end
     JOB#<job>             SHARD#<shard>#<wave>           a shard in one wave               90 days after collection
+    JOBS#<yyyy-mm>        <epoch seconds>#<job>          a job in the list of all          400 days after it was made
+    CALLER#<caller>       JOB#<epoch seconds>#<job>      a job in its owner's list         400 days after it was made
+    IDEMPOTENCY#<hash>    JOB                            what an Idempotency-Key made      30 days after it was made
     BATCH#<batch>         BATCH                          which shard a Message Batch is    90 days after it was made
     ESTIMATE#batches      ESTIMATE                       how long batches took lately      never
     PAUSE#batches         PAUSE                          until when none is to be made     never
@@ -44,6 +47,8 @@ Standard library only: the streaming door imports it.
 
 from __future__ import annotations
 
+import time
+
 from sluice.aws.dynamodb import Key
 
 # Partitions of the index ``open``.
@@ -55,6 +60,7 @@ OPEN_CLIENT_KEYS = "KEY"
 # What sort keys begin with, for queries of a partition.
 SHARD_PREFIX = "SHARD#"
 CALLERS_TASK_PREFIX = "TASK#"
+OWNERS_JOB_PREFIX = "JOB#"
 STREAM_REQUEST_PREFIX = "REQUEST#"
 
 ESTIMATE_KEY = Key("ESTIMATE#batches", "ESTIMATE")
@@ -76,6 +82,24 @@ def job_key(job_id: str) -> Key:
 
 def shard_key(job_id: str, number: int, wave: int) -> Key:
     return Key(f"JOB#{job_id}", f"{SHARD_PREFIX}{number:05d}#{wave:02d}")
+
+
+def listed_jobs_partition(month: str) -> str:
+    """Return the partition of the list of all jobs that were made in a month such as ``2026-11`` (UTC)."""
+    return f"JOBS#{month}"
+
+
+def listed_job_key(created_at: float, job_id: str) -> Key:
+    month = time.strftime("%Y-%m", time.gmtime(created_at))
+    return Key(listed_jobs_partition(month), f"{open_at(created_at)}#{job_id}")
+
+
+def owners_job_key(owner: str, created_at: float, job_id: str) -> Key:
+    return Key(f"CALLER#{owner}", f"{OWNERS_JOB_PREFIX}{open_at(created_at)}#{job_id}")
+
+
+def job_idempotency_key(key_hash: str) -> Key:
+    return Key(f"IDEMPOTENCY#{key_hash}", "JOB")
 
 
 def open_job(job_id: str) -> str:

@@ -20,7 +20,7 @@ CHUNK_BYTES = 1 << 18
 # from 8 MiB by 8 MiB each thousand parts, so that 10,000 of them reach over 400 GiB.
 PART_BYTES = 8 << 20
 _READ_TRIES = 4
-_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404", "MethodNotAllowed"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound", "404", "MethodNotAllowed"})
 _TRANSIENT = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"})
 
 

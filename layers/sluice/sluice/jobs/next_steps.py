@@ -91,6 +91,6 @@ def is_stuck_despite_resends(open_job: OpenJob) -> bool:
 
 
 def is_late(job: Job, now: float, settings: JobSettings) -> bool:
-    """Return whether a job should have finished by now. A held job is never late: it waits for a person."""
-    waits = job.status.final or job.status is JobStatus.HELD
+    """Return whether a job should have finished by now. One that waits for a person, or for its file, is never late."""
+    waits = job.status.final or job.status in (JobStatus.HELD, JobStatus.AWAITING_UPLOAD)
     return not waits and now - job.received_at > settings.late_after_hours * 3600

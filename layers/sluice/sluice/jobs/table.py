@@ -6,17 +6,70 @@ else was there first.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from sluice.aws.dynamodb import Put, Table, Update
+from sluice.aws.dynamodb import Item, Put, Table, Update
 from sluice.errors import ConditionFailed
+from sluice.http.idempotency import Idempotency
 from sluice.jobs.model import JOB_TRANSITIONS, Hold, Job, JobStatus, NoticeState, Plan, Shard, Tally, Upload
-from sluice.jobs.table_items import KEEP_SECONDS, is_shard, job_from_item, job_item, shard_from_item
-from sluice.table_keys import OPEN_JOBS, job_key
+from sluice.jobs.table_items import (
+    KEEP_SECONDS,
+    LISTED_SECONDS,
+    is_shard,
+    job_from_item,
+    job_item,
+    listing_items,
+    shard_from_item,
+)
+from sluice.table_keys import (
+    OPEN_JOBS,
+    OWNERS_JOB_PREFIX,
+    job_idempotency_key,
+    job_key,
+    listed_jobs_partition,
+    owners_job_key,
+)
 from sluice.transitions import move
 
 _HOLD = ("hold", "held_at", "status_before_hold")
+
+
+# For longer than any caller goes on trying.
+_IDEMPOTENT_SECONDS = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class FirstJobCall:
+    """What the first call with an ``Idempotency-Key`` made, and what it asked."""
+
+    job_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobListing:
+    """A job in a list; ``place`` says where in it, ``created_at`` when it was made (epoch seconds)."""
+
+    job_id: str
+    folder: str
+    place: str
+
+    @property
+    def created_at(self) -> float:
+        return float(self.place.partition("#")[0])
+
+
+def _listing(item: Item, place: str) -> JobListing:
+    return JobListing(item["job_id"], item["folder"], place)
+
+
+def _months_back(begin: float, oldest: float) -> Iterator[str]:
+    """Yield the months (UTC) from that of one moment back to that of another."""
+    first, last = time.gmtime(begin), time.gmtime(oldest)
+    for number in range(first.tm_year * 12 + first.tm_mon - 1, last.tm_year * 12 + last.tm_mon - 2, -1):
+        yield f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +87,66 @@ class JobTable:
         for item in self.table.open(OPEN_JOBS):
             yield shard_from_item(item) if is_shard(item) else job_from_item(item)
 
+    def first_call(self, idempotency: Idempotency) -> FirstJobCall | None:
+        item = self.table.get(job_idempotency_key(idempotency.key_hash))
+        return FirstJobCall(item["job_id"], item["fingerprint"]) if item else None
+
+    def listings(
+        self, owner: str | None, after: str | None, now: float, since: float | None = None
+    ) -> Iterator[JobListing]:
+        """Yield the places of an owner's jobs in their list, or those of all jobs, newest first.
+
+        ``after`` is the place behind which to begin; months that ended before ``since`` are not looked at.
+        """
+        if owner is not None:
+            pk = owners_job_key(owner, now, "").pk
+            begin = f"{OWNERS_JOB_PREFIX}{after}" if after else None
+            for item in self.table.query(pk, OWNERS_JOB_PREFIX, newest_first=True, after=begin):
+                yield _listing(item, str(item["sk"]).removeprefix(OWNERS_JOB_PREFIX))
+            return
+        begin_at = float(after.partition("#")[0]) if after else now
+        oldest = max(since or 0.0, now - LISTED_SECONDS)
+        for number, month in enumerate(_months_back(begin_at, oldest)):
+            pk = listed_jobs_partition(month)
+            for item in self.table.query(pk, newest_first=True, after=after if number == 0 else None):
+                yield _listing(item, str(item["sk"]))
+
     # A job's way
 
     def claim(self, upload: Upload, now: float, settings_key: str | None = None) -> Job:
         """Make the job of an upload, or return the one that an earlier notification of it made."""
-        job = Job(upload, JobStatus.RECEIVED, received_at=now, moved_at=now, settings_key=settings_key)
+        job = Job(upload, JobStatus.RECEIVED, received_at=now, moved_at=now, settings_key=settings_key, created_at=now)
         try:
-            self.table.put(Put(job_item(job)))
+            self._make(job)
         except ConditionFailed:
             return self.find(upload.job_id) or job
         return job
+
+    def announce_upload(self, job: Job, idempotency: Idempotency | None) -> None:
+        """Make a job whose file is still to come. ConditionFailed: the idempotency key was used before."""
+        puts = []
+        if idempotency:
+            first = {"job_id": job.job_id, "fingerprint": idempotency.fingerprint}
+            expires_at = round(job.received_at) + _IDEMPOTENT_SECONDS
+            key = job_idempotency_key(idempotency.key_hash)
+            puts.append(Put({**key.attributes(), **first, "expires_at": expires_at}))
+        self._make(job, *puts)
+
+    def _make(self, job: Job, *others: Put) -> None:
+        self.table.transact(Put(job_item(job)), *map(Put, listing_items(job)), *others)
+
+    def arrive(self, job: Job, upload: Upload, now: float) -> Job:
+        """awaiting_upload -> received: the file that was announced has come."""
+        changes = {"version": upload.version, "etag": upload.etag, "size": upload.size, "received_at": now}
+        return self._apply("arrive", Update(job_key(job.job_id), set=changes), now)
+
+    def expire(self, job_id: str, now: float) -> Job:
+        """awaiting_upload -> expired: no file has come in time."""
+        return self._apply("expire", _unused(job_id, now), now)
+
+    def withdraw(self, job_id: str, now: float) -> Job:
+        """awaiting_upload -> cancelled: no file is waited for any more."""
+        return self._apply("withdraw", _unused(job_id, now), now)
 
     def note_planning(self, job_id: str, now: float) -> None:
         """Note that the reading of a file goes on in a new invocation, so that the job does not count as stuck."""
@@ -162,6 +265,12 @@ class JobTable:
 
 def _held(hold: Hold, before: JobStatus, now: float) -> dict[str, object]:
     return {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+
+
+def _unused(job_id: str, now: float) -> Update:
+    """End a job of which there is nothing to tell."""
+    changes = {"finished_at": now, "expires_at": round(now) + KEEP_SECONDS}
+    return Update(job_key(job_id), set=changes, remove=("open", "open_at"))
 
 
 def _of_hold(job: Job, changes: Mapping[str, object]) -> Update:

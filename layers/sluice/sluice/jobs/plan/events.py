@@ -13,7 +13,7 @@ from sluice.aws.sqs_batch import StepResult
 from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
 from sluice.jobs.control import cancel_job, release_job, resume_job
 from sluice.jobs.folder_settings import is_settings_name
-from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, resolve_settings
+from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, given_settings, resolve_settings
 from sluice.jobs.model import HoldKind, Job, JobStatus, Upload
 from sluice.jobs.plan.leftovers import is_leftover
 from sluice.jobs.plan.plan import Planner
@@ -165,7 +165,8 @@ def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
     if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
         return False
     try:
-        found = resolve_settings(services.s3, services.settings, job.upload)
-    except InputError:
+        given = given_settings(services.outbox, job)
+        found = resolve_settings(services.s3, services.settings, job.upload, given)
+    except (InputError, ObjectNotFound):
         return False
     return found.folder_key == changed.key and job.hold is not None and found.digest != job.hold.settings_digest
