@@ -22,7 +22,11 @@ _OF_TRANSACTIONS = {"Put": ("PutItem", "Item"), "Update": ("UpdateItem", "Key"),
 # S3: Multipart upload API and permissions.
 _S3_WRITES = ("PutObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload")
 _S3_READS = ("GetObject", "HeadObject")
-_S3_OTHERS = {"AbortMultipartUpload": "AbortMultipartUpload", "ListObjectsV2": "ListBucket"}
+_S3_OTHERS = {
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "ListObjectsV2": "ListBucket",
+    "ListParts": "ListMultipartUploadParts",
+}
 _SQS = {name: name for name in ("SendMessage", "ChangeMessageVisibility")} | {"SendMessageBatch": "SendMessage"}
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 

@@ -109,8 +109,14 @@ def test_only_the_end_of_a_job_writes_outside_the_work_files(template: Template)
         for resource in resources_of(template, function, "s3:PutObject")
         if not resource["Fn::Sub"].startswith("${Outbox.Arn}/work/")
     }
-    # What tells of a job that could not be run leaves its summary; a job that ran has an end of its own.
-    assert written == {("FinishJob", "/*"), ("PlanJob", "/*/summary.json"), ("PollBatches", "/*/summary.json")}
+    # What tells of a job that could not be run leaves its summary; a job that ran has an end of its own. Files that
+    # are announced over HTTPS come into the Inbox by the right of who signs the links.
+    assert written == {
+        ("FinishJob", "/*"),
+        ("PlanJob", "/*/summary.json"),
+        ("PollBatches", "/*/summary.json"),
+        ("ServeApi", "${Inbox.Arn}/*"),
+    }
 
 
 def test_nothing_may_delete_an_object_or_change_the_stack(template: Template) -> None:
@@ -134,14 +140,14 @@ JOBS = {"JOB#", "BATCH#", "ESTIMATE#", "PAUSE#", "INCIDENT#"}
 # What a function may reach, and change; what is open of which kind it may list.
 REACHED = {
     "StreamMessages": ({"STREAM#", "KEY#", "USAGE#"}, {"STREAM#", "USAGE#", "INCIDENT#"}, set()),
-    "PlanJob": (JOBS, JOBS, {"JOBS"}),
+    "PlanJob": (JOBS, JOBS | {"JOBS#"}, {"JOBS"}),
     "SubmitShard": (JOBS, JOBS, set()),
     "PollBatches": (JOBS, JOBS, {"JOBS", "INCIDENT"}),
     "CollectShard": (JOBS, JOBS, set()),
     "FinishJob": (JOBS, JOBS, set()),
     "ServeApi": (
-        JOBS | {"TASK#", "CALLER#", "IDEMPOTENCY#", "KEY#", "USAGE#"},
-        JOBS | {"TASK#", "CALLER#", "IDEMPOTENCY#", "USAGE#"},
+        JOBS | {"JOBS#", "TASK#", "CALLER#", "IDEMPOTENCY#", "KEY#", "USAGE#"},
+        JOBS | {"JOBS#", "TASK#", "CALLER#", "IDEMPOTENCY#", "USAGE#"},
         {"JOBS", "TASK", "INCIDENT"},
     ),
     "RunTask": ({"TASK#", "INCIDENT#", "KEY#", "USAGE#"}, {"TASK#", "INCIDENT#", "USAGE#"}, {"TASK", "INCIDENT"}),

@@ -6,10 +6,11 @@ with presigned URLs). It dies at the latest with the credentials of the function
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.aws.s3 import S3, call_s3
+from sluice.aws.s3 import S3, ObjectInfo, call_s3
 from sluice.errors import AwsError
 
 # S3: Multipart upload limits. 10,000 parts of up to 5 GiB; an object has 5 TiB at most. 100 MB are what S3 itself
@@ -71,11 +72,12 @@ class ObjectLinks:
                 return found
             request["PartNumberMarker"] = page["NextPartNumberMarker"]
 
-    def complete(self, upload_id: str, parts: list[UploadedPart]) -> None:
+    def complete(self, upload_id: str, parts: list[UploadedPart]) -> ObjectInfo:
         """Make the object of its parts. Raises ObjectNotFound where the upload is over."""
         named = [{"PartNumber": each.number, "ETag": each.etag} for each in parts]
         target = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload_id}
-        call_s3(self.s3.client.complete_multipart_upload, **target, MultipartUpload={"Parts": named})
+        answer = call_s3(self.s3.client.complete_multipart_upload, **target, MultipartUpload={"Parts": named})
+        return self._made(answer, sum(each.size for each in parts))
 
     def abort(self, upload_id: str) -> None:
         """Drop an upload. The bucket's lifecycle drops it where even this call fails."""
@@ -83,6 +85,14 @@ class ObjectLinks:
             call_s3(self.s3.client.abort_multipart_upload, Bucket=self.bucket, Key=self.key, UploadId=upload_id)
         except AwsError:
             return
+
+    def store(self, body: bytes) -> ObjectInfo:
+        """Write the object whole."""
+        answer = call_s3(self.s3.client.put_object, Bucket=self.bucket, Key=self.key, Body=body)
+        return self._made(answer, len(body))
+
+    def _made(self, answer: Mapping[str, Any], size: int) -> ObjectInfo:
+        return ObjectInfo(self.key, size, answer["ETag"].strip('"'), answer.get("VersionId"))
 
     def _sign(self, call: str, seconds: int, **params: object) -> str:
         named: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key, **params}

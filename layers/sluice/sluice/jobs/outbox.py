@@ -1,6 +1,7 @@
 """The Outbox: where each object of a job lies there, and how it is written and read.
 
 <job>/                             what people look into: results, errors and rejected lines, summary, report, table
+work/settings/<job>.json           the settings that came with a job over HTTP
 work/<job>/plan-…, settings-…      what planning found, and left for the shards
 work/<job>/waves/<shard>-<wave>/   of a wave that another one follows: what is final already, and what is sent next
 work/<job>/parts/                  of a shard whose last wave is collected: its results and its errors

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
@@ -30,6 +30,7 @@ from sluice.jobs.notices.announce import (
 from sluice.jobs.notices.text import LATE, STUCK
 from sluice.jobs.poll.open_work import OpenWork, all_notices_sent, as_of_last_movement, has_overdue_notice, is_lost
 from sluice.jobs.services import Services
+from sluice.jobs.tickets import is_expired
 
 logger = Logger(child=True)
 
@@ -73,6 +74,9 @@ def maintain(
         if deadline.is_within(_RESERVE_SECONDS):
             break
         with done.isolating_failures(open_job.job.job_id):
+            if is_expired(open_job.job, services.now()):
+                _expire(services, open_job.job)
+                continue
             if all_notices_sent(open_job.job):
                 services.jobs.close(open_job.job)
                 continue
@@ -80,6 +84,12 @@ def maintain(
             done.resent += _resend(services, open_job)
             done.notified += _notify(services, open_job, gone)
     return done
+
+
+def _expire(services: Services, job: Job) -> None:
+    """End a job whose file has not come in time."""
+    with suppress(ConditionFailed):
+        services.jobs.expire(job.job_id, services.now())
 
 
 def _hold_running(services: Services, work: OpenWork, failure: AccountError, done: Maintenance) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from sluice.aws.s3_links import MAX_OBJECT_BYTES
 from sluice.callbacks.addresses import AddressPolicy, parse_callback_url
-from sluice.errors import InputError, InvalidRequest
+from sluice.errors import InputError, InvalidRequest, RequestTooLarge
 from sluice.http.idempotency import fingerprint_of
-from sluice.http.json_body import metadata_field, read_object, text_field
+from sluice.http.json_body import MAX_BODY_BYTES, metadata_field, read_object, text_field
 from sluice.jobs.folder_settings import is_settings_name, parse_given_settings
 from sluice.jobs.formats.registry import KINDS, kind_named
 from sluice.jobs.tickets import announced_key
@@ -57,6 +57,11 @@ def parse_job_request(query: Mapping[str, str], body: bytes, policy: AddressPoli
         return _announced(read_object(body, _FIELDS), policy)
     if unknown := sorted(query.keys() - _QUERY):
         raise InvalidRequest(f"{unknown[0]}: no such parameter. Known are {', '.join(sorted(_QUERY))}.")
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestTooLarge(
+            f"The file has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken in a body. Announce a larger one with "
+            "JSON, and send it by the link of the answer."
+        )
     if as_text and _REPLACED in body:
         raise InvalidRequest(
             "The file has bytes that did not come through as text. Send it with the header "
@@ -67,6 +72,7 @@ def parse_job_request(query: Mapping[str, str], body: bytes, policy: AddressPoli
 
 
 def _announced(document: dict[str, Any], policy: AddressPolicy) -> JobRequest:
+    _filename(document)
     size = document.get("size")
     if type(size) is not int or not 0 <= size <= MAX_OBJECT_BYTES:
         raise InvalidRequest(f"size: has to be the bytes of the file, a whole number from 0 to {MAX_OBJECT_BYTES}.")

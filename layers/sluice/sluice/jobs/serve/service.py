@@ -14,7 +14,7 @@ from sluice.callbacks.addresses import AddressPolicy
 from sluice.errors import AwsError, ConditionFailed, Conflict, Forbidden, NotFound
 from sluice.http.idempotency import Idempotency, parse_idempotency_key
 from sluice.jobs.control import cancel_job, release_job
-from sluice.jobs.model import Job, JobStatus, Ticket, Upload, work_key
+from sluice.jobs.model import Job, JobStatus, Ticket, Upload
 from sluice.jobs.outbox import JSON
 from sluice.jobs.serve.request import JobRequest
 from sluice.jobs.serve.uploads import Uploads
@@ -84,7 +84,7 @@ class JobService:
             open_until=now + OPEN_SECONDS,
             status_url=url,
             upload_id=None if request.file is not None else self.uploads.begin(key, request.size),
-            settings_key=work_key(job_id, "given-settings.json") if request.settings else None,
+            settings_key=f"work/settings/{job_id}.json" if request.settings else None,
             hold=request.hold,
             models=terms.models if terms else (),
             key_name=terms.name if terms else "",

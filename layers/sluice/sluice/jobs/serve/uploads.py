@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from sluice.aws.s3 import ObjectInfo
 from sluice.aws.s3_links import ONE_PUT_BYTES, ObjectLinks, UploadedPart, part_size_of
 from sluice.errors import Conflict, InvalidRequest, ObjectNotFound
 from sluice.jobs.model import Job, JobStatus, Ticket, Upload
@@ -88,25 +89,20 @@ class Uploads:
         try:
             parts = links.parts(ticket.upload_id)
             _check_parts(parts, _part_sizes(ticket.size))
-            links.complete(ticket.upload_id, parts)
+            return self._note(job, links.complete(ticket.upload_id, parts))
         except ObjectNotFound:
-            # An earlier call may have completed it, and died before it noted that.
-            return self._arrived(job, missing_is="The upload is over, and no file is there. Announce it again.")
-        return self._arrived(job, missing_is="The file is not there yet. Ask again.")
-
-    def _arrived(self, job: Job, missing_is: str) -> Job:
-        try:
-            found = self.services.s3.head(job.upload.bucket, job.upload.key)
-        except ObjectNotFound:
-            raise Conflict(missing_is) from None
-        upload = Upload(job.upload.bucket, found.key, found.version, found.etag, found.size)
-        return take_arrival(self.services, upload) or job
+            # An earlier call has completed it, and died before it noted that. S3 tells the planner of the file.
+            return self.services.jobs.find(job.job_id) or job
 
     def take(self, job: Job, file: bytes) -> Job:
         """Store a file that came with the call that announced it."""
         _open_ticket(job)
-        self.services.s3.put(job.upload.bucket, job.upload.key, file)
-        return self._arrived(job, missing_is="The file is not there yet. Ask again.")
+        return self._note(job, self._links(job.upload.key).store(file))
+
+    def _note(self, job: Job, made: ObjectInfo) -> Job:
+        """Note that a file has come. S3 tells the planner of it too: whoever is first does."""
+        upload = Upload(job.upload.bucket, made.key, made.version, made.etag, made.size)
+        return take_arrival(self.services, upload) or job
 
     def drop(self, job: Job) -> None:
         """Forget the parts that have come of a file that is not waited for any more."""
