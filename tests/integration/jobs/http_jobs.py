@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -135,7 +136,7 @@ def send_part(url: str, data: bytes) -> None:
     )
 
 
-def tell_of(world: World, key: str, put: dict[str, Any], size: int, *, notify: bool = True) -> None:
+def tell_of(world: World, key: str, put: Mapping[str, Any], size: int, *, notify: bool = True) -> None:
     if notify:
         bucket = world.resources.ids["Inbox"]
         upload = Upload(bucket, key, put.get("VersionId"), put["ETag"].strip('"'), size)

@@ -257,7 +257,7 @@ def test_a_crash_after_the_parts_were_joined_is_made_up_for(
     upload_id, inbox = parse_link(link["url"]).query["uploadId"], world.resources.ids["Inbox"]
     target: dict[str, Any] = {"Bucket": inbox, "Key": answer.body["key"], "UploadId": upload_id}
     parts = boto3.client("s3").list_parts(**target)["Parts"]
-    named = [{"PartNumber": each["PartNumber"], "ETag": each["ETag"]} for each in parts]
+    named: list[Any] = [{"PartNumber": each["PartNumber"], "ETag": each["ETag"]} for each in parts]
     boto3.client("s3").complete_multipart_upload(**target, MultipartUpload={"Parts": named})
 
     assert api.call("POST", f"/v1/jobs/{answer.body['id']}/upload/complete").status == 200

@@ -31,6 +31,9 @@ def running_job(jobs: JobTable, shards: int = 2) -> Job:
 
 
 CALLS: dict[str, Callable[[JobTable, Job], object]] = {
+    "arrive": lambda jobs, job: jobs.arrive(job, an_upload(), NOW),
+    "expire": lambda jobs, job: jobs.expire(JOB_ID, NOW),
+    "withdraw": lambda jobs, job: jobs.withdraw(JOB_ID, NOW),
     "note_planning": lambda jobs, job: jobs.note_planning(JOB_ID, NOW),
     "record_plan": lambda jobs, job: jobs.record_plan(JOB_ID, PLAN, NOW),
     "start": lambda jobs, job: jobs.start(JOB_ID, 0, NOW),
