@@ -103,6 +103,7 @@ class JobSettings(_Settings):
     stuck_after_minutes: float = 45.0
     inbox: str = ""
     api_base_url: str = ""
+    callback_queue_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

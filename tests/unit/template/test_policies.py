@@ -151,7 +151,7 @@ REACHED = {
         {"JOBS", "TASK", "INCIDENT"},
     ),
     "RunTask": ({"TASK#", "INCIDENT#", "KEY#", "USAGE#"}, {"TASK#", "INCIDENT#", "USAGE#"}, {"TASK", "INCIDENT"}),
-    "DeliverCallback": ({"TASK#", "ENDPOINT#"}, {"TASK#", "ENDPOINT#"}, set()),
+    "DeliverCallback": ({"TASK#", "JOB#", "ENDPOINT#"}, {"TASK#", "JOB#", "ENDPOINT#"}, set()),
 }
 
 
@@ -277,8 +277,8 @@ def test_a_call_that_the_policies_do_not_allow_is_noticed_by_the_tests(
 def test_what_is_not_there_is_for_those_who_may_list_its_bucket(watching: Rights) -> None:
     watching.watch_function("plan_job", "s3.GetObject", WORK, "NoSuchKey")
     assert watching.refused == []
-    watching.watch_function("serve_api", "s3.GetObject", {"Bucket": "o", "Key": "work/tasks/a"}, "NoSuchKey")
-    assert watching.refused == [("ServeApi", Need("s3:ListBucket", "Outbox"))]
+    watching.watch_function("run_task", "s3.GetObject", {"Bucket": "o", "Key": "work/tasks/a"}, "NoSuchKey")
+    assert watching.refused == [("RunTask", Need("s3:ListBucket", "Outbox"))]
 
 
 def test_a_call_is_held_against_the_function_that_is_running(watching: Rights) -> None:

@@ -261,6 +261,19 @@ class Job:
     created_at: float | None = None  #: When it was announced or its file came; lists go by it.
     owner: str | None = None  #: As ``Caller.owner``; None for what was dropped in the Inbox.
     ticket: Ticket | None = None  #: None for what was dropped in the Inbox.
+    callback: str | None = None  #: "pending", "delivered" or "undelivered", of the state that ``callback_event`` names.
+    callback_event: str | None = None  #: A final state, or "held-" and the second in which the hold began.
+    callback_attempts: int = 0
+    callback_due_at: float = 0.0  #: When it may be tried next.
+    callback_since: float = 0.0  #: When it first became due; its time to be tried runs from then.
+    callback_sent_at: float | None = None  #: When the poller last had it tried.
+    callback_error: str | None = None  #: Why the last try failed.
+    delivered_at: float | None = None
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether somebody is still to be called back about its present state."""
+        return self.callback == "pending" and self.ticket is not None and self.ticket.callback_url is not None
 
     @property
     def job_id(self) -> str:

@@ -33,7 +33,9 @@ from sluice.table_keys import (
 )
 from sluice.transitions import move
 
-_HOLD = ("hold", "held_at", "status_before_hold")
+_CALLBACK = ("callback_sent_at", "callback_error", "delivered_at")
+# What a hold has, and what is told of it.
+_HOLD = ("hold", "held_at", "status_before_hold", "callback", "callback_event", *_CALLBACK)
 
 
 # For longer than any caller goes on trying.
@@ -197,17 +199,17 @@ class JobTable:
 
     def finish(self, job_id: str, status: JobStatus, tally: Tally, notice: str, now: float) -> Job:
         """running -> a final state, when no shard is open; its notice is pending from the same write on."""
-        changes = {**_over(notice, now), "tally": asdict(tally)}
+        changes = {**_over(status, notice, now), "tally": asdict(tally)}
         return self._apply("finish", Update(job_key(job_id), set=changes, where={"open_shards": 0}), now, status)
 
     def fail(self, job_id: str, failure: str, notice: str, now: float) -> Job:
         """received -> failed: nothing in the file can run."""
-        changes = {**_over(notice, now), "failure": failure}
+        changes = {**_over(JobStatus.FAILED, notice, now), "failure": failure}
         return self._apply("fail", Update(job_key(job_id), set=changes), now)
 
     def give_up(self, job: Job, failure: str, notice: str, now: float) -> Job:
         """held -> failed: it can be released no more."""
-        return self._apply("give_up", _of_hold(job, {**_over(notice, now), "failure": failure}), now)
+        return self._apply("give_up", _of_hold(job, {**_over(JobStatus.FAILED, notice, now), "failure": failure}), now)
 
     def close(self, job: Job) -> None:
         """Let no poll read a job again that is in its final state and of which all has been told."""
@@ -232,6 +234,40 @@ class JobTable:
     ) -> Job:
         update = replace(update, set={**update.set, "moved_at": now})
         return job_from_item(self.table.update(move(update, JOB_TRANSITIONS[name], to, seen=seen)))
+
+    # Calling back whoever made the job
+
+    def claim_callback(self, job_id: str, now: float, until: float) -> Job:
+        """Take a callback that is due, or one whose courier died."""
+        update = Update(
+            job_key(job_id),
+            set={"callback_due_at": until},
+            add={"callback_attempts": 1},
+            where={"callback": "pending"},
+            condition="#callback_due_at <= :callback_due_at",
+            values={"callback_due_at": now},
+        )
+        return job_from_item(self.table.update(update))
+
+    def put_back_callback(self, job: Job, due_at: float, error: str, *, uncounted: bool = False) -> None:
+        """Let a claimed callback be tried again; ``uncounted``: this was no attempt."""
+        changes = {"callback_due_at": due_at, "callback_error": error}
+        add = {"callback_attempts": -1} if uncounted else {}
+        self.table.update(Update(job_key(job.job_id), set=changes, add=add, where=_claimed_callback(job)))
+
+    def close_callback(self, job: Job, state: str, now: float, error: str | None = None) -> None:
+        """End a claimed callback as delivered or undelivered. The poller closes its job where that is over."""
+        told = {"delivered_at": now} if state == "delivered" else {"callback_error": error}
+        remove = ("callback_error",) if state == "delivered" else ()
+        update = Update(
+            job_key(job.job_id), set={"callback": state, **told}, remove=remove, where=_claimed_callback(job)
+        )
+        self.table.update(update)
+
+    def note_callback_sent(self, job: Job, now: float) -> None:
+        """Note that a callback that was overdue has been given a new message, so that it gets no other one soon."""
+        where = {"callback": "pending", "callback_sent_at": job.callback_sent_at}
+        self.table.update(Update(job_key(job.job_id), set={"callback_sent_at": now}, where=where))
 
     # Telling people, once each
 
@@ -259,12 +295,13 @@ class JobTable:
 
     def _end_notice(self, job: Job, notice: str, state: NoticeState) -> None:
         others = any(each == NoticeState.PENDING for name, each in job.notices.items() if name != notice)
-        closing = ("open", "open_at") if job.status.final and not others else ()
+        closing = ("open", "open_at") if job.status.final and not others and not job.calls_back else ()
         self.table.update(Update(job_key(job.job_id), entries={("notices", notice): state}, remove=closing))
 
 
 def _held(hold: Hold, before: JobStatus, now: float) -> dict[str, object]:
-    return {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+    changes = {"hold": asdict(hold), "held_at": now, "status_before_hold": before}
+    return changes | _to_be_told(f"held-{int(now)}", now)
 
 
 def _unused(job_id: str, now: float) -> Update:
@@ -275,12 +312,26 @@ def _unused(job_id: str, now: float) -> Update:
 
 def _of_hold(job: Job, changes: Mapping[str, object]) -> Update:
     """End the hold that the caller saw, and no later one."""
-    return Update(job_key(job.job_id), set=changes, remove=_HOLD, where={"held_at": job.held_at})
+    remove = tuple(name for name in _HOLD if name not in changes)
+    return Update(job_key(job.job_id), set=changes, remove=remove, where={"held_at": job.held_at})
 
 
-def _over(notice: str, now: float) -> dict[str, object]:
+def _over(status: JobStatus, notice: str, now: float) -> dict[str, object]:
     pending = {notice: NoticeState.PENDING}
-    return {"finished_at": now, "expires_at": round(now) + KEEP_SECONDS, "notices": pending}
+    ended = {"finished_at": now, "expires_at": round(now) + KEEP_SECONDS, "notices": pending}
+    return ended | _to_be_told(str(status), now)
+
+
+def _to_be_told(event: str, now: float) -> dict[str, object]:
+    """Make a state due to be told to whoever asked to be called back; of other jobs, nobody looks at this."""
+    pending = {"callback": "pending", "callback_event": event, "callback_attempts": 0}
+    return {**pending, "callback_due_at": now, "callback_since": now}
+
+
+def _claimed_callback(job: Job) -> dict[str, object]:
+    """Return the condition under which the courier that claimed this attempt, and no other, may end it."""
+    attempts = job.callback_attempts
+    return {"callback": "pending", "callback_event": job.callback_event, "callback_attempts": attempts}
 
 
 def _pending(notice: str | None) -> dict[tuple[str, str], object]:

@@ -108,6 +108,14 @@ def job_from_item(item: Item) -> Job:
         created_at=item.get("created_at"),
         owner=item.get("owner"),
         ticket=_ticket(item["ticket"]) if "ticket" in item else None,
+        callback=item.get("callback"),
+        callback_event=item.get("callback_event"),
+        callback_attempts=item.get("callback_attempts", 0),
+        callback_due_at=item.get("callback_due_at", 0.0),
+        callback_since=item.get("callback_since", 0.0),
+        callback_sent_at=item.get("callback_sent_at"),
+        callback_error=item.get("callback_error"),
+        delivered_at=item.get("delivered_at"),
     )
 
 

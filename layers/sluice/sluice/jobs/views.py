@@ -39,6 +39,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "tally": asdict(job.tally) if job.tally else None,
         "metadata": None,
         "status_url": None,
+        "callback": _callback(job),
     }
     if job.plan:
         view["plan"] = {name: value for name, value in asdict(job.plan).items() if name != "manifest_key"}
@@ -48,6 +49,19 @@ def job_view(job: Job) -> dict[str, Any]:
         if job.status is JobStatus.AWAITING_UPLOAD:
             view["expires_at"] = rfc3339(job.ticket.open_until)
     return view
+
+
+def _callback(job: Job) -> dict[str, Any] | None:
+    if job.ticket is None or job.ticket.callback_url is None:
+        return None
+    return {
+        "url": job.ticket.callback_url,
+        "status": job.callback,
+        "event": job.callback_event,
+        "attempts": job.callback_attempts,
+        "error": job.callback_error,
+        "delivered_at": rfc3339(job.delivered_at),
+    }
 
 
 def progress_view(progress: JobProgress) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 
 from sluice.aws.sqs_batch import StepResult
 from sluice.errors import ConditionFailed
+from sluice.jobs.callbacks import send_callback
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_result_table
@@ -56,6 +57,7 @@ def finish(services: Services, message: Mapping[str, object]) -> StepResult:
         job = services.jobs.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
     except ConditionFailed:
         return StepResult("done_elsewhere")
+    send_callback(services.sqs, services.settings.callback_queue_url, job)
     announce(services, job, status_notice(status))
     return _result("finished", status, account.totals.problems)
 

@@ -14,6 +14,7 @@ from sluice.claude.prices import at_least, shipped_prices
 from sluice.claude.versions import OLDER_VERSION, SAMPLING
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
+from sluice.jobs.callbacks import send_callback
 from sluice.jobs.control import activate
 from sluice.jobs.formats.appraise import Appraiser
 from sluice.jobs.formats.check import LineRules
@@ -212,6 +213,7 @@ class Planner:
         notice = hold_notice(hold.kind, now) if hold and hold.kind != HoldKind.REQUESTED else None
         job = self.services.jobs.record_plan(job.job_id, plan, now, hold, settings_key=settings_key, notice=notice)
         if hold:
+            self._call_back(job)
             announce_hold(self.services, job)
             return job
         return activate(self.services, job)
@@ -226,6 +228,7 @@ class Planner:
             job = self.services.jobs.fail(job.job_id, failure, notice, self.services.now())
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
+        self._call_back(job)
         announce(self.services, job, notice)
         return job
 
@@ -238,8 +241,12 @@ class Planner:
             job = self.services.jobs.hold(job, hold, now, hold_notice(hold.kind, now))
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
+        self._call_back(job)
         announce_hold(self.services, job)
         return job
+
+    def _call_back(self, job: Job) -> None:
+        send_callback(self.services.sqs, self.services.settings.callback_queue_url, job)
 
 
 def _notes_of_demand(end: Checkpoint, bound: Estimate, effective: EffectiveSettings) -> Iterator[str]:

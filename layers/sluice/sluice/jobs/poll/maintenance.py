@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
+from sluice.jobs.callbacks import is_callback_overdue, send_callback
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
@@ -81,7 +82,7 @@ def maintain(
                 services.jobs.close(open_job.job)
                 continue
             # Messages go first: sent twice they do no harm, lost they would.
-            done.resent += _resend(services, open_job)
+            done.resent += _resend(services, open_job) + _call_back(services, open_job.job)
             done.notified += _notify(services, open_job, gone)
     return done
 
@@ -136,6 +137,17 @@ def _resend(services: Services, open_job: OpenJob) -> int:
     except ConditionFailed:
         return count
     return count
+
+
+def _call_back(services: Services, job: Job) -> int:
+    """Send the message of a callback whose courier does not know of it, or has lost it; return how many."""
+    now = services.now()
+    if not is_callback_overdue(job, now):
+        return 0
+    send_callback(services.sqs, services.settings.callback_queue_url, job)
+    with suppress(ConditionFailed):
+        services.jobs.note_callback_sent(job, now)
+    return 1
 
 
 def _notify(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:
