@@ -3,8 +3,8 @@
     pk                    sk                             what it is                        expires
     JOB#<job>             JOB                            a job                             90 days after its end
     JOB#<job>             SHARD#<shard>#<wave>           a shard in one wave               90 days after collection
-    JOBS#<yyyy-mm>        <epoch seconds>#<job>          a job in the list of all          400 days after it was made
-    CALLER#<caller>       JOB#<epoch seconds>#<job>      a job in its owner's list         400 days after it was made
+    JOBS#<yyyy-mm>        <seconds>#<job>                a job in the list of all          400 days after it was made
+    CALLER#<caller>       JOB#<seconds>#<job>            a job in its owner's list         400 days after it was made
     IDEMPOTENCY#<hash>    JOB                            what an Idempotency-Key made      30 days after it was made
     BATCH#<batch>         BATCH                          which shard a Message Batch is    90 days after it was made
     ESTIMATE#batches      ESTIMATE                       how long batches took lately      never
@@ -27,7 +27,7 @@
 
 A task's items expire some hours or days after it was made, and a stream's after it began, as the settings of each say.
 DynamoDB deletes an item some time after its ``expires_at`` (whole epoch seconds). Numbers in sort keys have leading
-zeros, so that text sorts as numbers do; the minutes of a rate count from 1970.
+zeros, so that text sorts as numbers do; the minutes of a rate, and seconds, count from 1970.
 
 The index ``open`` is sparse: it has what carries ``open`` (its partition) and ``open_at`` (its sort key). Work loses
 both when it is done, so that a poll reads nothing else; client keys keep theirs, so that they can be listed.

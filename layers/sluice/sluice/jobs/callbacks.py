@@ -15,11 +15,6 @@ from sluice.jobs.table import JobTable
 from sluice.jobs.views import costs_view, job_view
 from sluice.timestamps import rfc3339
 
-# A function that makes a callback due sends it within this time, or has died, or leaves that to the poller.
-_FIRST_SECONDS = 120.0
-# Later, its message is under way; it may have been lost.
-_OVERDUE_SECONDS = 1800.0
-
 
 @dataclass(frozen=True, slots=True)
 class JobCallbacks:
@@ -43,8 +38,10 @@ class JobCallbacks:
     def publish(self, claimed: ClaimedCallback[Job]) -> Callable[[], None]:
         raise NotImplementedError("A job calls back to a URL alone.")
 
-    def put_back(self, claimed: ClaimedCallback[Job], due_at: float, error: str, *, uncounted: bool = False) -> None:
-        self.table.put_back_callback(claimed.subject, due_at, error, uncounted=uncounted)
+    def put_back(
+        self, claimed: ClaimedCallback[Job], now: float, due_at: float, error: str, *, uncounted: bool = False
+    ) -> None:
+        self.table.put_back_callback(claimed.subject, now, due_at, error, uncounted=uncounted)
 
     def close(self, claimed: ClaimedCallback[Job], state: EndState, now: float, error: str | None = None) -> None:
         self.table.close_callback(claimed.subject, state, now, error)
@@ -74,10 +71,6 @@ def send_callback(sqs: Sqs, queue_url: str, job: Job) -> None:
         sqs.send(queue_url, {"job_id": job.job_id})
 
 
-def is_callback_overdue(job: Job, now: float) -> bool:
-    """Return whether a callback is due, and its message is not under way, as far as one can say."""
-    if not job.calls_back:
-        return False
-    fresh = not job.callback_attempts and job.callback_sent_at is None
-    since = max(job.callback_due_at, job.callback_sent_at or 0.0)
-    return now - since > (_FIRST_SECONDS if fresh else _OVERDUE_SECONDS)
+def is_callback_due(job: Job, now: float) -> bool:
+    """Return whether a callback waits whose message is not under way, as far as one can say."""
+    return job.calls_back and now >= job.callback_look_at

@@ -266,7 +266,7 @@ class Job:
     callback_attempts: int = 0
     callback_due_at: float = 0.0  #: When it may be tried next.
     callback_since: float = 0.0  #: When it first became due; its time to be tried runs from then.
-    callback_sent_at: float | None = None  #: When the poller last had it tried.
+    callback_look_at: float = 0.0  #: When the poller sends its message: it has none until then, or has lost it.
     callback_error: str | None = None  #: Why the last try failed.
     delivered_at: float | None = None
 

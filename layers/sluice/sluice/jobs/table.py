@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from sluice.aws.dynamodb import Item, Put, Table, Update
+from sluice.aws.sqs import is_too_long
 from sluice.errors import ConditionFailed
 from sluice.http.idempotency import Idempotency
 from sluice.jobs.model import JOB_TRANSITIONS, Hold, Job, JobStatus, NoticeState, Plan, Shard, Tally, Upload
@@ -33,11 +34,15 @@ from sluice.table_keys import (
 )
 from sluice.transitions import move
 
-_CALLBACK = ("callback_sent_at", "callback_error", "delivered_at")
+_CALLBACK = ("callback_error", "delivered_at")
 # What a hold has, and what is told of it.
 _HOLD = ("hold", "held_at", "status_before_hold", "callback", "callback_event", *_CALLBACK)
 
 
+# A function that makes a callback due sends its message within this time, or has died, or leaves it to the poller.
+_FIRST_SECONDS = 120.0
+# Later, its message is under way, or lost.
+_OVERDUE_SECONDS = 1800.0
 # For longer than any caller goes on trying.
 _IDEMPOTENT_SECONDS = 30 * 86_400
 
@@ -241,7 +246,7 @@ class JobTable:
         """Take a callback that is due, or one whose courier died."""
         update = Update(
             job_key(job_id),
-            set={"callback_due_at": until},
+            set={"callback_due_at": until, "callback_look_at": until + _OVERDUE_SECONDS},
             add={"callback_attempts": 1},
             where={"callback": "pending"},
             condition="#callback_due_at <= :callback_due_at",
@@ -249,9 +254,10 @@ class JobTable:
         )
         return job_from_item(self.table.update(update))
 
-    def put_back_callback(self, job: Job, due_at: float, error: str, *, uncounted: bool = False) -> None:
+    def put_back_callback(self, job: Job, now: float, due_at: float, error: str, *, uncounted: bool = False) -> None:
         """Let a claimed callback be tried again; ``uncounted``: this was no attempt."""
-        changes = {"callback_due_at": due_at, "callback_error": error}
+        look_at = due_at if is_too_long(due_at - now) else due_at + _OVERDUE_SECONDS
+        changes = {"callback_due_at": due_at, "callback_look_at": look_at, "callback_error": error}
         add = {"callback_attempts": -1} if uncounted else {}
         self.table.update(Update(job_key(job.job_id), set=changes, add=add, where=_claimed_callback(job)))
 
@@ -265,9 +271,9 @@ class JobTable:
         self.table.update(update)
 
     def note_callback_sent(self, job: Job, now: float) -> None:
-        """Note that a callback that was overdue has been given a new message, so that it gets no other one soon."""
-        where = {"callback": "pending", "callback_sent_at": job.callback_sent_at}
-        self.table.update(Update(job_key(job.job_id), set={"callback_sent_at": now}, where=where))
+        """Note that a callback has been given a message by the poller, so that it gets no other one soon."""
+        where = {"callback": "pending", "callback_look_at": job.callback_look_at}
+        self.table.update(Update(job_key(job.job_id), set={"callback_look_at": now + _OVERDUE_SECONDS}, where=where))
 
     # Telling people, once each
 
@@ -325,7 +331,7 @@ def _over(status: JobStatus, notice: str, now: float) -> dict[str, object]:
 def _to_be_told(event: str, now: float) -> dict[str, object]:
     """Make a state due to be told to whoever asked to be called back; of other jobs, nobody looks at this."""
     pending = {"callback": "pending", "callback_event": event, "callback_attempts": 0}
-    return {**pending, "callback_due_at": now, "callback_since": now}
+    return {**pending, "callback_since": now, "callback_due_at": now, "callback_look_at": now + _FIRST_SECONDS}
 
 
 def _claimed_callback(job: Job) -> dict[str, object]:

@@ -113,7 +113,7 @@ def job_from_item(item: Item) -> Job:
         callback_attempts=item.get("callback_attempts", 0),
         callback_due_at=item.get("callback_due_at", 0.0),
         callback_since=item.get("callback_since", 0.0),
-        callback_sent_at=item.get("callback_sent_at"),
+        callback_look_at=item.get("callback_look_at", 0.0),
         callback_error=item.get("callback_error"),
         delivered_at=item.get("delivered_at"),
     )

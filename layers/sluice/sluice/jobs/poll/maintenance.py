@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
-from sluice.jobs.callbacks import is_callback_overdue, send_callback
+from sluice.jobs.callbacks import is_callback_due, send_callback
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
@@ -142,7 +142,7 @@ def _resend(services: Services, open_job: OpenJob) -> int:
 def _call_back(services: Services, job: Job) -> int:
     """Send the message of a callback whose courier does not know of it, or has lost it; return how many."""
     now = services.now()
-    if not is_callback_overdue(job, now):
+    if not is_callback_due(job, now):
         return 0
     send_callback(services.sqs, services.settings.callback_queue_url, job)
     with suppress(ConditionFailed):
