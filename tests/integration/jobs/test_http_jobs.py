@@ -122,6 +122,7 @@ ROUTES = [
     ("GET", "/upload"),
     ("POST", "/upload/complete"),
     ("GET", "/files/results.jsonl"),
+    ("GET", "/rows"),
     ("POST", "/release"),
     ("POST", "/cancel"),
 ]

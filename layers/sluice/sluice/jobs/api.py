@@ -15,6 +15,7 @@ from sluice.jobs.model import Job, JobStatus
 from sluice.jobs.serve.lists import DEFAULT_PAGE, JobList, parse_filter
 from sluice.jobs.serve.reading import JobReading
 from sluice.jobs.serve.request import parse_job_request
+from sluice.jobs.serve.rows import DEFAULT_ROWS, JobRows
 from sluice.jobs.serve.service import JobService
 from sluice.jobs.views import job_view
 
@@ -27,12 +28,14 @@ class JobRoutes:
         self._service = service
         self._reading = JobReading(service.services)
         self._list = JobList(service.services)
+        self._rows = JobRows(service.services)
         self.router.post("/v1/jobs")(self.create)
         self.router.get("/v1/jobs")(self.list)
         self.router.get("/v1/jobs/<job_id>")(self.read)
         self.router.get("/v1/jobs/<job_id>/upload")(self.upload)
         self.router.post("/v1/jobs/<job_id>/upload/complete")(self.complete)
         self.router.get("/v1/jobs/<job_id>/files/<name>")(self.file)
+        self.router.get("/v1/jobs/<job_id>/rows")(self.rows)
         self.router.post("/v1/jobs/<job_id>/release")(self.release)
         self.router.post("/v1/jobs/<job_id>/cancel")(self.cancel)
 
@@ -74,6 +77,12 @@ class JobRoutes:
         """Lead to a file, by a link that lives for minutes."""
         link = self._reading.link(self._find(job_id), unquote(name))
         return json_response(302, link, {"location": link["url"], "cache-control": "no-store"})
+
+    def rows(self, job_id: str) -> Response[str]:
+        """Give a page of rows, each with what became of it."""
+        query, job = self._query, self._find(job_id)
+        after, limit = whole_number(query, "after", 0), whole_number(query, "limit", DEFAULT_ROWS)
+        return json_response(200, self._rows.page(job, after, limit, query.get("status")))
 
     def release(self, job_id: str) -> Response[str]:
         return json_response(200, job_view(self._service.release(caller_of(self.router), unquote(job_id))))
