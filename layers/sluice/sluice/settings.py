@@ -104,6 +104,7 @@ class JobSettings(_Settings):
     inbox: str = ""
     api_base_url: str = ""
     callback_queue_url: str = ""
+    delete_queue_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

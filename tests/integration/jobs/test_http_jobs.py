@@ -125,6 +125,8 @@ ROUTES = [
     ("GET", "/rows"),
     ("POST", "/release"),
     ("POST", "/cancel"),
+    ("POST", "/retry"),
+    ("DELETE", ""),
 ]
 
 

@@ -42,6 +42,7 @@ _STEPS = {
     "CollectQueue": "collect_shard",
     "FinishQueue": "finish_job",
     "CallbackQueue": "deliver_callback",
+    "DeleteQueue": "delete_job",
 }
 POLL = "poll_batches"
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0

@@ -43,6 +43,8 @@ CALLS: dict[str, Callable[[JobTable, Job], object]] = {
     "finish": lambda jobs, job: jobs.finish(JOB_ID, JobStatus.FINISHED, TALLY, "job.finished", NOW),
     "fail": lambda jobs, job: jobs.fail(JOB_ID, "It is empty.", "job.failed", NOW),
     "give_up": lambda jobs, job: jobs.give_up(job, "It is over.", "job.failed", NOW),
+    "request_delete": lambda jobs, job: jobs.request_delete(job, NOW),
+    "mark_deleted": lambda jobs, job: jobs.mark_deleted(job, NOW),
     "close": lambda jobs, job: jobs.close(job),
 }
 

@@ -36,6 +36,8 @@ class JobRoutes:
         self.router.post("/v1/jobs/<job_id>/upload/complete")(self.complete)
         self.router.get("/v1/jobs/<job_id>/files/<name>")(self.file)
         self.router.get("/v1/jobs/<job_id>/rows")(self.rows)
+        self.router.post("/v1/jobs/<job_id>/retry")(self.retry)
+        self.router.delete("/v1/jobs/<job_id>")(self.delete)
         self.router.post("/v1/jobs/<job_id>/release")(self.release)
         self.router.post("/v1/jobs/<job_id>/cancel")(self.cancel)
 
@@ -86,6 +88,14 @@ class JobRoutes:
 
     def release(self, job_id: str) -> Response[str]:
         return json_response(200, job_view(self._service.release(caller_of(self.router), unquote(job_id))))
+
+    def retry(self, job_id: str) -> Response[str]:
+        event = self.router.current_event.raw_event
+        job = self._service.retry(caller_of(self.router), unquote(job_id), base_url(event))
+        return json_response(201, job_view(job), {"location": job.ticket.status_url if job.ticket else ""})
+
+    def delete(self, job_id: str) -> Response[str]:
+        return json_response(202, job_view(self._service.delete(caller_of(self.router), unquote(job_id))))
 
     def cancel(self, job_id: str) -> Response[str]:
         return json_response(202, job_view(self._service.cancel(caller_of(self.router), unquote(job_id))))

@@ -4,6 +4,7 @@ job    awaiting_upload -> received             announced over HTTP, and its file
        awaiting_upload -> expired | cancelled   its file never came
        received -> planned -> running -> finished | finished_with_errors | cancelled
        received -> failed                       nothing in the file can run
+       any final state -> deleting -> deleted   its owner wants nothing of it kept
        received | planned | running -> held     waits for a person
        held -> received | planned | running     released: the state before it
        held -> failed                           it can be released no more
@@ -39,10 +40,12 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    DELETING = "deleting"
+    DELETED = "deleted"
 
     @property
     def final(self) -> bool:
-        return self in _FINAL
+        return self in (*_FINAL, JobStatus.DELETED)
 
 
 _ENDS = (JobStatus.FINISHED, JobStatus.FINISHED_WITH_ERRORS, JobStatus.CANCELLED)
@@ -63,6 +66,8 @@ JOB_TRANSITIONS: Mapping[str, Transition[JobStatus]] = {
     "fail": Transition((JobStatus.RECEIVED,), (JobStatus.FAILED,)),
     "give_up": Transition((JobStatus.HELD,), (JobStatus.FAILED,)),
     "close": Transition(_FINAL),
+    "request_delete": Transition(_FINAL, (JobStatus.DELETING,)),
+    "mark_deleted": Transition((JobStatus.DELETING,), (JobStatus.DELETED,)),
 }
 
 
@@ -261,6 +266,8 @@ class Job:
     created_at: float | None = None  #: When it was announced or its file came; lists go by it.
     owner: str | None = None  #: As ``Caller.owner``; None for what was dropped in the Inbox.
     ticket: Ticket | None = None  #: None for what was dropped in the Inbox.
+    retried_as: str | None = None  #: The job that runs again what failed.
+    deleted_at: float | None = None
     callback: str | None = None  #: "pending", "delivered" or "undelivered", of the state that ``callback_event`` names.
     callback_event: str | None = None  #: A final state, or "held-" and the second in which the hold began.
     callback_attempts: int = 0

@@ -14,6 +14,8 @@ from sluice.settings import JobSettings
 
 # Once its messages were sent again this often and it still has not moved, a job needs a person.
 RESENDS_BEFORE_NOTICE = 2
+# For a person, for its file, or for nothing but its end.
+_WAITING = (JobStatus.HELD, JobStatus.AWAITING_UPLOAD, JobStatus.DELETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ def job_message(job: Job) -> QueueMessage | None:
             return QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": None})
         case JobStatus.RUNNING if job.open_shards == 0:
             return QueueMessage(Step.FINISH, {"job_id": job.job_id})
+        case JobStatus.DELETING:
+            return QueueMessage(Step.DELETE, {"job_id": job.job_id})
         case _:
             return None
 
@@ -92,5 +96,5 @@ def is_stuck_despite_resends(open_job: OpenJob) -> bool:
 
 def is_late(job: Job, now: float, settings: JobSettings) -> bool:
     """Return whether a job should have finished by now. One that waits for a person, or for its file, is never late."""
-    waits = job.status.final or job.status in (JobStatus.HELD, JobStatus.AWAITING_UPLOAD)
+    waits = job.status.final or job.status in _WAITING
     return not waits and now - job.received_at > settings.late_after_hours * 3600

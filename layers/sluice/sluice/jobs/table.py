@@ -30,6 +30,7 @@ from sluice.table_keys import (
     job_idempotency_key,
     job_key,
     listed_jobs_partition,
+    open_job,
     owners_job_key,
 )
 from sluice.transitions import move
@@ -43,6 +44,11 @@ _HOLD = ("hold", "held_at", "status_before_hold", "callback", "callback_event", 
 _FIRST_SECONDS = 120.0
 # Later, its message is under way, or lost.
 _OVERDUE_SECONDS = 1800.0
+# What of a job has to do with what was in it.
+_OF_CONTENT = (
+    "open open_at version plan tally settings_key hold held_at status_before_hold failure ticket callback "
+    "callback_event callback_error retried_as resent_at"
+).split()
 # For longer than any caller goes on trying.
 _IDEMPOTENT_SECONDS = 30 * 86_400
 
@@ -139,13 +145,31 @@ class JobTable:
             puts.append(Put({**key.attributes(), **first, "expires_at": expires_at}))
         self._make(job, *puts)
 
-    def _make(self, job: Job, *others: Put) -> None:
+    def _make(self, job: Job, *others: Put | Update) -> None:
         self.table.transact(Put(job_item(job)), *map(Put, listing_items(job)), *others)
 
     def arrive(self, job: Job, upload: Upload, now: float) -> Job:
         """awaiting_upload -> received: the file that was announced has come."""
         changes = {"version": upload.version, "etag": upload.etag, "size": upload.size, "received_at": now}
         return self._apply("arrive", Update(job_key(job.job_id), set=changes), now)
+
+    def announce_retry(self, failed: Job, job: Job) -> None:
+        """Make the job that runs again what of another failed. ConditionFailed: there is one by now."""
+        mark = Update(job_key(failed.job_id), set={"retried_as": job.job_id}, where={"retried_as": failed.retried_as})
+        self._make(job, mark)
+
+    def request_delete(self, job: Job, now: float) -> Job:
+        """A final state -> deleting. Nothing more is told of it."""
+        changes = {"open": OPEN_JOBS, "open_at": open_job(job.job_id), "notices": {}, "resends": 0}
+        update = Update(job_key(job.job_id), set=changes, remove=("callback", "expires_at"))
+        return self._apply("request_delete", update, now)
+
+    def mark_deleted(self, job: Job, now: float) -> Job:
+        """deleting -> deleted: what is left says that there was a job, whose, and when it went."""
+        left = {"deleted_at": now, "expires_at": round(now) + KEEP_SECONDS, "ticket_id": job.job_id}
+        left |= {"key": "", "etag": "", "size": 0, "notices": {}}
+        update = Update(job_key(job.job_id), set=left, remove=_OF_CONTENT)
+        return self._apply("mark_deleted", update, now)
 
     def expire(self, job_id: str, now: float) -> Job:
         """awaiting_upload -> expired: no file has come in time."""

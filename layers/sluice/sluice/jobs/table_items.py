@@ -108,6 +108,8 @@ def job_from_item(item: Item) -> Job:
         created_at=item.get("created_at"),
         owner=item.get("owner"),
         ticket=_ticket(item["ticket"]) if "ticket" in item else None,
+        retried_as=item.get("retried_as"),
+        deleted_at=item.get("deleted_at"),
         callback=item.get("callback"),
         callback_event=item.get("callback_event"),
         callback_attempts=item.get("callback_attempts", 0),

@@ -32,6 +32,8 @@ def job_view(job: Job) -> dict[str, Any]:
         "received_at": None if job.status is JobStatus.AWAITING_UPLOAD else rfc3339(job.received_at),
         "started_at": rfc3339(job.started_at),
         "finished_at": rfc3339(job.finished_at),
+        "deleted_at": rfc3339(job.deleted_at),
+        "retried_as": job.retried_as,
         "cancel_requested": job.cancel_requested,
         "hold": asdict(job.hold) if job.hold else None,
         "failure": job.failure,

@@ -39,7 +39,7 @@ class JobReading:
         }
 
     def _names(self, job: Job) -> list[str]:
-        if not job.status.final or job.status is JobStatus.EXPIRED:
+        if not job.status.final or job.status in (JobStatus.EXPIRED, JobStatus.DELETED):
             return []
         folder = f"{job.job_id}/"
         return [each.key.removeprefix(folder) for each in self.services.s3.list(self.services.outbox.bucket, folder)]
@@ -48,7 +48,7 @@ class JobReading:
         """Sign a link to a file of a job. Raises NotFound where there is none of that name."""
         outbox = self.services.outbox
         missing = NotFound(f"Job {job.job_id} has no file {name[:100]!r}.")
-        if not _FILE_NAME.fullmatch(name):
+        if not _FILE_NAME.fullmatch(name) or job.status in (JobStatus.DELETING, JobStatus.DELETED):
             raise missing
         key = f"{job.job_id}/{name}"
         try:

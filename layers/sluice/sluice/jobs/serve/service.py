@@ -13,10 +13,11 @@ from sluice.access.guard import Caller, Guard
 from sluice.callbacks.addresses import AddressPolicy
 from sluice.errors import AwsError, ConditionFailed, Conflict, Forbidden, NotFound
 from sluice.http.idempotency import Idempotency, parse_idempotency_key
-from sluice.jobs.control import cancel_job, release_job
+from sluice.jobs.control import cancel_job, release_job, send_pending
 from sluice.jobs.model import Job, JobStatus, Ticket, Upload
 from sluice.jobs.outbox import JSON
 from sluice.jobs.serve.request import JobRequest
+from sluice.jobs.serve.retries import Retries
 from sluice.jobs.serve.uploads import Uploads
 from sluice.jobs.services import Services
 from sluice.jobs.tickets import OPEN_SECONDS, announced_key, new_ticket_id
@@ -128,6 +129,28 @@ class JobService:
         if job.hold and job.hold.needs_operator and not caller.is_operator:
             raise Forbidden(f"Job {job_id} waits for an operator of this stack: {job.hold.reason}")
         return release_job(self.services, job_id)
+
+    def retry(self, caller: Caller, job_id: str, base_url: str) -> Job:
+        """Run again what failed, as a job of its own. Raises Conflict where nothing did."""
+        job = self.find(caller, job_id)
+        self.guard.admit(caller)
+        self._refuse_budgets(caller)
+        url = f"{self.services.settings.api_base_url.rstrip('/') or base_url}/v1/jobs"
+        return Retries(self.services).retry(caller, job, url)
+
+    def delete(self, caller: Caller, job_id: str) -> Job:
+        """Have all of an ended job deleted. Raises Conflict where it has not ended."""
+        job = self.find(caller, job_id)
+        if job.status not in (JobStatus.DELETING, JobStatus.DELETED):
+            try:
+                job = self.services.jobs.request_delete(job, self.services.now())
+            except ConditionFailed:
+                raise Conflict(
+                    f"Job {job_id} is {job.status}: cancel it first, and delete it once it has ended."
+                ) from None
+        if job.status is JobStatus.DELETING:
+            send_pending(self.services, job)
+        return job
 
     def cancel(self, caller: Caller, job_id: str) -> Job:
         """End a job. One whose file has not come ends at once. Raises Conflict where it has ended."""
