@@ -14,7 +14,7 @@ from tests.integration.jobs.world import World, new_world
 from tests.integration.tasks.receiver import Receiver, running_receiver
 from tests.integration.tasks.resources import CURRENT_SECRET
 
-LOCAL = {"CallbackLocal": "http://127.0.0.1"}
+LOCAL = "http://127.0.0.1"
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def local(one_simulator: Simulator) -> Iterator[World]:
-    with new_world(one_simulator, **LOCAL) as world:
+    with new_world(one_simulator, CallbackLocal=LOCAL) as world:
         yield world
 
 
@@ -138,7 +138,7 @@ def test_a_crash_anywhere_on_the_way_of_a_callback_loses_none(
 
     def until_told(crash_at: int | None) -> list[int]:
         """Run a job to its end, and a function may die after a call; return the changes on the way of the callback."""
-        with new_world(one_simulator, **LOCAL) as world:
+        with new_world(one_simulator, CallbackLocal=LOCAL) as world:
             calls_of.append(world)
             receiver.calls.clear()
             api = Api(world)

@@ -13,8 +13,6 @@ from tests.integration.jobs.http_jobs import OPERATOR, Api, tell_of
 from tests.integration.jobs.outputs import requests, run
 from tests.integration.jobs.world import World, new_world
 
-FEW = {"MaxShardRequests": "2"}
-
 
 @pytest.fixture
 def api(world: World) -> Api:
@@ -39,7 +37,7 @@ def traces(world: World, job_id: str) -> list[str]:
 
 
 def test_a_deleted_job_is_gone_here_and_at_claude_and_said_so(one_simulator: Simulator) -> None:
-    with new_world(one_simulator, **FEW) as world:
+    with new_world(one_simulator, MaxShardRequests="2") as world:
         api = Api(world)
         world.simulator.fail(Result(error_type="overloaded_error"), Match(prompt="river 1."), times=1)
         job_id = api.upload(requests(5), settings={"limits": {"max_waves": 3}}, metadata={"name": "Ada"})

@@ -18,6 +18,7 @@ from sluice.http.idempotency import fingerprint_of
 from sluice.http.json_body import MAX_BODY_BYTES, metadata_field, read_object, text_field
 from sluice.jobs.folder_settings import is_settings_name, parse_given_settings
 from sluice.jobs.formats.registry import KINDS, kind_named
+from sluice.jobs.plan.leftovers import COMMAND_TEXT, is_leftover
 from sluice.jobs.tickets import announced_key
 
 MAX_SETTINGS_BYTES = 256 * 1024
@@ -86,6 +87,8 @@ def _parse(document: dict[str, Any], policy: AddressPolicy, file: bytes | None =
     if callback_url:
         parse_callback_url(callback_url, policy)
     filename, folder = _filename(document), _folder(document)
+    if is_leftover(f"{folder}/{filename}"):
+        raise InvalidRequest("folder: is one whose files are not run, such as __MACOSX.")
     if len(announced_key(folder, "x" * 64, filename).encode()) > _MAX_KEY_BYTES:
         raise InvalidRequest("folder: is too long together with the file name.")
     return JobRequest(
@@ -118,6 +121,8 @@ def _filename(document: Mapping[str, Any]) -> str:
         raise InvalidRequest(f"filename: has to end in one of {readable}, or in one of them and .gz.")
     if is_settings_name(name):
         raise InvalidRequest("filename: is that of a settings file. Settings go into the field settings.")
+    if is_leftover(name) or COMMAND_TEXT.fullmatch(name):
+        raise InvalidRequest("filename: is one that is not run as a job in the Inbox. Choose another.")
     return name
 
 
