@@ -1,13 +1,13 @@
 """What a job and a shard are, and the states that they pass through.
 
 job    awaiting_upload -> received             announced over HTTP, and its file has come
-       awaiting_upload -> expired | cancelled   its file never came
+       awaiting_upload -> expired | cancelled    its file never came
        received -> planned -> running -> finished | finished_with_errors | cancelled
        received -> failed                       nothing in the file can run
-       any final state -> deleting -> deleted   its owner wants nothing of it kept
        received | planned | running -> held     waits for a person
        held -> received | planned | running     released: the state before it
        held -> failed                           it can be released no more
+       finished | finished_with_errors | failed | cancelled | expired -> deleting -> deleted    asked for by its owner
 shard  planned -> submitting -> in_progress -> ended -> collected
        submitting -> adopting -> in_progress    an intent without a batch id: a batch that may be ours is looked for
        submitting | adopting -> planned         no batch was made
