@@ -67,6 +67,7 @@ def test_an_announced_table_waits_is_released_read_by_rows_told_of_and_deleted(
     assert sent.status_code == 200, sent.text
     held = until(api, job_id, "held")
     assert (held["hold"]["kind"], held["plan"]["requests"]) == ("requested", 300)
+    wait_until(lambda: receiver.calls, "the callback of the hold")
     assert api.post(f"/v1/jobs/{job_id}/release").status_code == 200
     until(api, job_id, "finished")
     page = api.get(f"/v1/jobs/{job_id}/rows?after=298").json()
