@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.http.api import Api
 from sluice.jobs.api import JobRoutes
+from sluice.jobs.serve.service import JobService
 from sluice.jobs.services import Services as JobServices
 from sluice.tasks.api import TaskRoutes
 from sluice.tasks.services import TaskServices
@@ -22,8 +23,9 @@ logger = Logger()
 def _api() -> Api:
     services = TaskServices.from_env(os.environ)
     tasks = TaskRoutes(services.door(), services.incidents())
-    jobs = JobRoutes(JobServices.from_env(os.environ))
-    return Api(services.guard(), [tasks.router, jobs.router], services.settings.allowed_origins)
+    guard = services.guard()
+    jobs = JobRoutes(JobService(JobServices.from_env(os.environ), guard, services.callback_policy()))
+    return Api(guard, [tasks.router, jobs.router], services.settings.allowed_origins)
 
 
 @logger.inject_lambda_context

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx2
 import pytest
 from botocore.exceptions import ClientError
 
@@ -118,6 +119,31 @@ def test_a_job_is_released_and_cancelled_through_the_api(enforcing: Doors, claud
     assert enforcing.api.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
     assert enforcing.end_of(job_id).event == "job.cancelled"
     assert enforcing.api.post("/v1/incidents/authentication_error/release").status_code == 200
+
+
+def test_a_job_over_https_is_made_read_run_again_and_deleted(enforcing: Doors, claude: Simulator) -> None:
+    api, body = enforcing.api, jsonl(*(request_line(f"h{n}", max_tokens=500) for n in range(5)))
+    rule = claude.fail(Result(error_type="invalid_request_error"), Match(custom_id="h3"))
+    with running_receiver() as receiver:
+        wishes = {"size": len(body), "settings": {"limits": {"max_waves": 2}}, "callback_url": receiver.url}
+        made = api.post("/v1/jobs", json={"filename": "https.jsonl", "folder": "web", **wishes}).json()
+        assert httpx2.put(made["upload"]["url"], content=body, trust_env=False).status_code == 200
+        job_id = made["id"]
+        enforcing.until_status(job_id, "finished_with_errors")
+        wait_until(lambda: receiver.calls, "the callback")
+        claude.heal(rule)
+        page = api.get(f"/v1/jobs/{job_id}/rows?status=errored").json()
+        assert [row["id"] for row in page["data"]] == ["h3"]
+        led = api.get(f"/v1/jobs/{job_id}/files/errors.jsonl").headers["location"]
+        assert httpx2.get(led, trust_env=False).status_code == 200
+        again = api.post(f"/v1/jobs/{job_id}/retry").json()["id"]
+        enforcing.until_status(again, "finished")
+    parts = api.post("/v1/jobs", json={"filename": "large.jsonl", "size": 200 << 20}).json()
+    assert api.post(f"/v1/jobs/{parts['id']}/upload/complete").status_code == 409
+    assert api.post(f"/v1/jobs/{parts['id']}/cancel").json()["status"] == "cancelled"
+    for each in (job_id, again, parts["id"]):
+        assert api.delete(f"/v1/jobs/{each}").status_code == 202
+        enforcing.until_status(each, "deleted")
 
 
 def test_tasks_that_claude_refuses_are_told_of_and_released(enforcing: Doors, claude: Simulator) -> None:

@@ -12,7 +12,7 @@ LIBRARY = Path(__file__).resolve().parents[2] / "layers" / "sluice" / "sluice"
 # From the ground up, as docs/architecture.md draws it; modules without a folder are named below.
 STOREYS = (
     frozenset({"aws", "claude"}),
-    frozenset({"access", "http", "notify", "incidents"}),
+    frozenset({"access", "callbacks", "http", "notify", "incidents"}),
     frozenset({"streams", "tasks", "jobs"}),
 )
 GROUND = frozenset({"errors", "settings", "backoff", "deadline", "timestamps", "transitions", "table_keys", "version"})

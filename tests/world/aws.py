@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto import mock_aws
 
 from local.template import Template, load_template
@@ -44,7 +45,9 @@ def template() -> Template:
 @cache
 def client(service: str) -> Any:
     """A client for all tests: making one takes longer than many a test, and each speaks to the moto of the day."""
-    return _make_client(boto3.Session(), service)
+    # As the functions have it: links are signed by it.
+    config = Config(signature_version="s3v4") if service == "s3" else None
+    return _make_client(boto3.Session(), service, config=config)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import unquote
 
 from local.template import Template
 from tests.world.aws import Resources
@@ -20,9 +21,21 @@ from tests.world.aws import Resources
 _ITEM_OF_CALL = {"GetItem": "Key", "UpdateItem": "Key", "PutItem": "Item", "DeleteItem": "Key"}
 _OF_TRANSACTIONS = {"Put": ("PutItem", "Item"), "Update": ("UpdateItem", "Key"), "Delete": ("DeleteItem", "Key")}
 # S3: Multipart upload API and permissions.
-_S3_WRITES = ("PutObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload")
+_S3_WRITES = (
+    "PutObject",
+    "CopyObject",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "UploadPartCopy",
+    "CompleteMultipartUpload",
+)
 _S3_READS = ("GetObject", "HeadObject")
-_S3_OTHERS = {"AbortMultipartUpload": "AbortMultipartUpload", "ListObjectsV2": "ListBucket"}
+_S3_OTHERS = {
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "ListObjectsV2": "ListBucket",
+    "ListParts": "ListMultipartUploadParts",
+    "ListObjectVersions": "ListBucketVersions",
+}
 _SQS = {name: name for name in ("SendMessage", "ChangeMessageVisibility")} | {"SendMessageBatch": "SendMessage"}
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 
@@ -140,15 +153,23 @@ class Needs:
                 yield Need("s3:ListBucket", bucket)
         elif operation in _S3_WRITES:
             yield Need("s3:PutObject", f"{bucket}/{params['Key']}")
-            if operation == "UploadPartCopy":
+            if operation in ("UploadPartCopy", "CopyObject"):
                 yield self._of_read(params["CopySource"])
+        elif operation == "DeleteObjects":
+            for each in params["Delete"]["Objects"]:
+                action = "DeleteObjectVersion" if each.get("VersionId") else "DeleteObject"
+                yield Need(f"s3:{action}", f"{bucket}/{each['Key']}")
         elif operation in _S3_OTHERS:
             object_name = f"/{params['Key']}" if "Key" in params else ""
             yield Need(f"s3:{_S3_OTHERS[operation]}", f"{bucket}{object_name}")
         else:
             raise ValueError(f"s3.{operation}: what it needs is not known to tests/world/rights.py.")
 
-    def _of_read(self, params: Mapping[str, Any]) -> Need:
+    def _of_read(self, params: Mapping[str, Any] | str) -> Need:
+        if isinstance(params, str):
+            # As botocore leaves the source of a copy.
+            bucket, _, key = unquote(params).partition("/")
+            params = {"Bucket": bucket, "Key": key}
         action = "s3:GetObjectVersion" if params.get("VersionId") else "s3:GetObject"
         return Need(action, f"{self._name(params['Bucket'])}/{params['Key']}")
 

@@ -101,6 +101,10 @@ class JobSettings(_Settings):
     reconcile_after_seconds: float = 120.0
     late_after_hours: float = 25.0
     stuck_after_minutes: float = 45.0
+    inbox: str = ""
+    api_base_url: str = ""
+    callback_queue_url: str = ""
+    delete_queue_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

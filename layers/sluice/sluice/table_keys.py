@@ -3,6 +3,9 @@
     pk                    sk                             what it is                        expires
     JOB#<job>             JOB                            a job                             90 days after its end
     JOB#<job>             SHARD#<shard>#<wave>           a shard in one wave               90 days after collection
+    JOBS#<yyyy-mm>        <seconds>#<job>                a job in the list of all          400 days after it was made
+    CALLER#<caller>       JOB#<seconds>#<job>            a job in its owner's list         400 days after it was made
+    IDEMPOTENCY#<hash>    JOB                            what an Idempotency-Key made      30 days after it was made
     BATCH#<batch>         BATCH                          which shard a Message Batch is    90 days after it was made
     ESTIMATE#batches      ESTIMATE                       how long batches took lately      never
     PAUSE#batches         PAUSE                          until when none is to be made     never
@@ -25,7 +28,7 @@
 
 A task's items expire some hours or days after it was made, and a stream's after it began, as the settings of each say.
 DynamoDB deletes an item some time after its ``expires_at`` (whole epoch seconds). Numbers in sort keys have leading
-zeros, so that text sorts as numbers do; the minutes of a rate count from 1970.
+zeros, so that text sorts as numbers do; the minutes of a rate, and seconds, count from 1970.
 
 The index ``open`` is sparse: it has what carries ``open`` (its partition) and ``open_at`` (its sort key). Work loses
 both when it is done, so that a poll reads nothing else; client keys keep theirs, so that they can be listed.
@@ -45,6 +48,8 @@ Standard library only: the streaming door imports it.
 
 from __future__ import annotations
 
+import time
+
 from sluice.aws.dynamodb import Key
 
 # Partitions of the index ``open``.
@@ -56,6 +61,7 @@ OPEN_CLIENT_KEYS = "KEY"
 # What sort keys begin with, for queries of a partition.
 SHARD_PREFIX = "SHARD#"
 CALLERS_TASK_PREFIX = "TASK#"
+OWNERS_JOB_PREFIX = "JOB#"
 STREAM_REQUEST_PREFIX = "REQUEST#"
 
 ESTIMATE_KEY = Key("ESTIMATE#batches", "ESTIMATE")
@@ -79,6 +85,24 @@ def job_key(job_id: str) -> Key:
 
 def shard_key(job_id: str, number: int, wave: int) -> Key:
     return Key(f"JOB#{job_id}", f"{SHARD_PREFIX}{number:05d}#{wave:02d}")
+
+
+def listed_jobs_partition(month: str) -> str:
+    """Return the partition of the list of all jobs that were made in a month such as ``2026-11`` (UTC)."""
+    return f"JOBS#{month}"
+
+
+def listed_job_key(created_at: float, job_id: str) -> Key:
+    month = time.strftime("%Y-%m", time.gmtime(created_at))
+    return Key(listed_jobs_partition(month), f"{open_at(created_at)}#{job_id}")
+
+
+def owners_job_key(owner: str, created_at: float, job_id: str) -> Key:
+    return Key(f"CALLER#{owner}", f"{OWNERS_JOB_PREFIX}{open_at(created_at)}#{job_id}")
+
+
+def job_idempotency_key(key_hash: str) -> Key:
+    return Key(f"IDEMPOTENCY#{key_hash}", "JOB")
 
 
 def open_job(job_id: str) -> str:

@@ -28,6 +28,7 @@ from sluice.jobs.model import Job, Shard, Upload
 from sluice.jobs.services import Services
 from sluice.jobs.shard_table import ShardTable
 from sluice.jobs.table import JobTable
+from sluice.tasks.services import TaskServices
 from tests.world.aws import STACK, Resources, client, create_resources
 from tests.world.calls import Crash, WatchedCalls, watched
 from tests.world.clock import Clock
@@ -40,6 +41,8 @@ _STEPS = {
     "SubmitQueue": "submit_shard",
     "CollectQueue": "collect_shard",
     "FinishQueue": "finish_job",
+    "CallbackQueue": "deliver_callback",
+    "DeleteQueue": "delete_job",
 }
 POLL = "poll_batches"
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
@@ -222,6 +225,11 @@ def new_world(simulator: Simulator, start: float | None = None, **parameters: st
         closing.callback(services.claude.close)
         return services
 
+    make_courier = TaskServices.courier
+
+    def courier_with_clock(services: TaskServices, book: Any) -> Any:
+        return replace(make_courier(services, book), now=clock.now)
+
     clients = patch("boto3.Session.client", lambda self, service, **_: client(service))
     sessions = patch("boto3.Session", functools.cache(boto3.Session))
     certificates = patch("httpx2._transports.default.create_ssl_context", _ssl_context)
@@ -233,6 +241,7 @@ def new_world(simulator: Simulator, start: float | None = None, **parameters: st
         certificates,
         watched() as calls,
         patch.object(Services, "from_env", classmethod(with_clock)),
+        patch.object(TaskServices, "courier", courier_with_clock),
     ):
         resources = create_resources({"ClaudeBaseUrl": simulator.base_url, "Operators": "tester", **parameters})
         rights = Rights(resources)

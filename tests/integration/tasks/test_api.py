@@ -132,9 +132,8 @@ def test_what_belongs_to_the_stack_takes_a_user_whom_the_parameter_names(
 ) -> None:
     event = sample("serve_api_list_tasks")
     event["requestContext"]["authorizer"]["iam"]["userArn"] = f"arn:aws:iam::123456789012:user/{user}"
-    for path in ("/v1/jobs", "/v1/incidents"):
-        event["rawPath"] = event["requestContext"]["http"]["path"] = path
-        assert stack.invoke_api(event).status == status
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/incidents"
+    assert stack.invoke_api(event).status == status
     event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/tasks"
     assert stack.invoke_api(event).status == 200
 
@@ -235,10 +234,6 @@ class TestWithKeys:
     @pytest.mark.parametrize(
         ("method", "path", "status"),
         [
-            ("GET", "/v1/jobs", 200),
-            ("GET", "/v1/jobs/none-000000000000", 404),
-            ("POST", "/v1/jobs/none-000000000000/release", 404),
-            ("POST", "/v1/jobs/none-000000000000/cancel", 404),
             ("GET", "/v1/incidents", 200),
             ("POST", "/v1/incidents/billing_error/release", 404),
         ],

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint
-from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply
+from sluice.callbacks.addresses import AddressPolicy, Endpoint
+from sluice.callbacks.client import CallbackClient, NotDelivered, Reply
 
 from .receiver import OK, answer, listening, read_request
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint
-from sluice.tasks.callbacks.client import CallbackClient, NotDelivered, Reply, dial
+from sluice.callbacks.addresses import AddressPolicy, Endpoint
+from sluice.callbacks.client import CallbackClient, NotDelivered, Reply, dial
 
 from .receiver import OK, listening, read_request
 

@@ -11,10 +11,10 @@ import pytest
 from simulator.client import Reply
 from sluice.aws.dynamodb import Key, Update
 from sluice.backoff import CALLBACK
+from sluice.callbacks.circuit_breaker import THRESHOLD
 from sluice.errors import ConditionFailed
 from sluice.notify.notice import Notice
 from sluice.table_keys import endpoint_key
-from sluice.tasks.callbacks.circuit_breaker import THRESHOLD
 
 from .door import TaskDoor
 from .resources import CURRENT_SECRET, NEXT_SECRET

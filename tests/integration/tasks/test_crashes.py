@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from simulator.client import Match, Refuse
-from sluice.tasks.callbacks.client import CallbackClient
+from sluice.callbacks.client import CallbackClient
 from sluice.tasks.sdk import ClaudeSdk
 from tests.world.calls import Crash
 

@@ -13,4 +13,4 @@ def test_lines_come_in_the_order_of_their_places_the_last_wave_winning(waves: li
     for wave in waves:
         expected |= wave
     merged = list(merge_waves([sorted(wave.items()) for wave in waves]))
-    assert merged == [expected[place] for place in sorted(expected)]
+    assert merged == sorted(expected.items())

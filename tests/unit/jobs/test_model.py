@@ -60,4 +60,4 @@ def test_a_message_of_no_shard_is_an_error(message: dict[str, object]) -> None:
 def test_what_is_over_is_final() -> None:
     final = {status for status in JobStatus if status.final}
 
-    assert final == {"finished", "finished_with_errors", "failed", "cancelled"}
+    assert final == {"finished", "finished_with_errors", "failed", "cancelled", "expired", "deleted"}

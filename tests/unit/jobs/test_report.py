@@ -126,7 +126,10 @@ def test_counts_that_do_not_add_up_are_shown() -> None:
     assert "The file has 21 lines." in Page(write_report(account(totals=totals))).text
 
 
-@pytest.mark.parametrize("status", [status for status in JobStatus if status.final and status is not JobStatus.FAILED])
+NEVER_RAN = (JobStatus.FAILED, JobStatus.EXPIRED, JobStatus.DELETED)
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status.final and status not in NEVER_RAN])
 def test_a_job_of_which_nothing_ran_has_a_page(status: JobStatus) -> None:
     totals = Totals(Tally(2, 0, 0, 2), {}, {}, ())
     empty = account(status=status, totals=totals, batch_ids=(), lengths=LengthHistograms(), collected_at=None)

@@ -30,6 +30,9 @@ def running_job(jobs: JobTable, shards: int = 2) -> Job:
 
 
 CALLS: dict[str, Callable[[JobTable, Job], object]] = {
+    "arrive": lambda jobs, job: jobs.arrive(job, an_upload(), NOW),
+    "expire": lambda jobs, job: jobs.expire(JOB_ID, NOW),
+    "withdraw": lambda jobs, job: jobs.withdraw(JOB_ID, NOW),
     "note_planning": lambda jobs, job: jobs.note_planning(job, "work/checkpoint", NOW),
     "record_plan": lambda jobs, job: jobs.record_plan(job, PLAN, NOW),
     "start": lambda jobs, job: jobs.start(JOB_ID, 0, NOW),
@@ -39,6 +42,8 @@ CALLS: dict[str, Callable[[JobTable, Job], object]] = {
     "finish": lambda jobs, job: jobs.finish(JOB_ID, JobStatus.FINISHED, TALLY, "job.finished", NOW),
     "fail": lambda jobs, job: jobs.fail(job, "It is empty.", "job.failed", NOW),
     "give_up": lambda jobs, job: jobs.give_up(job, "It is over.", "job.failed", NOW),
+    "request_delete": lambda jobs, job: jobs.request_delete(job, NOW),
+    "mark_deleted": lambda jobs, job: jobs.mark_deleted(job, NOW),
     "close": lambda jobs, job: jobs.close(job),
 }
 

@@ -24,16 +24,17 @@ from moto import mock_aws
 from sluice.access.guard import Caller, Guard
 from sluice.access.store import KeyStore
 from sluice.aws.dynamodb import Table
+from sluice.callbacks.addresses import AddressPolicy, Endpoint
+from sluice.callbacks.circuit_breaker import CircuitBreakers
+from sluice.callbacks.client import Reply
+from sluice.callbacks.courier import Courier
+from sluice.callbacks.signatures import WebhookSecrets
 from sluice.deadline import Deadline
 from sluice.errors import Conflict, PermanentError, TransientError
 from sluice.incidents import Incidents
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
-from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint
-from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
-from sluice.tasks.callbacks.client import Reply
-from sluice.tasks.callbacks.deliver import CallbackDelivery
-from sluice.tasks.callbacks.signatures import WebhookSecrets
+from sluice.tasks.callbacks import TaskCallbacks
 from sluice.tasks.operations import TaskService
 from sluice.tasks.table import TaskTable
 from sluice.tasks.task import TASK_TRANSITIONS, Task
@@ -127,9 +128,10 @@ class Tasks(RuleBasedStateMachine):
         self.worker = Worker(
             settings, self.table, payloads, anything, anything, incidents, anything, world.clock, random
         )
-        self.callback_delivery = CallbackDelivery(
-            settings, self.table, payloads, anything, anything, CircuitBreakers(table, world.clock, random), anything,
-            AddressPolicy(), lambda: secrets, world.clock, random,
+        self.courier = Courier(
+            TaskCallbacks(self.table, payloads, anything), anything, "callback", settings.callback_max_hours,
+            CircuitBreakers(table, world.clock, random), anything, AddressPolicy(), lambda: secrets, world.clock,
+            random,
         )  # fmt: skip
 
     @rule()
@@ -151,7 +153,7 @@ class Tasks(RuleBasedStateMachine):
         message = due[number % len(due)]
         self.world.kind = kind
         try:
-            (self.worker.run if queue == "task" else self.callback_delivery.deliver)(message[1], Deadline.after(60.0))
+            (self.worker.run if queue == "task" else self.courier.deliver)(message[1], Deadline.after(60.0))
         except Death:
             self.deaths += queue == "task"
             self.callback_deaths += queue == "callback"

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.callbacks.addresses import AddressPolicy
 from sluice.errors import InvalidRequest, RequestTooLarge
-from sluice.tasks.callbacks.addresses import AddressPolicy
-from sluice.tasks.request import MAX_BODY_BYTES, TaskRequest, parse_idempotency_key, parse_task_request
+from sluice.http.idempotency import parse_idempotency_key
+from sluice.http.json_body import MAX_BODY_BYTES
+from sluice.tasks.request import TaskRequest, parse_task_request
 
 PARAMS = {"max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}
 

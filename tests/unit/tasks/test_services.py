@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.tasks.callbacks.addresses import AddressPolicy
+from sluice.callbacks.addresses import AddressPolicy
 from sluice.tasks.services import TaskServices
 
 

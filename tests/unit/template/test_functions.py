@@ -20,7 +20,9 @@ DISK_MB = range(512, 10241)
 
 READERS: dict[str, Callable[[Mapping[str, str]], object]] = {
     "StreamMessages": StreamSettings.from_env,
-    **dict.fromkeys(("PlanJob", "SubmitShard", "PollBatches", "CollectShard", "FinishJob"), JobSettings.from_env),
+    **dict.fromkeys(
+        ("PlanJob", "SubmitShard", "PollBatches", "CollectShard", "FinishJob", "DeleteJob"), JobSettings.from_env
+    ),
     **dict.fromkeys(("RunTask", "DeliverCallback"), TaskSettings.from_env),
 }
 # The task door also releases and cancels jobs.

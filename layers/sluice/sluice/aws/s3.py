@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ CHUNK_BYTES = 1 << 18
 # from 8 MiB by 8 MiB each thousand parts, so that 10,000 of them reach over 400 GiB.
 PART_BYTES = 8 << 20
 _READ_TRIES = 4
-_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404", "MethodNotAllowed"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound", "404", "MethodNotAllowed"})
 _TRANSIENT = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"})
 
 
@@ -112,6 +112,24 @@ class S3:
             raise
         writer.finish()
 
+    def delete(self, bucket: str, objects: Sequence[ObjectVersion]) -> None:
+        """Delete up to 1,000 objects, or the versions that are named. What is not there counts as deleted."""
+        named = [{"Key": each.key, **_version(each.version)} for each in objects]
+        answer = call_s3(self.client.delete_objects, Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+        if failed := answer.get("Errors"):
+            raise AwsUnavailable(f"S3 said {failed[0].get('Code')} about {len(failed)} objects to be deleted.")
+
+    def versions(self, bucket: str, prefix: str) -> Iterator[ObjectVersion]:
+        """Yield the versions of all objects under a prefix, and the marks of those that were deleted."""
+        request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        while True:
+            page = call_s3(self.client.list_object_versions, **request)
+            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                yield ObjectVersion(entry["Key"], entry["VersionId"])
+            if not page.get("IsTruncated"):
+                return
+            request |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects under a prefix, in the order of their keys."""
         request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
@@ -122,6 +140,14 @@ class S3:
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """An object, or one version of it."""
+
+    key: str
+    version: str | None
 
 
 class Writer:

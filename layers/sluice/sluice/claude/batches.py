@@ -141,6 +141,10 @@ class ClaudeApi:
         """Ask for the end of a batch. What has finished is kept; the batch ends later."""
         return _message_batch(self._read("POST", f"/v1/messages/batches/{batch_id}/cancel"))
 
+    def delete_batch(self, batch_id: str) -> None:
+        """Delete an ended batch and its results. Raises a ClaudeError with status 404 where it is not there."""
+        self._read("DELETE", f"/v1/messages/batches/{batch_id}")
+
     @contextmanager
     def results(self, batch_id: str) -> Iterator[Iterator[bytes]]:
         """Open the results of an ended batch as chunks of JSONL, in any order of lines.

@@ -40,6 +40,8 @@ FILE_NAME = "sluice.yaml"
 # As file managers and editors save it; the first that is there counts.
 _FILE_NAME = re.compile(r"sluice\.(?:ya?ml|json)(?:\.txt)?", re.IGNORECASE)
 DEFAULT_ANSWER_COLUMN = "answer"
+# How settings are called that came with a job, and not from its folder.
+GIVEN = "settings"
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -104,17 +106,46 @@ def is_settings_name(name: str) -> bool:
     return _FILE_NAME.fullmatch(name) is not None
 
 
-def parse_folder_settings(data: bytes, key: str) -> ReadSettings:
-    """Read a ``sluice.yaml``. Raises InputError that says what is wrong in the object ``key``, where, what to write."""
+def parse_folder_settings(data: bytes, key: str, given: bytes | None = None) -> ReadSettings:
+    """Read a ``sluice.yaml``. Raises InputError that says what is wrong in the object ``key``, where, what to write.
+
+    ``given`` is a JSON object of settings that win over those of the object, name by name; a null takes one away.
+    """
+    where = f"{GIVEN} over {key}" if given else key
     try:
         text = read_settings_text(data, key.lower().removesuffix(".txt").endswith(".json"), _TEXTS)
-        settings = _convert(text.values, data)
-        _check_values(settings)
-        _check_params(settings)
-        notes = (*text.notes, *_schema_notes(settings))
+        values = _overlaid(text.values, given) if given and isinstance(text.values, dict | None) else text.values
+        settings, notes = _checked(values, data)
     except ValueError as error:
-        raise InputError(f"{key}: {str(error).rstrip('.')}.") from None
-    return ReadSettings(settings, tuple(f"{key}: {note}" for note in notes))
+        raise InputError(f"{where}: {str(error).rstrip('.')}.") from None
+    return ReadSettings(settings, tuple(f"{where}: {note}" for note in (*text.notes, *notes)))
+
+
+def parse_given_settings(given: bytes) -> ReadSettings:
+    """Read the settings that came with a job, a JSON object. Raises InputError as ``parse_folder_settings`` does."""
+    try:
+        settings, notes = _checked(_overlaid({}, given), given)
+    except ValueError as error:
+        raise InputError(f"{GIVEN}: {str(error).rstrip('.')}.") from None
+    return ReadSettings(settings, tuple(f"{GIVEN}: {note}" for note in notes))
+
+
+def _checked(values: Any, data: bytes) -> tuple[FolderSettings, tuple[str, ...]]:
+    settings = _convert(values, data)
+    _check_values(settings)
+    _check_params(settings)
+    return settings, _schema_notes(settings)
+
+
+def _overlaid(values: dict[str, Any] | None, given: bytes) -> dict[str, Any]:
+    """Lay settings over others. Of the limits, those stay that are not named."""
+    over = read_settings_text(given, True, _TEXTS).values
+    if not isinstance(over, dict):
+        raise SettingsProblem("have to be a list of names and values")
+    merged = {**(values or {}), **over}
+    if isinstance(limits := (values or {}).get("limits"), dict) and isinstance(over.get("limits"), dict):
+        merged["limits"] = {**limits, **over["limits"]}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _convert(values: Any, data: bytes) -> FolderSettings:

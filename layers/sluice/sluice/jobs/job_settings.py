@@ -11,7 +11,14 @@ import msgspec
 from sluice.aws.s3 import S3
 from sluice.claude.prices import PriceList, parse_prices, shipped_prices
 from sluice.errors import InputError, ObjectNotFound
-from sluice.jobs.folder_settings import FILE_NAME, FolderSettings, ReadSettings, is_settings_name, parse_folder_settings
+from sluice.jobs.folder_settings import (
+    FILE_NAME,
+    FolderSettings,
+    ReadSettings,
+    is_settings_name,
+    parse_folder_settings,
+    parse_given_settings,
+)
 from sluice.jobs.model import Job, Upload, work_key
 from sluice.jobs.outbox import JSON, Outbox
 from sluice.settings import JobSettings
@@ -52,9 +59,12 @@ class EffectiveSettings:
 _DECODER = msgspec.json.Decoder(EffectiveSettings)
 
 
-def resolve_settings(s3: S3, settings: JobSettings, upload: Upload) -> EffectiveSettings:
-    """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used."""
-    folder_key, found = _find_folder_settings(s3, upload)
+def resolve_settings(s3: S3, settings: JobSettings, upload: Upload, given: bytes | None = None) -> EffectiveSettings:
+    """Find and read the settings for an upload. Raises InputError where those of its folder cannot be used.
+
+    ``given`` are those that came with the job: they win over the folder's.
+    """
+    folder_key, found = _find_folder_settings(s3, upload, given)
     prices = _find_prices(s3, upload.bucket)
     effective = merge_settings(settings, found.settings, folder_key, prices.prices)
     digest = hashlib.sha256(msgspec.json.encode(found.settings)).hexdigest() if folder_key else ""
@@ -97,6 +107,11 @@ def _encode(effective: EffectiveSettings) -> bytes:
     return data
 
 
+def given_settings(outbox: Outbox, job: Job) -> bytes | None:
+    """Read the settings that came with a job; None where none did. Raises as ``S3`` does."""
+    return outbox.get(job.ticket.settings_key) if job.ticket and job.ticket.settings_key else None
+
+
 def read_settings(outbox: Outbox, job: Job) -> EffectiveSettings:
     """Read the settings of a planned job. Raises ValueError for one without any, otherwise as ``S3`` does."""
     if job.settings_key is None:
@@ -117,15 +132,15 @@ def check_settings_object(s3: S3, bucket: str, key: str) -> None:
         parse_folder_settings(_read_small(s3, bucket, key, _MAX_FOLDER_BYTES), key)
 
 
-def _find_folder_settings(s3: S3, upload: Upload) -> tuple[str | None, ReadSettings]:
+def _find_folder_settings(s3: S3, upload: Upload, given: bytes | None) -> tuple[str | None, ReadSettings]:
     """Find the nearest settings: in the folder, in each one above it, at the top of the bucket."""
     for folder in _folders_up(upload.folder):
         for key in _settings_keys(s3, upload.bucket, folder):
             try:
-                return key, parse_folder_settings(_read_small(s3, upload.bucket, key, _MAX_FOLDER_BYTES), key)
+                return key, parse_folder_settings(_read_small(s3, upload.bucket, key, _MAX_FOLDER_BYTES), key, given)
             except ObjectNotFound:
                 continue
-    return None, ReadSettings(FolderSettings())
+    return None, parse_given_settings(given) if given else ReadSettings(FolderSettings())
 
 
 def _folders_up(folder: str) -> Iterator[str]:

@@ -50,14 +50,14 @@ Placed = tuple[int, bytes]
 _place = itemgetter(0)
 
 
-def merge_waves(waves: Sequence[Iterable[Placed]]) -> Iterator[bytes]:
-    """Yield the lines of several waves in the order of their places, which ascend within each.
+def merge_waves(waves: Sequence[Iterable[Placed]]) -> Iterator[Placed]:
+    """Yield the lines of several waves in the order of their places, which ascend within each, with their places.
 
     Where several have a line for one place, that of the last wave counts: an answer that was asked for again.
     """
     if len(waves) == 1:
-        yield from (line for _, line in waves[0])
+        yield from waves[0]
         return
     for _, lines in groupby(heapq.merge(*waves, key=_place), key=_place):
-        *_, (_, line) = lines
-        yield line
+        *_, placed = lines
+        yield placed

@@ -17,6 +17,7 @@ class Step(StrEnum):
     SUBMIT = "submit"
     COLLECT = "collect"
     FINISH = "finish"
+    DELETE = "delete"
 
     def queue_url(self, settings: JobSettings) -> str:
         urls = {
@@ -24,6 +25,7 @@ class Step(StrEnum):
             Step.SUBMIT: settings.submit_queue_url,
             Step.COLLECT: settings.collect_queue_url,
             Step.FINISH: settings.finish_queue_url,
+            Step.DELETE: settings.delete_queue_url,
         }
         return urls[self]
 

@@ -1,10 +1,13 @@
 """What a job and a shard are, and the states that they pass through.
 
-job    received -> planned -> running -> finished | finished_with_errors | cancelled
+job    awaiting_upload -> received             announced over HTTP, and its file has come
+       awaiting_upload -> expired | cancelled    its file never came
+       received -> planned -> running -> finished | finished_with_errors | cancelled
        received -> failed                       nothing in the file can run
        received | planned | running -> held     waits for a person
        held -> received | planned | running     released: the state before it
        held -> failed                           it can be released no more
+       finished | finished_with_errors | failed | cancelled | expired -> deleting -> deleted    asked for by its owner
 shard  planned -> submitting -> in_progress -> ended -> collected
        submitting -> adopting -> in_progress    an intent without a batch id: a batch that may be ours is looked for
        submitting | adopting -> planned         no batch was made
@@ -27,6 +30,7 @@ from sluice.transitions import Transition
 
 
 class JobStatus(StrEnum):
+    AWAITING_UPLOAD = "awaiting_upload"
     RECEIVED = "received"
     PLANNED = "planned"
     RUNNING = "running"
@@ -35,17 +39,23 @@ class JobStatus(StrEnum):
     FINISHED_WITH_ERRORS = "finished_with_errors"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DELETING = "deleting"
+    DELETED = "deleted"
 
     @property
     def final(self) -> bool:
-        return self in _FINAL
+        return self in (*_FINAL, JobStatus.DELETED)
 
 
 _ENDS = (JobStatus.FINISHED, JobStatus.FINISHED_WITH_ERRORS, JobStatus.CANCELLED)
-_FINAL = (*_ENDS, JobStatus.FAILED)
+_FINAL = (*_ENDS, JobStatus.FAILED, JobStatus.EXPIRED)
 _LIVE = (JobStatus.RECEIVED, JobStatus.PLANNED, JobStatus.RUNNING)
 
 JOB_TRANSITIONS: Mapping[str, Transition[JobStatus]] = {
+    "arrive": Transition((JobStatus.AWAITING_UPLOAD,), (JobStatus.RECEIVED,)),
+    "expire": Transition((JobStatus.AWAITING_UPLOAD,), (JobStatus.EXPIRED,)),
+    "withdraw": Transition((JobStatus.AWAITING_UPLOAD,), (JobStatus.CANCELLED,)),
     "note_planning": Transition((JobStatus.RECEIVED,)),
     "record_plan": Transition((JobStatus.RECEIVED,), (JobStatus.PLANNED, JobStatus.HELD)),
     "start": Transition((JobStatus.PLANNED,), (JobStatus.RUNNING,)),
@@ -56,6 +66,8 @@ JOB_TRANSITIONS: Mapping[str, Transition[JobStatus]] = {
     "fail": Transition((JobStatus.RECEIVED,), (JobStatus.FAILED,)),
     "give_up": Transition((JobStatus.HELD,), (JobStatus.FAILED,)),
     "close": Transition(_FINAL),
+    "request_delete": Transition(_FINAL, (JobStatus.DELETING,)),
+    "mark_deleted": Transition((JobStatus.DELETING,), (JobStatus.DELETED,)),
 }
 
 
@@ -101,31 +113,62 @@ class HoldKind(StrEnum):
     REFUSED = "refused"  # Claude refuses all requests of a batch alike, and nothing says whose fault it is.
     STUCK = "stuck"  # Its messages were sent again and again, and it did not move.
     INCIDENT = "incident"  # Never alone: see ``Hold.kind``.
+    REQUESTED = "requested"  # Whoever made the job asked for it.
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One object that arrived in the Inbox. ``size`` in bytes; ``version`` is None in a bucket without versions."""
+    """One object that arrived in the Inbox. ``size`` in bytes; ``version`` is None in a bucket without versions.
+
+    ``ticket_id`` is the id of the job that was announced over HTTP before its file came; None: it came unannounced.
+    """
 
     bucket: str
     key: str
     version: str | None
     etag: str
     size: int
+    ticket_id: str | None = None
 
     @property
     def job_id(self) -> str:
         """The same for each notification of the same upload; readable, since it names the folder of the results."""
+        if self.ticket_id is not None:
+            return self.ticket_id
         identity = "\0".join((self.bucket, self.key, self.version or self.etag))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        stem = PurePosixPath(self.key).name.split(".")[0].lower()
-        slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:32].strip("-")
-        return f"{slug or 'job'}-{digest}"
+        return f"{slug_of(self.key)}-{digest}"
 
     @property
     def folder(self) -> str:
-        """The key up to and without the file name and its slash; empty at the top of the bucket."""
-        return self.key.rpartition("/")[0]
+        """The key up to and without the file name and its slash; empty at the top of the bucket.
+
+        What was announced has a folder of its own in there, which does not count.
+        """
+        folder = self.key.rpartition("/")[0]
+        return folder if self.ticket_id is None else folder.rpartition("/")[0]
+
+
+def slug_of(key: str) -> str:
+    """Return how the ids of the jobs of a file begin: its name, in a-z, 0-9 and hyphens."""
+    stem = PurePosixPath(key).name.split(".")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:32].strip("-") or "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the caller of the API said of a job when it was announced. Times in epoch seconds."""
+
+    size: int  #: Of the file, in bytes.
+    open_until: float  #: When it expires, if no file has come.
+    status_url: str
+    upload_id: str | None = None  #: Of the multipart upload; None where one PUT is enough.
+    settings_key: str | None = None  #: The object with the settings that were given, which win over the folder's.
+    hold: bool = False  #: Whether it waits for a release once it is planned.
+    models: tuple[str, ...] = ()  #: What its caller's key may use, as ``KeyTerms.models``; none: all.
+    key_name: str = ""  #: How that key is called.
+    callback_url: str | None = None
+    metadata: str | None = None  #: The caller's own data, as JSON.
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +178,12 @@ class Hold:
     kind: str  #: A HoldKind; "incident" has ":" and the kind of the incident behind it.
     reason: str  #: For a person.
     settings_digest: str = ""  #: Of the folder's settings that could not be used, where they could be read.
+    needs_operator: bool = False  #: Whether its owner may not end it: a limit of the stack's is in the way.
 
     @classmethod
     def for_incident(cls, incident: str, reason: str) -> Hold:
         """Build the hold of a job that met an incident of that kind."""
-        return cls(f"{HoldKind.INCIDENT}:{incident}", reason)
+        return cls(f"{HoldKind.INCIDENT}:{incident}", reason, needs_operator=True)
 
     @property
     def incident(self) -> str | None:
@@ -212,9 +256,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One dropped file. Times in epoch seconds."""
+    """One file of requests, dropped or announced and uploaded. Times in epoch seconds."""
 
-    upload: Upload
+    upload: Upload  #: Until the file has come, without its version and etag, and with the size that was announced.
     status: JobStatus
     received_at: float
     moved_at: float  #: When its state last changed, or one of its shards was collected.
@@ -239,6 +283,24 @@ class Job:
     tally: Tally | None = None  #: None until it is finished.
     #: By the notice's name, such as job.finished; and by ``channel_mark``, where not all channels have it.
     notices: Mapping[str, NoticeState] = field(default_factory=dict)
+    created_at: float | None = None  #: When it was announced or its file came; lists go by it.
+    owner: str | None = None  #: As ``Caller.owner``; None for what was dropped in the Inbox.
+    ticket: Ticket | None = None  #: None for what was dropped in the Inbox.
+    retried_as: str | None = None  #: The job that runs again what failed.
+    deleted_at: float | None = None
+    callback: str | None = None  #: "pending", "delivered" or "undelivered", of the state that ``callback_event`` names.
+    callback_event: str | None = None  #: A final state, or "held-" and the second in which the hold began.
+    callback_attempts: int = 0
+    callback_due_at: float = 0.0  #: When it may be tried next.
+    callback_since: float = 0.0  #: When it first became due; its time to be tried runs from then.
+    callback_look_at: float = 0.0  #: When the poller sends its message: it has none until then, or has lost it.
+    callback_error: str | None = None  #: Why the last try failed.
+    delivered_at: float | None = None
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether somebody is still to be called back about its present state."""
+        return self.callback == "pending" and self.ticket is not None and self.ticket.callback_url is not None
 
     @property
     def job_id(self) -> str:

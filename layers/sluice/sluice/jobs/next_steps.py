@@ -17,6 +17,8 @@ RESENDS_BEFORE_NOTICE = 2
 # And once they were so often, each time after twice as long, it is held: by default, after about four days. Jobs wait
 # for hours behind others that are very large.
 MOST_RESENDS = 6
+# For a person, for its file, or for nothing but its end.
+_WAITING = (JobStatus.HELD, JobStatus.AWAITING_UPLOAD, JobStatus.DELETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def job_message(job: Job) -> QueueMessage | None:
             return QueueMessage(Step.PLAN, {"job_id": job.job_id, "checkpoint": job.checkpoint_key})
         case JobStatus.RUNNING if job.open_shards == 0:
             return QueueMessage(Step.FINISH, {"job_id": job.job_id})
+        case JobStatus.DELETING:
+            return QueueMessage(Step.DELETE, {"job_id": job.job_id})
         case _:
             return None
 
@@ -106,6 +110,6 @@ def is_stuck_despite_resends(open_job: OpenJob) -> bool:
 
 
 def is_late(job: Job, now: float, settings: JobSettings) -> bool:
-    """Return whether a job should have finished by now. A held job is never late: it waits for a person."""
-    waits = job.status.final or job.status is JobStatus.HELD
+    """Return whether a job should have finished by now. One that waits for a person, or for its file, is never late."""
+    waits = job.status.final or job.status in _WAITING
     return not waits and now - job.received_at > settings.late_after_hours * 3600

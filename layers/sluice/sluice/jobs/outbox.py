@@ -1,9 +1,12 @@
 """The Outbox: where each object of a job lies there, and how it is written and read.
 
 <job>/                             what people look into: results, errors and rejected lines, summary, report, table
+work/settings/<job>.json           the settings that came with a job over HTTP
 work/<job>/plan-…, settings-…      what planning found, and left for the shards
 work/<job>/waves/<shard>-<wave>/   of a wave that another one follows: what is final already, and what is sent next
 work/<job>/parts/                  of a shard whose last wave is collected: its results and its errors
+                                   and what became of each of its requests (``jobs.rows``)
+rows/<job>/                        where each row lies, for who reads a page of them
 work/<job>/stats/                  of each wave: histograms and examples for the report
 """
 
@@ -23,7 +26,7 @@ from sluice.errors import ObjectNotFound
 from sluice.jobs.lines import Placed, decode_ordinals, encode_ordinals, whole_lines
 from sluice.jobs.model import Shard, ShardRef, work_key
 
-RESULTS, ERRORS, REJECTED, KEPT, NEXT = "results", "errors", "rejected", "kept", "next"
+RESULTS, ERRORS, REJECTED, KEPT, NEXT, ROWS = "results", "errors", "rejected", "kept", "next", "rows"
 JSON, JSONL = "application/json", "application/x-ndjson"
 _BINARY = "application/octet-stream"
 # Several objects are read at once where waves are merged.

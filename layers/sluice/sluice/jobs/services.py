@@ -24,6 +24,8 @@ from sluice.settings import JobSettings
 
 # Bounded waits everywhere: a call that hangs must not eat the time of a whole invocation.
 _AWS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+# Links are good for one region's host; the newer signature is the only one that all regions take.
+_S3 = _AWS.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Services:
         return cls(
             settings=settings,
             dynamodb=Table(dynamodb, settings.table),
-            s3=S3(session.client("s3", config=_AWS)),
+            s3=S3(session.client("s3", config=_S3)),
             sqs=Sqs(session.client("sqs", config=_AWS)),
             notifier=Notifier.from_session(session, _AWS, settings.topic_arn, settings.event_bus),
             claude=ClaudeApi(settings.claude_base_url, key.current, renew_key=key.renew),

@@ -22,12 +22,24 @@ from sluice.jobs.model import (
     ShardStatus,
     Source,
     Tally,
+    Ticket,
     Tokens,
     Upload,
 )
-from sluice.table_keys import OPEN_JOBS, SHARD_PREFIX, job_key, open_job, open_shard, shard_key
+from sluice.table_keys import (
+    OPEN_JOBS,
+    SHARD_PREFIX,
+    job_key,
+    listed_job_key,
+    open_job,
+    open_shard,
+    owners_job_key,
+    shard_key,
+)
 
 T = TypeVar("T")
+# How long a job stands in the lists: for longer than any job that is told of there.
+LISTED_SECONDS = 400 * 86_400
 # How long a job stays in the table after its end; its results stay in the Outbox as the bucket's lifecycle says.
 KEEP_SECONDS = 90 * 86_400
 
@@ -51,14 +63,27 @@ def job_item(job: Job) -> Item:
         "moved_at": job.moved_at,
         "open_shards": job.open_shards,
         "settings_key": job.settings_key,
+        "created_at": job.created_at,
+        "owner": job.owner,
+        "ticket": asdict(job.ticket) if job.ticket else None,
         "notices": {},
         "open": OPEN_JOBS,
         "open_at": open_job(job.job_id),
     }
 
 
+def listing_items(job: Job) -> list[Item]:
+    """Encode a new job's places in the list of all and, where it has an owner, in theirs."""
+    created_at = job.created_at or job.received_at
+    keys = [listed_job_key(created_at, job.job_id)]
+    keys += [owners_job_key(job.owner, created_at, job.job_id)] if job.owner else []
+    expires_at = round(created_at) + LISTED_SECONDS
+    common = {"job_id": job.job_id, "folder": job.upload.folder, "expires_at": expires_at}
+    return [{**key.attributes(), **common} for key in keys]
+
+
 def job_from_item(item: Item) -> Job:
-    upload = Upload(item["bucket"], item["key"], item.get("version"), item["etag"], item["size"])
+    upload = Upload(item["bucket"], item["key"], item.get("version"), item["etag"], item["size"], item.get("ticket_id"))
     before = item.get("status_before_hold")
     return Job(
         upload=upload,
@@ -85,6 +110,19 @@ def job_from_item(item: Item) -> Job:
         resends=item.get("resends", 0),
         tally=_tally(item["tally"]) if "tally" in item else None,
         notices={name: NoticeState(state) for name, state in item.get("notices", {}).items()},
+        created_at=item.get("created_at"),
+        owner=item.get("owner"),
+        ticket=_ticket(item["ticket"]) if "ticket" in item else None,
+        retried_as=item.get("retried_as"),
+        deleted_at=item.get("deleted_at"),
+        callback=item.get("callback"),
+        callback_event=item.get("callback_event"),
+        callback_attempts=item.get("callback_attempts", 0),
+        callback_due_at=item.get("callback_due_at", 0.0),
+        callback_since=item.get("callback_since", 0.0),
+        callback_look_at=item.get("callback_look_at", 0.0),
+        callback_error=item.get("callback_error"),
+        delivered_at=item.get("delivered_at"),
     )
 
 
@@ -101,6 +139,10 @@ def _tally(values: Mapping[str, Any]) -> Tally:
 def _known(kind: type[T], values: Mapping[str, Any]) -> T:
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # each kind here is a dataclass
     return kind(**{name: value for name, value in values.items() if name in names})
+
+
+def _ticket(values: Mapping[str, Any]) -> Ticket:
+    return _known(Ticket, {**values, "models": tuple(values.get("models", ()))})
 
 
 def shard_item(shard: Shard) -> Item:

@@ -10,8 +10,6 @@ from sluice.notify.notice import Notice, one_line
 from sluice.tasks.answer import Answer
 from sluice.tasks.task import Task, event_view
 
-MAX_CALLBACK_BYTES = 512 * 1024
-
 
 def event_document(task: Task, answer: Answer | None, limit: int) -> str:
     """Write what happened to a task as JSON of at most ``limit`` bytes; a larger answer is left to ``status_url``."""

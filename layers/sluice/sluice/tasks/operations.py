@@ -12,13 +12,14 @@ from itertools import islice
 from sluice.access.guard import Caller, Guard
 from sluice.aws.sqs import Sqs
 from sluice.backoff import REDELIVER
+from sluice.callbacks.addresses import AddressPolicy
 from sluice.deadline import Deadline
 from sluice.errors import AwsError, ConditionFailed, Conflict, InvalidRequest, NotFound, TooManyRequests
+from sluice.http.idempotency import Idempotency, parse_idempotency_key
 from sluice.settings import TaskSettings
 from sluice.tasks.answer import Answer
-from sluice.tasks.callbacks.addresses import AddressPolicy
-from sluice.tasks.request import TaskRequest, parse_idempotency_key, parse_task_request
-from sluice.tasks.table import Idempotency, Payloads, TaskTable
+from sluice.tasks.request import TaskRequest, parse_task_request
+from sluice.tasks.table import Payloads, TaskTable
 from sluice.tasks.task import OVERDUE_SECONDS, STATUSES, Task, is_far_off, look_at, new_task_id
 
 MAX_PAGE = 100

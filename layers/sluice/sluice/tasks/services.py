@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -16,15 +16,16 @@ from sluice.aws.dynamodb import Table
 from sluice.aws.s3 import S3
 from sluice.aws.secrets import CachedSecret
 from sluice.aws.sqs import Sqs
+from sluice.callbacks.addresses import LOCAL_ORIGIN, AddressPolicy
+from sluice.callbacks.circuit_breaker import CircuitBreakers
+from sluice.callbacks.client import CallbackClient
+from sluice.callbacks.courier import CallbackBook, Courier
+from sluice.callbacks.signatures import WebhookSecrets
 from sluice.claude.key import ClaudeKey
 from sluice.incidents import Incidents
 from sluice.notify.channels import Notifier, SnsChannel
 from sluice.settings import TaskSettings
-from sluice.tasks.callbacks.addresses import LOCAL_ORIGIN, AddressPolicy
-from sluice.tasks.callbacks.circuit_breaker import CircuitBreakers
-from sluice.tasks.callbacks.client import CallbackClient
-from sluice.tasks.callbacks.deliver import CallbackDelivery
-from sluice.tasks.callbacks.signatures import WebhookSecrets
+from sluice.tasks.callbacks import TaskCallbacks
 from sluice.tasks.operations import TaskService
 from sluice.tasks.sdk import ClaudeSdk
 from sluice.tasks.table import Payloads, TaskTable
@@ -37,6 +38,8 @@ _AWS = Config(
 )
 # A rotated webhook secret signs within this time.
 _WEBHOOK_SECRET_SECONDS = 60.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +97,20 @@ class TaskServices:
             ),
         )
 
-    def callback_delivery(self) -> CallbackDelivery:
+    def task_callbacks(self) -> TaskCallbacks:
+        topic = SnsChannel(self.session.client("sns", config=_AWS), self.settings.topic_arn)
+        return TaskCallbacks(TaskTable(self.table), self.payloads, topic)
+
+    def courier(self, book: CallbackBook[T]) -> Courier[T]:
+        """Build what delivers the callbacks of a door."""
         settings, policy = self.settings, self.callback_policy()
         secrets: Any = self.session.client("secretsmanager", config=_AWS)
         webhook_secret = CachedSecret(secrets, settings.webhook_secret, _WEBHOOK_SECRET_SECONDS)
-        return CallbackDelivery(
-            settings=settings,
-            table=TaskTable(self.table),
-            payloads=self.payloads,
+        return Courier(
+            book=book,
             sqs=self.sqs,
-            topic=SnsChannel(self.session.client("sns", config=_AWS), settings.topic_arn),
+            queue_url=settings.callback_queue_url,
+            max_hours=settings.callback_max_hours,
             breakers=CircuitBreakers(self.table),
             client=CallbackClient(policy, ssl.create_default_context()),
             policy=policy,

@@ -5,13 +5,13 @@ ConditionFailed always means that somebody else was there first.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice.aws.dynamodb import Item, Put, Table, Update
 from sluice.aws.s3 import S3
+from sluice.http.idempotency import Idempotency
 from sluice.table_keys import (
     CALLERS_TASK_PREFIX,
     OPEN_TASKS,
@@ -52,18 +52,6 @@ class Payloads:
 
 
 _CLOSED = ("open", "open_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """A caller's ``Idempotency-Key``, hashed together with the caller, and what its first call asked."""
-
-    key_hash: str
-    fingerprint: str
-
-    @classmethod
-    def of(cls, caller: str, key: str, fingerprint: str) -> Idempotency:
-        return cls(hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest(), fingerprint)
 
 
 @dataclass(frozen=True, slots=True)

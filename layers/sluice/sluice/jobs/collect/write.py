@@ -13,7 +13,8 @@ from sluice.jobs.collect.retry_policy import Decision
 from sluice.jobs.collect.usage import LengthHistograms
 from sluice.jobs.lines import Placed, merge_waves
 from sluice.jobs.model import Shard, ShardRef
-from sluice.jobs.outbox import ERRORS, KEPT, RESULTS
+from sluice.jobs.outbox import ERRORS, KEPT, RESULTS, ROWS, part_key
+from sluice.jobs.rows import ANSWERED, ERRORED, ShardRows
 from sluice.jobs.services import Services
 
 
@@ -55,13 +56,15 @@ def _placed(results: BatchResults, decisions: Decisions, ordinals: Sequence[int]
 def _write_parts(services: Services, results: BatchResults, decisions: Decisions, ordinals: Sequence[int]) -> None:
     """Write the results and the errors of a shard after its last wave."""
     ref = results.shard.ref
-    outcomes = [shard.outcome for shard in _earlier_shards(services, ref) if shard.outcome]
+    earlier = _earlier_shards(services, ref)
+    outcomes = [shard.outcome for shard in earlier if shard.outcome]
+    rows = ShardRows.empty((earlier[0] if earlier else results.shard).count)
     if ref.wave == 0:
-        answered = _write_answers(services, results, decisions)
+        answered = _write_answers(services, results, decisions, rows)
     else:
         answers = _placed(results, decisions, ordinals, Decision.ANSWER)
-        answered = _write_merged(services, ref, (KEPT, RESULTS), RESULTS, answers)
-    errored = _write_merged(services, ref, (ERRORS,), ERRORS, decisions.error_lines.read())
+        answered = _write_merged(services, ref, (KEPT, RESULTS), RESULTS, answers, rows)
+    errored = _write_merged(services, ref, (ERRORS,), ERRORS, decisions.error_lines.read(), rows)
     expected = decisions.succeeded + sum(each.succeeded for each in outcomes)
     expected_errors = decisions.errored + sum(each.errored for each in outcomes)
     if (answered, errored) != (expected, expected_errors):
@@ -69,6 +72,7 @@ def _write_parts(services: Services, results: BatchResults, decisions: Decisions
             f"Shard {ref.shard} of {ref.job_id} has {answered} answers and {errored} errors in its waves; "
             f"they counted {expected} and {expected_errors}."
         )
+    services.outbox.put(part_key(ref, ROWS), rows.encode())
 
 
 def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
@@ -76,17 +80,20 @@ def _earlier_shards(services: Services, ref: ShardRef) -> list[Shard]:
     return [shard for each in refs if (shard := services.shards.find(each))]
 
 
-def _write_answers(services: Services, results: BatchResults, decisions: Decisions) -> int:
+def _write_answers(services: Services, results: BatchResults, decisions: Decisions, rows: ShardRows) -> int:
     """Write the answers of a shard that was done in one wave: nothing has to be merged."""
     count = 0
     with services.outbox.part_writer(results.shard.ref, RESULTS) as writer:
         for places, lines in results.answers(decisions.by_place, Decision.ANSWER):
             writer.write(b"".join(lines))
+            rows.note(ANSWERED, zip(places, map(len, lines), strict=True))
             count += len(places)
     return count
 
 
-def _write_merged(services: Services, ref: ShardRef, names: Iterable[str], part: str, own: Iterable[Placed]) -> int:
+def _write_merged(
+    services: Services, ref: ShardRef, names: Iterable[str], part: str, own: Iterable[Placed], rows: ShardRows
+) -> int:
     count = 0
     waves = [
         services.outbox.read_placed_lines(ShardRef(ref.job_id, ref.shard, wave), name)
@@ -94,7 +101,8 @@ def _write_merged(services: Services, ref: ShardRef, names: Iterable[str], part:
         for wave in range(ref.wave)
     ]
     with services.outbox.part_writer(ref, part) as writer:
-        for line in merge_waves([*waves, own]):
+        for place, line in merge_waves([*waves, own]):
             writer.write(line)
+            rows.note(ANSWERED if part == RESULTS else ERRORED, ((place, len(line)),))
             count += 1
     return count

@@ -15,9 +15,11 @@ import msgspec
 
 from sluice.aws.sqs_batch import StepResult
 from sluice.errors import ConditionFailed
+from sluice.jobs.callbacks import send_callback
 from sluice.jobs.collect.write import WaveStats
 from sluice.jobs.finish.report import write_report
 from sluice.jobs.finish.results_csv import write_result_table
+from sluice.jobs.finish.row_directory import write_row_directory
 from sluice.jobs.finish.summary import JobSummary, add_up, write_summary
 from sluice.jobs.finish.totals import Totals, check_totals, with_misfits, with_sentences
 from sluice.jobs.job_settings import read_settings
@@ -29,6 +31,7 @@ from sluice.jobs.outbox import ERRORS, JSON, REJECTED, RESULTS, Manifest, part_k
 from sluice.jobs.rejected import decode_rejected, different_rejections
 from sluice.jobs.results import CANCELED
 from sluice.jobs.services import Services
+from sluice.settings import DEFAULT_MAX_TOKENS
 
 _STATS = msgspec.json.Decoder(WaveStats)
 _PARALLEL = 8
@@ -56,6 +59,7 @@ def finish(services: Services, message: Mapping[str, object]) -> StepResult:
         job = services.jobs.finish(job.job_id, status, tally, status_notice(status), account.finished_at)
     except ConditionFailed:
         return StepResult("done_elsewhere")
+    send_callback(services.sqs, services.settings.callback_queue_url, job)
     announce(services, job, status_notice(status))
     return _result("finished", status, account.totals.problems)
 
@@ -92,6 +96,8 @@ def _write_outputs(services: Services, job: Job, plan: Plan) -> JobSummary:
     else:
         files |= {name.rpartition(".")[2]: place.uri(job.job_id, name) for name in table.files}
         totals = replace(totals, tally=with_misfits(replace(totals.tally, tables=table.files), table.misfits))
+    max_tokens = effective.folder.max_tokens or DEFAULT_MAX_TOKENS
+    write_row_directory(services, job, last, table.cells if table else None, max_tokens)
     account = _account(services, job, totals, manifest, effective.prices.date, shards, files)
     report, summary = write_report(account), write_summary(account)
     outbox.put_file(job.job_id, "report.html", report, "text/html; charset=utf-8")

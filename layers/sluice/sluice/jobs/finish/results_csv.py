@@ -15,6 +15,7 @@ import msgspec
 
 from sluice.errors import ObjectNotFound
 from sluice.jobs.collect.retry_policy import error_name
+from sluice.jobs.finish.row_directory import CellsWriter
 from sluice.jobs.folder_settings import DEFAULT_ANSWER_COLUMN
 from sluice.jobs.formats.base import Cell, SourceTable, TableRow, TableWriter
 from sluice.jobs.formats.registry import identify, kind_named
@@ -24,6 +25,7 @@ from sluice.jobs.model import Job, Shard
 from sluice.jobs.outbox import ERRORS, REJECTED, RESULTS
 from sluice.jobs.rejected import decode_rejected
 from sluice.jobs.results import CANCELED, EXPIRED, AnsweredMessage, Result, Usage, read_answer_line, read_result_line
+from sluice.jobs.rows import Cells, rows_key
 from sluice.jobs.schema import prepare_schema
 from sluice.jobs.schema_fit import find_misfit
 from sluice.jobs.services import Services
@@ -67,11 +69,13 @@ class AnswerForm:
 class ResultTable:
     """What was written: the names of the files, the one for people first; none where the job came as no table.
 
-    ``misfits`` counts the answers that are whole and do not fit the schema, by what is wrong with them.
+    ``misfits`` counts the answers that are whole and do not fit the schema, by what is wrong with them; ``cells`` say
+    where each row can be read by itself.
     """
 
     files: tuple[str, ...] = ()
     misfits: Counter[str] = field(default_factory=Counter)
+    cells: Cells | None = None
 
 
 def write_result_table(
@@ -97,8 +101,9 @@ def write_result_table(
             each.begin(open_files.enter_context(outbox.file_writer(job.job_id, each.name, each.content_type)))
             for each in files
         ]
-        write_rows(table, outputs, form, misfits, writers)
-    return ResultTable(tuple(each.name for each in files), misfits)
+        cells = CellsWriter(open_files.enter_context(outbox.writer(rows_key(job.job_id, "cells.jsonl"))), table.columns)
+        write_rows(table, outputs, form, misfits, [*writers, cells])
+    return ResultTable(tuple(each.name for each in files), misfits, cells.cells())
 
 
 def _came_as_table(job: Job) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -21,11 +21,14 @@ from sluice.jobs.formats.appraise import Appraisal, Appraiser
 from sluice.jobs.formats.plain import PlainParams, decode_block, read_plain
 from sluice.jobs.formats.refusals import check_params
 from sluice.jobs.formats.request_line import MAX_TOKENS, NOT_JSON, Defaults, LineProblem, RequestLine, complete_request
+from sluice.jobs.requests import read_request
 
 T = TypeVar("T")
 
 # Says what is wrong with a model, or with so large a max_tokens for it; None where nothing is.
 ModelProblem = Callable[[str, int], str | None]
+# Says what is wrong with the params of a request, for the one who asks; None where nothing is.
+ParamsProblem = Callable[[Mapping[str, Any]], str | None]
 
 _ID_CHARACTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _MAX_ID = 64
@@ -45,6 +48,7 @@ class LineRules:
     spare_id: Callable[[int], str] = "line-{}".format
     version: str | None = None
     appraiser: Appraiser = field(default_factory=lambda: Appraiser(shipped_prices(), shipped_prices()))
+    params_problem: ParamsProblem | None = None  #: None: whoever asks may ask anything.
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ _ANY_PARAMS = msgspec.json.Decoder(_AnyParams)
 def check_block(block: LineBlock, rules: LineRules) -> Run | None:
     """Check a block as a whole; None where any of its lines may need a closer look."""
     data = block.data
-    if len(data) > rules.max_bytes or not _is_utf8(data):
+    if rules.params_problem or len(data) > rules.max_bytes or not _is_utf8(data):
         return None
     lines = read_plain(data)
     if lines is None or _has_longer_line(data, rules.appraiser.plain_bytes):
@@ -188,6 +192,8 @@ def check_line(number: int, offset: int, line: bytes, rules: LineRules) -> GoodL
             raise LineProblem("too long", f"The request has {len(request.text)} bytes, more than {rules.max_bytes}.")
         if problem := rules.model_problem(request.model, request.max_tokens):
             raise LineProblem("model", problem)
+        if rules.params_problem and (problem := rules.params_problem(_params_of(request.text))):
+            raise LineProblem("not allowed", problem)
         appraisal = _appraise_line(request, rules)
     except LineProblem as problem:
         return BadLine(number, offset, len(line), line, problem)
@@ -218,6 +224,11 @@ def _appraise_line(request: RequestLine, rules: LineRules) -> Appraisal | None:
         raise LineProblem(NOT_JSON, f"The line is not JSON: {error}.") from None
     check_params(decoded, rules.version)
     return rules.appraiser.appraise(decoded, memoryview(raw).nbytes, request.model, request.max_tokens)
+
+
+def _params_of(text: bytes) -> Mapping[str, Any]:
+    params: dict[str, Any] = msgspec.json.decode(read_request(text).params)
+    return params
 
 
 def _sum_up(requests: Sequence[PlainParams | _AnyParams]) -> dict[str, Asked]:

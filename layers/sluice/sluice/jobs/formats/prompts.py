@@ -128,6 +128,8 @@ class PromptWriter:
         if problem := rules.model_problem(self._model, self._max_tokens):
             raise settings_problem(effective, problem.rstrip("."))
         self._params = _common_params(folder, self._model, self._max_tokens)
+        if rules.params_problem and (problem := rules.params_problem(self._params)):
+            raise settings_problem(effective, problem.rstrip("."))
         try:
             check_params({**self._params, "messages": [{"role": "user", "content": "."}]}, rules.version)
         except LineProblem as refused:

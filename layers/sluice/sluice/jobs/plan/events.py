@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,9 +12,9 @@ from sluice.aws.sqs_batch import StepResult
 from sluice.errors import Conflict, InputError, NotFound, ObjectNotFound
 from sluice.jobs.control import cancel_job, release_job, resume_job
 from sluice.jobs.folder_settings import is_settings_name
-from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, resolve_settings
+from sluice.jobs.job_settings import PRICES_KEY, check_settings_object, given_settings, resolve_settings
 from sluice.jobs.model import HoldKind, Job, JobStatus, Upload
-from sluice.jobs.plan.leftovers import is_leftover
+from sluice.jobs.plan.leftovers import COMMAND_TEXT, is_leftover
 from sluice.jobs.plan.plan import Planner
 from sluice.jobs.services import Services
 from sluice.jobs.wording import shorten
@@ -55,9 +54,6 @@ class Leftover:
 
 PlanEvent = Upload | Command | Continuation | SettingsChanged | Leftover
 
-# A job's id behind which a person wrote a command; editors add the last ending by themselves.
-_COMMAND_TEXT = re.compile(r"([a-z0-9-]+-[0-9a-f]{12})\.(release|cancel)\.txt")
-
 
 def parse_message(message: Mapping[str, Any]) -> list[PlanEvent]:
     """Read one message. Raises ValueError where it is neither a notification nor ours.
@@ -85,7 +81,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[PlanEvent]:
     if key.endswith("/"):
         # Folders as the console makes them.
         return
-    if command := _COMMAND_TEXT.fullmatch(name):
+    if command := COMMAND_TEXT.fullmatch(name):
         name = f"{command[1]}.{command[2]}"
     stem, _, ending = name.rpartition(".")
     if is_leftover(key):
@@ -167,7 +163,8 @@ def _is_for(services: Services, changed: SettingsChanged, job: Job) -> bool:
     if not job.upload.key.startswith(changed.key.rpartition("/")[0]):
         return False
     try:
-        found = resolve_settings(services.s3, services.settings, job.upload)
-    except InputError:
+        given = given_settings(services.outbox, job)
+        found = resolve_settings(services.s3, services.settings, job.upload, given)
+    except (InputError, ObjectNotFound):
         return False
     return found.folder_key == changed.key and job.hold is not None and found.digest != job.hold.settings_digest

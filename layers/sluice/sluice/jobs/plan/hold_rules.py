@@ -45,6 +45,11 @@ def _bad_lines(counts: Counts, max_share: float) -> Hold | None:
     )
 
 
+def is_beyond(estimate: Estimate, max_job_cost: float) -> bool:
+    """Return whether a job may cost more than the stack's own limit, or nobody knows (US dollars; 0: no limit)."""
+    return bool(max_job_cost) and (bool(estimate.unpriced) or estimate.worst_cost > max_job_cost)
+
+
 def _cost(estimate: Estimate, max_cost: float) -> Hold | None:
     if not max_cost:
         return None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
+# A job's id behind which a person wrote a command; editors add the last ending by themselves.
+COMMAND_TEXT = re.compile(r"([a-z0-9-]+-[0-9a-f]{12}(?:[0-9a-f]{12})?)\.(release|cancel)\.txt")
 # Of Windows, macOS, and programs that keep versions; in lower case.
 _NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "ntuser.dat"})
 _FOLDERS = frozenset(

@@ -14,12 +14,19 @@ from sluice.claude.prices import at_least, shipped_prices
 from sluice.claude.versions import OLDER_VERSION, SAMPLING
 from sluice.deadline import Deadline
 from sluice.errors import ConditionFailed, InputError, ObjectNotFound, UnreadableInput
+from sluice.jobs.callbacks import send_callback
 from sluice.jobs.control import activate, resume_job
 from sluice.jobs.formats.appraise import Appraiser
 from sluice.jobs.formats.check import LineRules
 from sluice.jobs.formats.registry import DroppedFile, identify
 from sluice.jobs.formats.request_line import Defaults
-from sluice.jobs.job_settings import EffectiveSettings, read_settings_at, resolve_settings, write_settings
+from sluice.jobs.job_settings import (
+    EffectiveSettings,
+    given_settings,
+    read_settings_at,
+    resolve_settings,
+    write_settings,
+)
 from sluice.jobs.messages import QueueMessage, Step, send_later
 from sluice.jobs.model import Hold, HoldKind, Job, JobStatus, Plan, Upload, work_key
 from sluice.jobs.notices.announce import announce, announce_hold
@@ -27,12 +34,14 @@ from sluice.jobs.notices.text import status_notice
 from sluice.jobs.outbox import JSON, Manifest
 from sluice.jobs.plan.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from sluice.jobs.plan.estimate import Estimate, estimate_job
-from sluice.jobs.plan.hold_rules import failure_of, hold_of, unbounded_note
+from sluice.jobs.plan.hold_rules import failure_of, hold_of, is_beyond, unbounded_note
+from sluice.jobs.plan.key_terms import params_problem, within_terms
 from sluice.jobs.plan.model_check import ModelCatalogue, ModelCheck
 from sluice.jobs.plan.scan import FileScan, PlanFiles
 from sluice.jobs.plan.shard_writer import ShardLimits
 from sluice.jobs.plan.unique_ids import spare_name
 from sluice.jobs.services import Services
+from sluice.jobs.tickets import check_size, take_arrival
 from sluice.jobs.wording import shorten
 
 # What is left of an invocation when reading stops: time to close a shard, look for repeated ids and hand over.
@@ -62,7 +71,8 @@ class Planner:
 
     def take_upload(self, upload: Upload) -> Job:
         """Take an upload on from where it stands, be it new or notified of again."""
-        return self.advance(self.services.jobs.claim(upload, self.services.now()))
+        announced = take_arrival(self.services, upload)
+        return self.advance(announced or self.services.jobs.claim(upload, self.services.now()))
 
     def take_job(self, job_id: str, checkpoint_key: str | None) -> Job | None:
         """Take a job on that is known already; None where it is not, or no more."""
@@ -88,10 +98,11 @@ class Planner:
 
     def _plan(self, job: Job, checkpoint_key: str | None) -> Job:
         # A file that nothing can read fails before anything of it is written.
+        check_size(job)
         dropped = identify(self.services.s3, job.upload)
         start = self._resume(checkpoint_key) if checkpoint_key else None
         if start is None:
-            resolved = resolve_settings(self.services.s3, self.services.settings, job.upload)
+            resolved = self._resolve(job)
             if wait := self._wait_for_settings(job, dropped, resolved):
                 self._put_off(job, wait)
                 return job
@@ -115,7 +126,7 @@ class Planner:
 
     def _wait_for_settings(self, job: Job, dropped: DroppedFile, resolved: EffectiveSettings) -> float:
         """Return for how many seconds more the settings of a file may still arrive, as when a folder is dragged in."""
-        if resolved.folder_key is not None or not dropped.kind.uses_settings:
+        if resolved.folder_key is not None or job.ticket or not dropped.kind.uses_settings:
             return 0.0
         return max(job.received_at + self.services.settings.settings_wait_seconds - self.services.now(), 0.0)
 
@@ -144,10 +155,11 @@ class Planner:
         rules = LineRules(
             Defaults(effective.model, effective.folder.max_tokens),
             limits.longest_line,
-            check.problem,
+            within_terms(job, check.problem),
             _spare_ids(job, dropped.kind.line_word, frozenset(start.repeated)),
             effective.folder.anthropic_version,
             Appraiser(effective.prices, at_least(effective.prices, shipped_prices()), limits.retry_max_tokens),
+            params_problem(job, effective.betas),
         )
         source = dropped.kind.open(dropped.source, effective, rules)
         try:
@@ -178,7 +190,7 @@ class Planner:
             of_limit=True,
         )
         end = replace(end, notes=(*end.notes, *_notes_of_demand(end, bound, effective)))
-        hold = None if job.cancel_requested else hold_of(end.counts, bound, effective)
+        hold = None if job.cancel_requested else self._hold_of(job, end, bound, effective)
         plan = Plan(
             manifest_key=self._write_manifest(job, end),
             lines=end.counts.lines,
@@ -193,9 +205,17 @@ class Planner:
         )
         return self._record(job, plan, hold, end.settings_key)
 
+    def _hold_of(self, job: Job, end: Checkpoint, bound: Estimate, effective: EffectiveSettings) -> Hold | None:
+        hold = hold_of(end.counts, bound, effective)
+        if hold is None and job.ticket and job.ticket.hold:
+            hold = Hold(HoldKind.REQUESTED, "It was asked to wait once it is planned. Released, it runs.")
+        beyond = is_beyond(bound, self.services.settings.max_job_cost)
+        return replace(hold, needs_operator=beyond) if hold else None
+
     def _record(self, job: Job, plan: Plan, hold: Hold | None, settings_key: str) -> Job:
         job = self.services.jobs.record_plan(job, plan, self.services.now(), hold, settings_key=settings_key)
         if hold:
+            self._call_back(job)
             announce_hold(self.services, job)
             return job
         return activate(self.services, job)
@@ -210,6 +230,7 @@ class Planner:
             job = self.services.jobs.fail(job, failure, notice, self.services.now())
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
+        self._call_back(job)
         announce(self.services, job, notice)
         return job
 
@@ -222,6 +243,7 @@ class Planner:
             job = self.services.jobs.hold(job, hold, self.services.now())
         except ConditionFailed:
             return self.services.jobs.find(job.job_id) or job
+        self._call_back(job)
         if self._is_corrected(job, settings_digest):
             # Whoever corrected them did so before there was a hold to be ended by it.
             return resume_job(self.services, job)
@@ -231,10 +253,16 @@ class Planner:
     def _is_corrected(self, job: Job, settings_digest: str) -> bool:
         """Return whether the settings of a job can be read by now, and are not those that it is held for."""
         try:
-            present = resolve_settings(self.services.s3, self.services.settings, job.upload)
+            return self._resolve(job).digest != settings_digest
         except InputError:
             return False
-        return present.digest != settings_digest
+
+    def _resolve(self, job: Job) -> EffectiveSettings:
+        given = given_settings(self.services.outbox, job)
+        return resolve_settings(self.services.s3, self.services.settings, job.upload, given)
+
+    def _call_back(self, job: Job) -> None:
+        send_callback(self.services.sqs, self.services.settings.callback_queue_url, job)
 
 
 def _notes_of_demand(end: Checkpoint, bound: Estimate, effective: EffectiveSettings) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
@@ -17,6 +17,7 @@ from sluice.claude.errors import kind_of_failure
 from sluice.deadline import Deadline
 from sluice.errors import AccountError, ClaudeError, ConditionFailed, SluiceError, describe_error
 from sluice.incidents import Incident, IncidentView
+from sluice.jobs.callbacks import is_callback_due, send_callback
 from sluice.jobs.control import resume_job
 from sluice.jobs.messages import send
 from sluice.jobs.model import Job, JobStatus
@@ -40,6 +41,7 @@ from sluice.jobs.notices.announce import (
 from sluice.jobs.notices.text import LATE, STUCK
 from sluice.jobs.poll.open_work import OpenWork, all_notices_sent, as_of_last_movement, is_lost
 from sluice.jobs.services import Services
+from sluice.jobs.tickets import is_expired
 
 logger = Logger(child=True)
 
@@ -89,13 +91,22 @@ def maintain(
         if deadline.is_within(_RESERVE_SECONDS):
             break
         with done.isolating_failures(open_job.job.job_id):
+            if is_expired(open_job.job, services.now()):
+                _expire(services, open_job.job)
+                continue
             if all_notices_sent(open_job.job):
                 services.jobs.close(open_job.job)
                 continue
             # Messages go first: sent twice they do no harm, lost they would.
-            done.resent += _resend(services, open_job)
+            done.resent += _resend(services, open_job) + _call_back(services, open_job.job)
             done.notified += _notify(services, open_job, gone)
     return done
+
+
+def _expire(services: Services, job: Job) -> None:
+    """End a job whose file has not come in time."""
+    with suppress(ConditionFailed):
+        services.jobs.expire(job.job_id, services.now())
 
 
 def _hold_running(services: Services, work: OpenWork, failure: AccountError, seen: int, done: Maintenance) -> None:
@@ -141,6 +152,17 @@ def _resend(services: Services, open_job: OpenJob) -> int:
     except ConditionFailed:
         return count
     return count
+
+
+def _call_back(services: Services, job: Job) -> int:
+    """Send the message of a callback whose courier does not know of it, or has lost it; return how many."""
+    now = services.now()
+    if not is_callback_due(job, now):
+        return 0
+    send_callback(services.sqs, services.settings.callback_queue_url, job)
+    with suppress(ConditionFailed):
+        services.jobs.note_callback_sent(job, now)
+    return 1
 
 
 def _notify(services: Services, open_job: OpenJob, gone: Collection[str]) -> int:

@@ -73,8 +73,8 @@ def is_lost(shard: Shard, gone: Container[str | None], now: float, settings: Job
 
 
 def all_notices_sent(job: Job) -> bool:
-    """Return whether a job has ended and all its notices are sent, so that there is nothing left to do for it."""
-    return job.status.final and NoticeState.PENDING not in job.notices.values()
+    """Return whether a job has ended and all has been told of it, so that there is nothing left to do for it."""
+    return job.status.final and NoticeState.PENDING not in job.notices.values() and not job.calls_back
 
 
 def as_of_last_movement(open_job: OpenJob) -> Job:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from sluice.callbacks.addresses import AddressPolicy, Endpoint, is_local, is_public
 from sluice.claude.errors import parse_retry_after
 from sluice.errors import SluiceError
-from sluice.tasks.callbacks.addresses import AddressPolicy, Endpoint, is_local, is_public
 
 POST_SECONDS = 15.0
 # Head and body of an answer together. Only the status and retry-after matter.

@@ -8,8 +8,8 @@ import pytest
 from moto import mock_aws
 
 from sluice.backoff import BREAKER
+from sluice.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
 from sluice.table_keys import endpoint_key
-from sluice.tasks.callbacks.circuit_breaker import THRESHOLD, CircuitBreakers
 from tests.world.aws import create_table, template
 
 HOST, OTHERS = (endpoint_key("hooks.example.com:443", caller) for caller in ("key:a", "key:b"))

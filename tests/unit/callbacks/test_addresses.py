@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.callbacks.addresses import AddressPolicy, is_public, parse_callback_url
 from sluice.errors import InvalidRequest
-from sluice.tasks.callbacks.addresses import AddressPolicy, is_public, parse_callback_url
 
 ANY_PUBLIC = AddressPolicy()
 LOCAL = AddressPolicy(local=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from sluice.tasks.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
+from sluice.callbacks.signatures import BadWebhookSecret, WebhookSecrets, sign
 
 CURRENT, NEXT = (f"whsec_{base64.b64encode(bytes([each]) * 32).decode()}" for each in (1, 2))
 

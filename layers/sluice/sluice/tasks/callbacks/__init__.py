@@ -1,1 +1,0 @@
-"""Calling back: what is sent, how it is signed, to which addresses, and when it is tried again."""
